@@ -1,0 +1,54 @@
+"""ResNet-50 and ResNet-101 (He et al., CVPR 2016), with torchvision's names and weights, batch norm frozen."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from torch import Tensor, nn
+from torchvision.models import resnet50, resnet101
+from torchvision.models.resnet import Bottleneck
+from torchvision.ops import FrozenBatchNorm2d
+
+from vedette.backbones.normalization import IMAGENET
+
+
+class ResNet(nn.Module):
+    """`forward` gives c3, c4, c5 at strides 8, 16, 32.
+
+    `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;
+    torchvision's own weights have it in the 3×3.
+    """
+
+    channels = (512, 1024, 2048)
+    strides = (8, 16, 32)
+    normalization = IMAGENET
+
+    def __init__(self, depth: Literal[50, 101], *, stride_in_1x1: bool = False) -> None:
+        super().__init__()
+        self.depth = depth
+        net = {50: resnet50, 101: resnet101}[depth](norm_layer=FrozenBatchNorm2d)
+        self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        if stride_in_1x1:
+            self.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
+            for block in (layer[0] for layer in (self.layer2, self.layer3, self.layer4)):
+                _move_stride(block)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) → c3 (B, 512, H/8, W/8), c4 (B, 1024, H/16, W/16), c5 (B, 2048, H/32, W/32)."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        c3 = self.layer2(self.layer1(x))
+        c4 = self.layer3(c3)
+        return c3, c4, self.layer4(c4)
+
+    def stem(self) -> Iterator[nn.Module]:
+        """The layers up to stride 4, which training may leave as they are."""
+        yield from (self.conv1, self.bn1, self.layer1)
+
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes torchvision's state dict of the same depth; raises RuntimeError naming the tensors that do not fit."""
+        kept = {k: v for k, v in weights.items() if not k.startswith("fc.") and not k.endswith("num_batches_tracked")}
+        self.load_state_dict(kept)
+
+
+def _move_stride(block: Bottleneck) -> None:
+    block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride

@@ -1,0 +1,103 @@
+"""Any timm backbone as a pyramid of maps at strides 8, 16, 32, its batch norm frozen."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import timm
+from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
+from timm.models.efficientnet import EfficientNetFeatures
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from vedette.backbones.normalization import Normalization
+
+STRIDES = (8, 16, 32)
+LITE0 = "tf_efficientnet_lite0"
+LITE0_NORMALIZATION: Normalization = {"range": 255.0, "mean": (127.0,) * 3, "std": (128.0,) * 3}
+
+
+class TimmPyramid(nn.Module):
+    """timm's `name` as a pyramid. `forward` gives one map for each of `strides`.
+
+    Detection batches are too small for batch statistics, so batch norm is frozen. In the EfficientNets it is folded
+    into the convolutions, which spares most of their memory traffic: training on a CPU is half as fast again, and the
+    outputs are the same.
+
+    Raises ValueError for a model that timm does not have, or without maps at these strides.
+    """
+
+    strides = STRIDES
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        body = _create(name)
+        self.channels: tuple[int, ...] = tuple(body.feature_info.channels())  # type: ignore[union-attr, operator]
+        self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
+        self.body = freeze_norms(body)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) → maps (B, channels[l], H / strides[l], W / strides[l])."""
+        return tuple(self.body(x))
+
+    def stem(self) -> Iterator[nn.Module]:
+        """The layers up to stride 4, which training may leave as they are."""
+        if isinstance(self.body, EfficientNetFeatures):
+            yield self.body.conv_stem
+            yield from list(self.body.blocks)[:2]
+        else:
+            yield from list(self.body.children())[:2]
+
+    def load_imagenet(self, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Takes timm's state dict of the whole classifier, or timm's own pretrained weights (needs a network).
+
+        Raises ValueError naming the first tensors that are missing or do not fit.
+        """
+        body = _create(self.name, pretrained=weights is None)
+        if weights is not None:
+            try:
+                missing, _ = body.load_state_dict(weights, strict=False)
+            except RuntimeError as error:
+                raise ValueError(f"these weights are not timm/{self.name}'s: {str(error).splitlines()[1].strip()}") from None
+            if missing:
+                raise ValueError(f"these weights are not timm/{self.name}'s: missing {', '.join(missing[:3])}")
+        self.body.load_state_dict(freeze_norms(body).state_dict())
+
+
+def freeze_norms(body: nn.Module) -> nn.Module:
+    """Batch norm folded into the convolution before it where the order of layers is known, else frozen."""
+    if not isinstance(body, EfficientNetFeatures):
+        return freeze_batch_norm_2d(body)
+    for module in list(body.modules()):
+        for (_, conv), (name, norm) in pairwise(list(module.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNormAct2d):
+                setattr(module, name, _fold(conv, norm))
+    return body
+
+
+def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:
+    """Moves the statistics and weights of `norm` into `conv`; what is left of `norm` is its activation."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
+    )
+    return norm.act
+
+
+def _normalization(name: str) -> Normalization:
+    settings = timm.models.get_pretrained_cfg(name)
+    return {"range": 1.0, "mean": settings.mean, "std": settings.std}
+
+
+def _create(name: str, pretrained: bool = False) -> nn.Module:
+    if not timm.is_model(name):
+        close = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
+        raise ValueError(f"timm has no model {name!r}" + (f"; close: {close}" if close else ""))
+    reductions: list[int] = timm.create_model(name, features_only=True).feature_info.reduction()
+    if not set(STRIDES) <= set(reductions):
+        raise ValueError(f"timm/{name} has maps at strides {reductions}; a pyramid needs {list(STRIDES)}")
+    last = {stride: index for index, stride in enumerate(reductions)}
+    indices = tuple(last[stride] for stride in STRIDES)
+    return timm.create_model(name, features_only=True, pretrained=pretrained, out_indices=indices)

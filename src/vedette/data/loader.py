@@ -1,0 +1,241 @@
+"""Batches of images and targets for training and evaluation.
+
+Every sample of a training epoch has its own seed, drawn from (seed, epoch, index): batches do not depend on the
+number of workers, and an epoch begun anew after a resume is the same epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, SequentialSampler
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from vedette.data.transforms import eval_transform, train_transform
+from vedette.errors import InputError
+from vedette.ops.boxes import clip
+from vedette.structures import InputSpec, Target
+
+Difficult = Literal["ignore", "train"]
+
+
+class AnnotatedImages(Protocol):
+    """What is asked of a dataset: `vedette.data.annotations.Dataset` has it."""
+
+    def __len__(self) -> int: ...
+    def file(self, index: int, /) -> Path: ...
+    def size(self, index: int, /) -> tuple[int, int]: ...
+    def boxes(self, index: int, /) -> Tensor: ...
+    def labels(self, index: int, /) -> Tensor: ...
+    def difficult(self, index: int, /) -> Tensor: ...
+    def crowd(self, index: int, /) -> Tensor: ...
+    def image(self, index: int, /) -> Image.Image: ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One image of one epoch: its index, and the seed of all that is random about it."""
+
+    index: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image as the model sees it."""
+
+    image: Tensor  # (3, S, S) uint8
+    target: Target
+    index: int
+    file: str
+    size: tuple[int, int]  # width, height of the frame that the annotated boxes are in
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B images and what is on them."""
+
+    images: Tensor  # (B, 3, S, S) uint8, RGB
+    targets: list[Target]  # boxes in pixels of the images here
+    indices: list[int]  # in the dataset
+    files: list[str]
+    sizes: Tensor  # (B, 2) int64, width and height of the annotated frames: boxes times sizes / S are annotated ones
+
+    def pin_memory(self) -> Batch:
+        """The batch with its images in page-locked memory; `DataLoader(pin_memory=True)` calls it."""
+        return replace(self, images=self.images.pin_memory())
+
+
+class UnreadableImage(InputError):
+    """An image that cannot be decoded while training.
+
+    A worker's exception is raised again with its whole traceback as message: only the one line is kept.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = message.strip().splitlines()[-1]
+        super().__init__(line.removeprefix(f"{__name__}.{type(self).__name__}: "))
+
+
+class DetectionDataset(TorchDataset[Sample]):
+    """The transformed samples of a dataset.
+
+    Takes an index, or a `Draw` whose seed decides the transform's random numbers; the process's own are left alone.
+    difficult: "ignore" the objects marked as difficult or "train" on them; crowds are always ignored.
+
+    Raises UnreadableImage (an InputError).
+    """
+
+    def __init__(self, dataset: AnnotatedImages, transform: v2.Transform, difficult: Difficult = "ignore") -> None:
+        self.dataset, self.transform, self.difficult = dataset, transform, difficult
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, item: int | Draw) -> Sample:
+        index = item.index if isinstance(item, Draw) else item
+        image = self._read(index)
+        annotated = self._target(index, image)
+        if isinstance(item, Draw):
+            with random_numbers_from(item.seed):
+                pixels, found = self.transform(image, annotated)
+        else:
+            pixels, found = self.transform(image, annotated)
+        target = Target(found["boxes"].as_subclass(Tensor), found["labels"], found["ignore"])
+        return Sample(pixels, target, index, str(self.dataset.file(index)), self._frame(index, image))
+
+    def _read(self, index: int) -> Image.Image:
+        try:
+            return self.dataset.image(index)
+        except InputError as error:
+            raise UnreadableImage(str(error)) from error
+        except OSError as error:
+            raise UnreadableImage(f"{self.dataset.file(index)}: cannot be read ({error})") from error
+
+    def _frame(self, index: int, image: Image.Image) -> tuple[int, int]:
+        width, height = self.dataset.size(index)
+        return (width, height) if width and height else image.size
+
+    def _target(self, index: int, image: Image.Image) -> dict[str, Any]:
+        scale = torch.tensor(image.size) / torch.tensor(self._frame(index, image))
+        width, height = image.size
+        boxes = self.dataset.boxes(index) * scale.repeat(2)
+        crowd, difficult = self.dataset.crowd(index), self.dataset.difficult(index)
+        return {
+            "boxes": tv_tensors.BoundingBoxes(
+                clip(boxes, width, height),
+                format=tv_tensors.BoundingBoxFormat.XYXY,
+                canvas_size=(height, width),
+            ),
+            "labels": self.dataset.labels(index),
+            "ignore": crowd | difficult if self.difficult == "ignore" else crowd.clone(),
+        }
+
+
+class EpochSampler(Sampler[Draw]):
+    """The images of an epoch in an order and with seeds that (seed, epoch) decide; call `set_epoch` before each.
+
+    Of several processes each takes its share, `rank` of `world`, all of one length: some images come twice where the
+    number does not divide.
+    """
+
+    def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.length, self.seed, self.rank, self.world = length, seed, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch that the next iteration gives."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self.length / self.world)
+
+    def __iter__(self) -> Iterator[Draw]:
+        mixed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(mixed[0]))
+        order = torch.randperm(self.length, generator=generator)
+        seeds = torch.randint(2**32, (self.length,), generator=generator)
+        mine = torch.arange(self.rank, len(self) * self.world, self.world) % max(1, self.length)
+        for index in order[mine].tolist():
+            yield Draw(index, int(seeds[index]))
+
+
+def train_loader(
+    dataset: AnnotatedImages,
+    spec: InputSpec,
+    batch_size: int,
+    workers: int = 2,
+    seed: int = 0,
+    difficult: Difficult = "ignore",
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[Sample]:
+    """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
+
+    Gives `Batch`. A last batch that is not full is left out unless it is the only one.
+    """
+    samples = DetectionDataset(dataset, train_transform(spec), difficult)
+    sampler = EpochSampler(len(dataset), seed, rank, world)
+    return _loader(samples, sampler, batch_size, workers, drop_last=len(sampler) > batch_size)
+
+
+def eval_loader(
+    dataset: AnnotatedImages, spec: InputSpec, batch_size: int, workers: int = 2, difficult: Difficult = "ignore"
+) -> DataLoader[Sample]:
+    """Every image once, warped, in the dataset's order, as `Batch`."""
+    samples = DetectionDataset(dataset, eval_transform(spec), difficult)
+    return _loader(samples, SequentialSampler(samples), batch_size, workers, drop_last=False)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Samples of one size as a batch."""
+    return Batch(
+        images=torch.stack([sample.image for sample in samples]).contiguous(),
+        targets=[sample.target for sample in samples],
+        indices=[sample.index for sample in samples],
+        files=[sample.file for sample in samples],
+        sizes=torch.tensor([sample.size for sample in samples]),
+    )
+
+
+@contextmanager
+def random_numbers_from(seed: int) -> Iterator[None]:
+    """Seeds torch's CPU random numbers for a while, then goes on with those of before."""
+    generator = torch.default_generator
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+def _loader(
+    samples: DetectionDataset, sampler: Sampler[Any], batch_size: int, workers: int, drop_last: bool
+) -> DataLoader[Sample]:
+    return DataLoader(
+        samples,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        drop_last=drop_last,
+        worker_init_fn=_one_thread,
+        persistent_workers=workers > 0,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)  # the cores belong to the model; a sample is too small to share

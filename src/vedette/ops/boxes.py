@@ -1,0 +1,67 @@
+"""Boxes as tensors: convert, clip, area, IoU and GIoU.
+
+Shapes: a leading `...` is any batch. Boxes are x1 y1 x2 y2 in pixels, without + 1.
+"""
+
+import torch
+from torch import Tensor
+
+
+def to_centers(boxes: Tensor) -> Tensor:
+    """(..., 4) x1 y1 x2 y2 → (..., 4) centre x, centre y, width, height."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([(low + high) / 2, high - low], -1)
+
+
+def to_corners(boxes: Tensor) -> Tensor:
+    """(..., 4) centre x, centre y, width, height → (..., 4) x1 y1 x2 y2."""
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([center - half, center + half], -1)
+
+
+def clip(boxes: Tensor, width: float, height: float) -> Tensor:
+    """(..., 4) boxes cut at the borders of an image of `width` × `height` pixels."""
+    limit = boxes.new_tensor([width, height, width, height])
+    return torch.minimum(boxes.clamp(min=0), limit)
+
+
+def area(boxes: Tensor) -> Tensor:
+    """(..., 4) → (...) square pixels; 0 for a box turned inside out."""
+    width, height = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).unbind(-1)
+    return width * height
+
+
+def iou(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of every pair: (..., N, 4), (..., M, 4) → (..., N, M); 0 where both are empty."""
+    intersection, union = _intersection_and_union(_columns(first), _columns(second))
+    return intersection.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
+
+
+def giou(first: Tensor, second: Tensor) -> Tensor:
+    """Generalised IoU of every pair (Rezatofighi et al., CVPR 2019): (..., N, 4), (..., M, 4) → (..., N, M) in -1..1.
+
+    IoU less the share of the smallest enclosing box that neither box covers.
+    """
+    a, b = _columns(first), _columns(second)
+    intersection, union = _intersection_and_union(a, b)
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a, b
+    hull = (torch.maximum(ax2[..., :, None], bx2[..., None, :]) - torch.minimum(ax1[..., :, None], bx1[..., None, :])) * (
+        torch.maximum(ay2[..., :, None], by2[..., None, :]) - torch.minimum(ay1[..., :, None], by1[..., None, :])
+    )
+    tiny = torch.finfo(union.dtype).tiny
+    return intersection / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
+
+
+def _columns(boxes: Tensor) -> tuple[Tensor, ...]:
+    """The four coordinates, each in memory of its own: pairwise arithmetic on strided columns is three times slower."""
+    return tuple(boxes.movedim(-1, 0).contiguous().unbind(0))
+
+
+def _intersection_and_union(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a, b
+    width = torch.minimum(ax2[..., :, None], bx2[..., None, :]) - torch.maximum(ax1[..., :, None], bx1[..., None, :])
+    height = torch.minimum(ay2[..., :, None], by2[..., None, :]) - torch.maximum(ay1[..., :, None], by1[..., None, :])
+    intersection = width.clamp(min=0) * height.clamp(min=0)
+    area_a = (ax2 - ax1).clamp(min=0) * (ay2 - ay1).clamp(min=0)
+    area_b = (bx2 - bx1).clamp(min=0) * (by2 - by1).clamp(min=0)
+    return intersection, area_a[..., :, None] + area_b[..., None, :] - intersection

@@ -1,0 +1,1 @@
+"""One file a detector, each to be read beside its paper."""

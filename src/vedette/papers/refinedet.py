@@ -1,0 +1,294 @@
+"""RefineDet: a single-shot detector that refines its anchors before it classifies them.
+
+Zhang, Wen, Bian, Lei, Li. "Single-Shot Refinement Neural Network for Object Detection." CVPR 2018. arXiv:1711.06897
+
+Where the paper is in this file
+    Network (fig. 1) ............................. RefineDet.forward
+    Transfer connection block (fig. 2) ........... TransferConnectionBlock
+    Anchors (sec. 3.3, design and matching) ...... RefineDet.build_anchors
+    Two-step cascaded regression (sec. 3.2) ...... RefineDet.refine
+    Negative anchor filtering (sec. 3.2) ......... RefineDet.is_easy
+    Loss (sec. 3.3, eq. 1) ....................... RefineDet.loss
+    Inference (sec. 3.3) ......................... RefineDet.detect
+    Ablation (tab. 3) ............................ filter_negatives, cascade, tcb
+
+Shapes
+    B images, A anchors over all levels, L levels, G padded ground-truth boxes, C foreground classes.
+    Boxes are x1 y1 x2 y2 in pixels of the network's input. Background is index 0 of the logits, inside this file alone.
+
+Where this file leaves the paper
+    * An image is given at least `min_negatives`: with 3:1 alone an image without objects would teach nothing.
+    * Ignored ground truth (VOC's difficult) is neither matched nor mined; training may count it as ordinary instead.
+    * Other backbones than VGG-16 and ResNet-101: any of timm, with batch norm in the new layers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
+
+from vedette.backbones.resnet import ResNet
+from vedette.backbones.timm_pyramid import TimmPyramid
+from vedette.backbones.vgg import VGG16, L2Norm
+from vedette.parts.anchors import grid_anchors, ratio_shapes
+from vedette.parts.box_coder import BoxCoder
+from vedette.parts.detection import Candidates, best_candidates, suppress, unpad
+from vedette.parts.heads import MultiboxHead
+from vedette.parts.losses import multibox_loss
+from vedette.parts.matching import match
+from vedette.parts.targets import pad_targets
+from vedette.structures import Detections, InputSpec, Step, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineDetConfig:
+    """The paper's numbers for 320 pixels and VGG-16."""
+
+    num_classes: int = 20  # VOC, without background
+    image_size: int = 320  # or 512
+    anchor_scale: float = 4.0  # sec. 3.3: an anchor's side is 4 × stride
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 3.3
+    clip_anchors: bool = False  # authors' code: unclipped; some ports clip to the image
+    extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
+    extra_channels: tuple[int, int] = (256, 512)  # conv6_1, conv6_2
+    l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3
+    tcb_channels: int = 256  # fig. 2
+    norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
+    init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.3: Gaussian for ResNet-101
+    match_iou: float = 0.5  # sec. 3.3
+    theta: float = 0.99  # sec. 3.2
+    negatives_per_positive: float = 3.0  # sec. 3.3
+    min_negatives: int = 3  # ours
+    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # authors' code
+    candidates: int = 400  # sec. 3.3: into NMS, an image
+    nms: Literal["hard", "linear", "gaussian"] = "hard"
+    nms_iou: float = 0.45  # sec. 3.3
+    keep: int = 200  # sec. 3.3
+    filter_negatives: bool = True  # tab. 3, the three switches
+    cascade: bool = True
+    tcb: bool = True
+
+
+class Predictions(NamedTuple):
+    """Both steps for every anchor; `arm` is None where all three switches are off."""
+
+    arm: Step | None  # logits (B, A, 2): background, object
+    odm: Step  # logits (B, A, C + 1); deltas against the refined anchors
+    anchors: Tensor  # (A, 4) of this input's size
+
+
+class TransferConnectionBlock(nn.Module):
+    """Carries a map of the ARM to the ODM and adds the coarser level's output to it (fig. 2)."""
+
+    def __init__(self, incoming: int, channels: int, has_coarser: bool, norm: bool) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(incoming, channels, norm)
+        self.conv2 = _conv3x3(channels, channels, norm)
+        self.upsample = nn.ConvTranspose2d(channels, channels, 2, stride=2) if has_coarser else None
+        self.conv3 = _conv3x3(channels, channels, norm)
+
+    def forward(self, feature: Tensor, coarser: Tensor | None) -> Tensor:
+        """(B, C, H, W) and (B, channels, H/2, W/2) or None → (B, channels, H, W)."""
+        x = self.conv2(self.conv1(feature).relu())
+        if self.upsample is not None:
+            x = x + self.upsample(coarser)
+        return self.conv3(x.relu()).relu()
+
+
+class RefineDet(nn.Module):
+    """The detector on a backbone that gives maps at strides 8, 16 and 32 (`channels`, `strides`, `normalization`)."""
+
+    def __init__(self, config: RefineDetConfig, backbone: nn.Module) -> None:
+        super().__init__()
+        self.config = c = config
+        self.backbone = backbone
+        channels = [*backbone.channels, c.extra_channels[1]]
+        anchors = [len(c.aspect_ratios)] * len(channels)
+        self.strides = (*backbone.strides, 2 * backbone.strides[-1])
+        self.extra = _extra_level(c, channels[-2])
+        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, c.l2_norm, strict=False))
+
+        has_arm = c.filter_negatives or c.cascade or c.tcb
+        self.arm = MultiboxHead(channels, anchors, 2) if has_arm else None
+        self.tcbs = nn.ModuleList()
+        if c.tcb:
+            coarsest = len(channels) - 1
+            self.tcbs.extend(
+                TransferConnectionBlock(n, c.tcb_channels, level < coarsest, c.norm) for level, n in enumerate(channels)
+            )
+            channels = [c.tcb_channels] * len(channels)
+        self.odm = MultiboxHead(channels, anchors, c.num_classes + 1)
+
+        self.coder = BoxCoder(c.box_std)
+        self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
+        self.register_buffer("anchors", self.build_anchors(c.image_size, c.image_size), persistent=False)
+        self.anchors: Tensor  # (A, 4)
+        _initialize([m for name, m in self.named_children() if name != "backbone"], c.init)
+
+    def forward(self, images: Tensor) -> Predictions:
+        """images (B, 3, H, W), normalised, sides multiples of 64. The whole of fig. 1."""
+        features = self.features(images)  # fine to coarse
+        arm = self.arm(features) if self.arm is not None else None
+        odm = self.odm(self.transfer(features) if self.tcbs else features)
+        return Predictions(arm, odm, self.anchors_for(images))
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """The ARM's maps at strides 8, 16, 32, 64 (conv4_3, conv5_3, fc7, conv6_2 of VGG-16)."""
+        maps = list(self.backbone(images))
+        maps.append(self.extra(maps[-1]))
+        for level, norm in enumerate(self.l2_norms):
+            maps[level] = norm(maps[level])
+        return maps
+
+    def transfer(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """The ODM's maps, from the coarsest to the finest through the TCBs; returned fine to coarse."""
+        maps: list[Tensor] = []
+        coarser = None
+        for tcb, feature in zip(reversed(self.tcbs), reversed(features), strict=True):
+            coarser = tcb(feature, coarser)
+            maps.insert(0, coarser)
+        return maps
+
+    def build_anchors(self, height: int, width: int) -> Tensor:
+        """(A, 4): one scale a level, three ratios, around the centre of every cell (6375 at 320, 16320 at 512)."""
+        levels = []
+        for stride in self.strides:
+            shapes = ratio_shapes(self.config.anchor_scale * stride, self.config.aspect_ratios)
+            levels.append(grid_anchors(shapes, height // stride, width // stride, stride))
+        anchors = torch.cat(levels)
+        if self.config.clip_anchors:
+            anchors = anchors.clamp(min=0).minimum(torch.tensor([width, height, width, height]))
+        return anchors
+
+    def anchors_for(self, images: Tensor) -> Tensor:
+        """(A, 4) for the size of these images; raises ValueError where a side is not a multiple of 64."""
+        height, width = images.shape[-2:]
+        if height == width == self.config.image_size:
+            return self.anchors
+        coarsest = self.strides[-1]
+        if height % coarsest or width % coarsest or not height or not width:
+            raise ValueError(f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}")
+        return self.build_anchors(height, width).to(images.device)
+
+    def refine(self, arm: Step | None, anchors: Tensor) -> Tensor:
+        """First step of the cascade: anchors moved by the ARM, (B, A, 4).
+
+        Detached: no gradient of the ODM's loss reaches the ARM (authors' code).
+        """
+        if arm is None or not self.config.cascade:
+            return anchors
+        return self.coder.decode(arm.deltas.detach(), anchors)
+
+    def is_easy(self, arm: Step | None) -> Tensor | None:
+        """(B, A) bool: anchors that the ARM is sure are background; None without the filter."""
+        if arm is None or not self.config.filter_negatives:
+            return None
+        return arm.logits.detach().float().softmax(-1)[..., 0] > self.config.theta
+
+    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Eq. 1: (L_b + L_r) / N_arm + (L_m + L_r) / N_odm.
+
+        L_b tells object from background, L_m the classes, L_r is smooth L1; each N counts that step's positives. Easy
+        anchors may be positives of the ODM, never its negatives.
+        """
+        arm, odm, anchors = predictions
+        boxes, labels, valid, ignore = pad_targets(targets, anchors.device)
+        losses = {}
+        everything = torch.ones(odm.logits.shape[:2], dtype=torch.bool, device=anchors.device)
+        if arm is not None:
+            matched = match(anchors, boxes, valid, ignore, self.config.match_iou)
+            objects = torch.ones_like(labels)
+            losses["arm_class"], losses["arm_box"] = self._loss(arm, anchors, boxes, objects, matched, everything)
+        refined = self.refine(arm, anchors)
+        easy = self.is_easy(arm)
+        if arm is None or self.config.cascade:
+            matched = match(refined, boxes, valid, ignore, self.config.match_iou)
+        minable = everything if easy is None else ~easy
+        losses["odm_class"], losses["odm_box"] = self._loss(odm, refined, boxes, labels + 1, matched, minable)
+        return losses
+
+    def _loss(
+        self, step: Step, anchors: Tensor, boxes: Tensor, labels: Tensor, matched: Tensor, minable: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        ratio, least = self.config.negatives_per_positive, self.config.min_negatives
+        return multibox_loss(
+            step, anchors, boxes, labels, matched, minable, coder=self.coder, negative_ratio=ratio, min_negatives=least
+        )
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
+        """`detect` before the padding is cut off: static shapes, so it compiles and never waits for the host."""
+        arm, odm, anchors = predictions
+        scores = odm.logits.float().softmax(-1)[..., 1:]
+        easy = self.is_easy(arm)
+        if easy is not None:
+            scores = scores.masked_fill(easy[..., None], 0.0)
+
+        def decode(source: Tensor) -> Tensor:
+            refined = self.refine(_take(arm, source), anchors[source])
+            return self.coder.decode(_rows(odm.deltas, source), refined)
+
+        c = self.config
+        best = best_candidates(scores, decode, floor=score, count=c.candidates)
+        return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+
+    @torch.no_grad()
+    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
+        """Second step of the cascade, the best 400 an image, NMS per class, the best 200; boxes in input pixels."""
+        return unpad(self.find(predictions, score))
+
+
+def _rows(values: Tensor, index: Tensor) -> Tensor:
+    """(B, A, 4) at (B, K) → (B, K, 4)."""
+    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
+
+
+def _take(step: Step | None, index: Tensor) -> Step | None:
+    return None if step is None else Step(_rows(step.logits, index), _rows(step.deltas, index))
+
+
+def _conv3x3(incoming: int, outgoing: int, norm: bool, stride: int = 1) -> nn.Module:
+    conv = nn.Conv2d(incoming, outgoing, 3, stride, padding=1, bias=not norm)
+    return nn.Sequential(conv, nn.BatchNorm2d(outgoing)) if norm else conv
+
+
+def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
+    """The level at stride 64: conv6_1 and conv6_2, or one more residual block."""
+    middle, outgoing = c.extra_channels
+    if c.extra == "res6":
+        shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=2, bias=False), nn.BatchNorm2d(outgoing))
+        return Bottleneck(incoming, middle, stride=2, downsample=shortcut)
+    squeeze = nn.Conv2d(incoming, middle, 1, bias=not c.norm)
+    first = nn.Sequential(squeeze, nn.BatchNorm2d(middle)) if c.norm else squeeze
+    return nn.Sequential(first, nn.ReLU(), _conv3x3(middle, outgoing, c.norm, stride=2), nn.ReLU())
+
+
+def _initialize(modules: Sequence[nn.Module], kind: str) -> None:
+    """New layers: xavier for VGG-16, Gaussian of standard deviation 0.01 for ResNet-101 (sec. 3.3); biases 0."""
+    for layer in (layer for module in modules for layer in module.modules()):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            if kind == "xavier":
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def refinedet_vgg16(**config: Any) -> RefineDet:
+    """VGG-16 with pool5 2×2 of stride 2 and dilation 3, so that fc7 lies at stride 32."""
+    return RefineDet(RefineDetConfig(**config), VGG16(pool5_stride=2, dilation=3))
+
+
+def refinedet_resnet101(*, stride_in_1x1: bool = False, **config: Any) -> RefineDet:
+    """ResNet-101: res3, res4, res5 and one more residual block; no L2 norm, batch norm in the TCBs."""
+    paper = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
+    return RefineDet(RefineDetConfig(**(paper | config)), ResNet(101, stride_in_1x1=stride_in_1x1))
+
+
+def refinedet_timm(name: str, **config: Any) -> RefineDet:
+    """Any timm backbone: no L2 norm, batch norm in the new layers."""
+    ours = {"l2_norm": (), "norm": True, "init": "gaussian"}
+    return RefineDet(RefineDetConfig(**(ours | config)), TimmPyramid(name))

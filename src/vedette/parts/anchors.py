@@ -1,0 +1,27 @@
+"""Reference boxes on the grids of a feature pyramid.
+
+Shapes: `A` anchors over all levels, `K` anchors a cell. Order: level by level, row by row, cell by cell, then K.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from vedette.ops.boxes import to_corners
+
+
+def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
+    """(K, 2) widths and heights of area scale² in pixels; a ratio is height over width."""
+    return torch.tensor([[scale / sqrt(ratio), scale * sqrt(ratio)] for ratio in ratios])
+
+
+def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float) -> Tensor:
+    """(rows * columns * K, 4) anchors x1 y1 x2 y2: the K `shapes` (K, 2) around the centre of every cell of `step` pixels."""
+    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * step
+    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * step
+    centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)
+    count = len(shapes)
+    centers = centers[:, :, None].expand(rows, columns, count, 2)
+    return to_corners(torch.cat([centers, shapes.expand(rows, columns, count, 2)], -1)).reshape(-1, 4)

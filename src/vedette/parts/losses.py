@@ -1,0 +1,64 @@
+"""The multibox loss: softmax over the classes of positives and mined negatives, smooth L1 on the deltas of positives.
+
+Shapes: `B` images, `A` anchors, `G` padded ground-truth boxes, `C` classes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vedette.parts.box_coder import BoxCoder
+from vedette.parts.matching import NEGATIVE
+from vedette.parts.sampling import mine_hard_negatives
+from vedette.structures import Step
+
+
+def multibox_loss(
+    step: Step,
+    anchors: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    matched: Tensor,
+    minable: Tensor,
+    *,
+    coder: BoxCoder,
+    negative_ratio: float,
+    min_negatives: int,
+) -> tuple[Tensor, Tensor]:
+    """Classification and box loss of one step, each a scalar divided by the batch's positives N (SSD, eq. 1).
+
+    anchors (A, 4) or (B, A, 4); boxes (B, G, 4); labels (B, G) as indices of the logits, 1..C; matched (B, A) from
+    `match`; minable (B, A) bool: negatives outside it are not mined. N counts as 1 where nothing matched.
+    """
+    positive = matched >= 0
+    number = positive.sum(1)  # (B,)
+    loss = class_loss(step.logits, gather_labels(labels, matched))  # (B, A)
+    negative = mine_hard_negatives(loss, (matched == NEGATIVE) & minable, number, negative_ratio, min_negatives)
+    chosen = torch.where(positive | negative, loss, 0.0)
+    total = number.sum().clamp(min=1)
+    return chosen.sum() / total, box_loss(step.deltas, anchors, boxes, matched, coder) / total
+
+
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """(B, A, C + 1) logits, (B, A) labels → (B, A) softmax cross-entropy, in float32."""
+    loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
+    return loss.view(labels.shape)
+
+
+def box_loss(deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, coder: BoxCoder) -> Tensor:
+    """Sum of smooth L1 over the positives' four deltas; no boolean indexing, so nothing waits for the host."""
+    positive = (matched >= 0)[..., None]
+    unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])  # stands in for the boxes of negatives: their deltas are 0, not NaN
+    if boxes.shape[1] == 0:
+        return deltas.float().sum() * 0.0
+    own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
+    wanted = coder.encode(torch.where(positive, own, unit), torch.where(positive, anchors, unit))
+    loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none")
+    return torch.where(positive, loss, 0.0).sum()
+
+
+def gather_labels(labels: Tensor, matched: Tensor) -> Tensor:
+    """(B, G) labels 1..C, (B, A) matches → (B, A) class to learn, 0 (background) where nothing matched."""
+    if labels.shape[1] == 0:
+        return torch.zeros_like(matched)
+    return labels.gather(1, matched.clamp(min=0)).masked_fill(matched < 0, 0)

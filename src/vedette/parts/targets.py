@@ -1,0 +1,34 @@
+"""The ground truth of a batch, padded once at the door of `loss`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from vedette.structures import Target
+
+
+class TargetBatch(NamedTuple):
+    """Ground truth of `B` images, padded to `G` boxes."""
+
+    boxes: Tensor  # (B, G, 4)
+    labels: Tensor  # (B, G) int64, 0 in the padding
+    valid: Tensor  # (B, G) bool, False in the padding
+    ignore: Tensor  # (B, G) bool
+
+
+def pad_targets(targets: Sequence[Target], device: torch.device) -> TargetBatch:
+    """Targets of one batch as four tensors; G is the largest number of boxes in an image, 0 if there is none."""
+    if not targets:
+        empty = torch.zeros(0, 0, dtype=torch.bool, device=device)
+        return TargetBatch(torch.zeros(0, 0, 4, device=device), empty.long(), empty, empty)
+    boxes = pad_sequence([t.boxes.float() for t in targets], batch_first=True)
+    labels = pad_sequence([t.labels for t in targets], batch_first=True)
+    valid = pad_sequence([torch.ones_like(t.labels, dtype=torch.bool) for t in targets], batch_first=True)
+    ignore = pad_sequence(
+        [torch.zeros_like(t.labels, dtype=torch.bool) if t.ignore is None else t.ignore for t in targets],
+        batch_first=True,
+    )
+    return TargetBatch(*(t.to(device, non_blocking=True) for t in (boxes, labels, valid, ignore)))

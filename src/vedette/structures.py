@@ -1,0 +1,161 @@
+"""What crosses a border: the ground truth of an image, what a model predicts, what it found.
+
+Shapes: `G` ground-truth boxes of one image, `N` detections of one image, `B` images, `A` anchors.
+Boxes are float x1 y1 x2 y2 in pixels, without + 1; labels are 0..C-1, background is not a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vedette.draw import draw_boxes
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Step(NamedTuple):
+    """What one prediction step says of every anchor."""
+
+    logits: Tensor  # (B, A, C + 1), background at index 0
+    deltas: Tensor  # (B, A, 4), against that step's anchors
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The ground truth of one image, in pixels of the model's input.
+
+    Ignored boxes (VOC's difficult, COCO's crowds) are neither to be found nor mined as background.
+
+    Raises ValueError for boxes that are not (G, 4), not finite or without area, and for labels that do not fit them.
+    """
+
+    boxes: Tensor  # (G, 4) float
+    labels: Tensor  # (G,) int64, 0..C-1
+    ignore: Tensor | None = None  # (G,) bool
+
+    def __post_init__(self) -> None:
+        boxes, labels = self.boxes, self.labels
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f"Target.boxes must have shape (G, 4), not {tuple(boxes.shape)}")
+        if not boxes.is_floating_point():
+            raise ValueError(f"Target.boxes must be floating point, not {boxes.dtype}")
+        if labels.shape != boxes.shape[:1] or labels.dtype != torch.int64:
+            raise ValueError(
+                f"Target.labels must be int64 of shape ({len(boxes)},), not {labels.dtype} {tuple(labels.shape)}"
+            )
+        if self.ignore is not None and (self.ignore.shape != labels.shape or self.ignore.dtype != torch.bool):
+            raise ValueError(f"Target.ignore must be bool of shape ({len(boxes)},)")
+        valid = torch.isfinite(boxes).all(1) & (boxes[:, 2:] > boxes[:, :2]).all(1)
+        if not bool(valid.all()):
+            row = int((~valid).nonzero()[0])
+            raise ValueError(f"Target.boxes[{row}] is {boxes[row].tolist()}: a box needs x1 < x2 and y1 < y2")
+        if bool((labels < 0).any()):
+            raise ValueError(f"Target.labels must be 0..C-1, found {int(labels.min())}")
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Target:
+        """The same target on another device."""
+        moved = replace(self)
+        for name in ("boxes", "labels", "ignore"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(moved, name, value.to(device, non_blocking=non_blocking))
+        return moved
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """How a picture becomes a model's input; it belongs to the weights and travels in their file.
+
+    A uint8 picture is resized, brought to `range` (0..255 or 0..1), then (x - mean) / std per channel.
+    """
+
+    size: int  # side of the square (warp), or the short side
+    resize: Literal["warp", "short side"] = "warp"
+    max_side: int | None = None  # longest long side, for "short side"
+    divisor: int = 1  # sides are padded to a multiple of it
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    antialias: bool = True
+    range: float = 255.0  # the value of white before mean and std: 255 or 1
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: Literal["rgb", "bgr"] = "rgb"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in one image, best first.
+
+    `source` is the index of the anchor (or proposal) that each detection came from, -1 after merging.
+    """
+
+    boxes: Tensor  # (N, 4) float32
+    scores: Tensor  # (N,) float32, descending
+    labels: Tensor  # (N,) int64, 0..C-1
+    source: Tensor  # (N,) int64
+    classes: tuple[str, ...] | None = None  # the C class names
+    image: Image.Image | None = None  # the picture as given, after EXIF rotation
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def names(self) -> list[str]:
+        """The class name of each detection."""
+        labels: list[int] = self.labels.tolist()
+        if self.classes is None:
+            return [f"class {label}" for label in labels]
+        return [self.classes[label] for label in labels]
+
+    def __getitem__(self, index: Tensor | slice) -> Detections:
+        """The detections that an index, a mask or a slice picks."""
+        return replace(
+            self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index], source=self.source[index]
+        )
+
+    def draw(self, image: Image.Image | None = None) -> Image.Image:
+        """The picture with boxes, names and scores on it.
+
+        Raises ValueError where there is no picture: none was kept and none is given.
+        """
+        picture = image if image is not None else self.image
+        if picture is None:
+            raise ValueError("these detections hold no image: give one, draw(image)")
+        captions = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores.tolist(), strict=True)]
+        return draw_boxes(picture, self.boxes.tolist(), captions, self.labels.tolist())
+
+    def save(self, path: str | Path) -> None:
+        """Writes the annotated picture; the suffix of `path` chooses the format."""
+        self.draw().save(path)
+
+    def to_coco(self, image_id: int | str = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """A COCO results list: boxes as x, y, width, height; category ids are the labels unless given per class."""
+        rows = zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True)
+        return [
+            {
+                "image_id": image_id,
+                "category_id": label if category_ids is None else category_ids[label],
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": score,
+            }
+            for (x1, y1, x2, y2), score, label in rows
+        ]
+
+    def to_supervision(self) -> Any:
+        """As `supervision.Detections`; needs the package supervision."""
+        try:
+            import supervision
+        except ImportError as error:
+            raise ImportError("to_supervision() needs the package supervision: pip install supervision") from error
+        return supervision.Detections(
+            xyxy=self.boxes.cpu().numpy(),
+            confidence=self.scores.cpu().numpy(),
+            class_id=self.labels.cpu().numpy(),
+            data={"class_name": self.names},
+        )

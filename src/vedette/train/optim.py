@@ -1,0 +1,66 @@
+"""Optimizers and learning-rate schedules that scale with the data set."""
+
+from math import cos, pi
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from vedette.train.recipe import PAPER_ITERATIONS, Recipe
+
+
+def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW, or SGD with momentum 0.9 and the papers' rule for biases: twice the rate, no weight decay.
+
+    Norms and biases have no weight decay in either; the backbone learns at `backbone_lr` times the rate.
+    """
+    groups = parameter_groups(model, recipe)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9)
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Four groups: backbone or new layers, decayed or not; parameters that are frozen are in none."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("backbone."), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": recipe.lr * (recipe.backbone_lr if backbone else 1.0) * _bias_rate(recipe, decayed),
+            "weight_decay": recipe.weight_decay if decayed else 0.0,
+        }
+        for (backbone, decayed), parameters in sorted(groups.items())
+    ]
+
+
+def _bias_rate(recipe: Recipe, decayed: bool) -> float:
+    return 2.0 if recipe.optimizer == "sgd" and not decayed else 1.0
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LambdaLR:
+    """The rate over `steps` optimizer steps: linear warm-up, then cosine to 1 %, or the papers' two drops."""
+    warmup = max(1, round(recipe.warmup * steps))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        share = min(1.0, step / max(1, steps))
+        return _cosine((step - warmup) / max(1, steps - warmup)) if recipe.schedule == "cosine" else _drops(share)
+
+    return LambdaLR(optimizer, factor)
+
+
+def _cosine(share: float) -> float:
+    return 0.01 + 0.99 * (1 + cos(pi * min(1.0, share))) / 2
+
+
+def _drops(share: float) -> float:
+    """1, then 1/10, then 1/100, at the shares of the papers' iterations."""
+    total = sum(PAPER_ITERATIONS)
+    first, second = PAPER_ITERATIONS[0] / total, sum(PAPER_ITERATIONS[:2]) / total
+    return 1.0 if share < first else 0.1 if share < second else 0.01

@@ -1,0 +1,54 @@
+"""The live line of a training: losses, images a second, time left."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+
+class ProgressLine:
+    """One line that is written over on a terminal, and a new line every half minute in a log file."""
+
+    def __init__(self, total_images: int, done_images: int = 0, stream: TextIO | None = None) -> None:
+        self.stream = stream if stream is not None else sys.stderr
+        self.total, self.done, self.first = total_images, done_images, done_images
+        self.started = self.shown = time.monotonic()
+        self.losses: dict[str, float] = {}
+
+    def update(self, images: int, epoch: float, losses: Mapping[str, float]) -> None:
+        """Counts `images` more; the losses shown are a moving average."""
+        self.done += images
+        for name, value in losses.items():
+            self.losses[name] = 0.98 * self.losses.get(name, value) + 0.02 * value
+        live = self.stream.isatty()
+        now = time.monotonic()
+        if now - self.shown >= (0.2 if live else 30.0):
+            self.shown = now
+            self.stream.write(f"\r\x1b[K{self.line(epoch)}" if live else f"{self.line(epoch)}\n")
+            self.stream.flush()
+
+    def line(self, epoch: float) -> str:
+        """The line as text."""
+        parts = "  ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return f"epoch {epoch:.2f}  {parts}  {self.rate():.1f} images/s  {duration(self.left())} left"
+
+    def rate(self) -> float:
+        """Images a second since the start of this process."""
+        return (self.done - self.first) / max(1e-9, time.monotonic() - self.started)
+
+    def left(self) -> float:
+        """Seconds to the end at the present rate."""
+        return (self.total - self.done) / max(1e-9, self.rate())
+
+    def clear(self) -> None:
+        """Ends the live line, so that something else can be printed."""
+        if self.stream.isatty():
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 1:02:03 or 2:03."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,147 @@
+"""Names → builders and weights: the only table of names in the library."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vedette.backbones.imagenet import load_imagenet
+from vedette.errors import InputError
+from vedette.infer.detector import Detector
+from vedette.infer.weights import load_into, read_weights
+from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
+
+Builder = Callable[..., nn.Module]
+
+LITE0 = "tf_efficientnet_lite0"
+REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One name of the table."""
+
+    name: str
+    paper: str
+    input: int  # pixels
+    build: Builder  # (num_classes=…, **config) → module
+
+
+BUILT_IN = (
+    Model(name="refinedet320-vgg16", paper=REFINEDET, input=320, build=refinedet_vgg16),
+    Model(name="refinedet512-vgg16", paper=REFINEDET, input=512, build=partial(refinedet_vgg16, image_size=512)),
+    Model(name="refinedet320-resnet101", paper=REFINEDET, input=320, build=refinedet_resnet101),
+    Model(name="refinedet512-resnet101", paper=REFINEDET, input=512, build=partial(refinedet_resnet101, image_size=512)),
+    Model(
+        name="refinedet320-lite0",
+        paper=REFINEDET,
+        input=320,
+        build=partial(refinedet_timm, LITE0, tcb_channels=128, extra_channels=(128, 256)),
+    ),
+    Model(
+        name="refinedet512-lite0",
+        paper=REFINEDET,
+        input=512,
+        build=partial(refinedet_timm, LITE0, tcb_channels=128, extra_channels=(128, 256), image_size=512),
+    ),
+)
+ON_TIMM = (
+    Model(name="refinedet320-timm/", paper=REFINEDET, input=320, build=refinedet_timm),
+    Model(name="refinedet512-timm/", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
+)
+
+
+def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> nn.Module:
+    """A detector by its name, untrained.
+
+    name: one of `models()`, or a detector on any timm backbone, `refinedet320-timm/resnet18`. weights_backbone: None for
+    random weights, "imagenet", or the path of torchvision's or timm's own checkpoint. config: fields of the detector's
+    dataclass.
+
+    Raises InputError for a name or a field that does not exist, and where the backbone's weights do not fit.
+    """
+    if num_classes < 1:
+        raise InputError(f"num_classes is {num_classes}: give 1 or more")
+    model = _construct(name, num_classes, config)
+    if weights_backbone is not None:
+        path = None if weights_backbone == "imagenet" else weights_backbone
+        load_imagenet(model.backbone, path)  # type: ignore[arg-type]
+    return model
+
+
+def load(source: str | Path, device: str | torch.device | None = None) -> Detector:
+    """A detector ready to use: bundled weights by name, or one of our weight files by path.
+
+    Raises InputError for a name without bundled weights, and for a file that is not ours or does not fit.
+    """
+    path = weight_file(source)
+    stored = read_weights(path)
+    model = build(stored.name, **stored.config)
+    load_into(model, stored)
+    model.input_spec = stored.input_spec  # type: ignore[assignment]
+    return Detector(model, stored.input_spec, stored.classes, device=device)
+
+
+def weight_file(source: str | Path) -> Path:
+    """The file behind a bundled name or a path; raises InputError where there is none."""
+    bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))
+    path = Path(source)
+    if bundled.is_file():
+        return bundled
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "best.safetensors").is_file():
+        return path / "best.safetensors"
+    if str(source) in names() or _on_timm(str(source)) is not None:
+        raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
+    raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
+
+
+def config_of(model: nn.Module) -> dict[str, Any]:
+    """The configuration that builds `model` again, as plain values for a weight file."""
+    config: dict[str, Any] = json.loads(json.dumps(asdict(model.config)))  # type: ignore[arg-type, call-overload]
+    return config
+
+
+def names() -> list[str]:
+    """The names of the table."""
+    return [model.name for model in BUILT_IN]
+
+
+def models() -> list[dict[str, Any]]:
+    """Names with paper, input size, parameters, and the bundled weights' results where there are any."""
+    return [_row(model) for model in BUILT_IN]
+
+
+def _row(model: Model) -> dict[str, Any]:
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in model.build(num_classes=20).parameters())
+    row: dict[str, Any] = {"name": model.name, "paper": model.paper, "input": model.input, "parameters": parameters}
+    card = files("vedette") / "assets" / "weights" / f"{model.name}.json"
+    results = json.loads(card.read_text())["results"] if card.is_file() else None
+    return row | {"weights": "bundled" if results else None, "results": results}
+
+
+def _on_timm(name: str) -> Builder | None:
+    for model in ON_TIMM:
+        if name.startswith(model.name) and len(name) > len(model.name):
+            return partial(model.build, name.removeprefix(model.name))
+    return None
+
+
+def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module:
+    builders: dict[str, Builder] = {model.name: model.build for model in BUILT_IN}
+    builder = builders.get(name) or _on_timm(name)
+    if builder is None:
+        raise InputError(f"there is no model {name!r}; the names: {', '.join(names())}, refinedet320-timm/<name>")
+    fixed = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    try:
+        return builder(num_classes=num_classes, **fixed)
+    except TypeError as error:
+        raise InputError(f"{name}: {str(error).split('() ')[-1]}") from None

@@ -1,0 +1,184 @@
+"""Batches: what they hold, and that nothing but (seed, epoch) decides them."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vedette.data.loader import (
+    Batch,
+    DetectionDataset,
+    Draw,
+    EpochSampler,
+    eval_loader,
+    random_numbers_from,
+    train_loader,
+)
+from vedette.data.transforms import eval_transform
+from vedette.errors import InputError
+from vedette.structures import InputSpec
+
+SPEC = InputSpec(size=32)
+
+
+class Pictures:
+    """A data set in memory: gradients of 40 x 20, image i with i % 3 boxes."""
+
+    def __init__(self, length: int = 10, size: tuple[int, int] = (40, 20), broken: int | None = None) -> None:
+        self.length, self.annotated, self.broken = length, size, broken
+
+    def __len__(self) -> int:
+        return self.length
+
+    def file(self, index: int) -> Path:
+        return Path(f"images/{index}.jpg")
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.annotated
+
+    def boxes(self, index: int) -> Tensor:
+        return torch.tensor([[0.0, 0, 20, 20], [10, 5, 30, 15]])[: index % 3]
+
+    def labels(self, index: int) -> Tensor:
+        return torch.tensor([index, 1])[: index % 3]
+
+    def difficult(self, index: int) -> Tensor:
+        return torch.tensor([True, False])[: index % 3]
+
+    def crowd(self, index: int) -> Tensor:
+        return torch.tensor([False, True])[: index % 3]
+
+    def image(self, index: int) -> Image.Image:
+        if index == self.broken:
+            raise InputError(f"{self.file(index)}: truncated image; remove it or copy it again")
+        return Image.linear_gradient("L").rotate(index).resize((40, 20)).convert("RGB")
+
+
+def assert_same(first: Sequence[Batch], second: Sequence[Batch]) -> None:
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one.images, other.images)
+        assert one.indices == other.indices
+        for a, b in zip(one.targets, other.targets, strict=True):
+            assert torch.equal(a.boxes, b.boxes)
+            assert torch.equal(a.labels, b.labels)
+
+
+def epoch(loader: object, number: int) -> list[Batch]:
+    loader.sampler.set_epoch(number)
+    return list(loader)
+
+
+def test_a_batch_holds_images_and_their_targets() -> None:
+    (batch,) = eval_loader(Pictures(3), SPEC, batch_size=4, workers=0)
+    assert batch.images.shape == (3, 3, 32, 32)
+    assert batch.images.dtype == torch.uint8
+    assert batch.images.is_contiguous()
+    assert batch.indices == [0, 1, 2]
+    assert batch.files == [str(Path(f"images/{index}.jpg")) for index in range(3)]
+    assert batch.sizes.tolist() == [[40, 20]] * 3
+    assert [target.boxes.tolist() for target in batch.targets] == [
+        [],
+        [[0, 0, 16, 32]],
+        [[0, 0, 16, 32], [8, 8, 24, 24]],
+    ]
+    assert type(batch.targets[2].boxes) is Tensor
+    assert batch.targets[2].labels.tolist() == [2, 1]
+
+
+def test_difficult_objects_are_ignored_or_trained_on_but_crowds_ignored() -> None:
+    for difficult, expected in [("ignore", [True, True]), ("train", [False, True])]:
+        samples = DetectionDataset(Pictures(), eval_transform(SPEC), difficult)
+        assert samples[2].target.ignore.tolist() == expected
+
+
+def test_boxes_annotated_for_another_size_are_scaled() -> None:
+    sample = DetectionDataset(Pictures(size=(80, 60)), eval_transform(SPEC))[2]
+    assert sample.target.boxes[0].tolist() == pytest.approx([0, 0, 8, 32 / 3])
+    assert sample.size == (80, 60)
+
+
+def test_without_an_annotated_size_the_image_tells() -> None:
+    sample = DetectionDataset(Pictures(size=(0, 0)), eval_transform(SPEC))[2]
+    assert sample.size == (40, 20)
+    assert sample.target.boxes[0].tolist() == [0, 0, 16, 32]
+
+
+def test_boxes_beyond_the_image_are_cut() -> None:
+    pictures = Pictures()
+    pictures.boxes = lambda index: torch.tensor([[-10.0, 5, 50, 25], [45, 0, 60, 9]])
+    sample = DetectionDataset(pictures, eval_transform(SPEC))[2]
+    assert sample.target.boxes.tolist() == [[0, 8, 32, 32]]
+
+
+def test_workers_change_nothing() -> None:
+    alone, pair = (train_loader(Pictures(), SPEC, 3, workers=workers, seed=7) for workers in (0, 2))
+    for number in (0, 1):
+        assert_same(epoch(alone, number), epoch(pair, number))
+
+
+def test_an_epoch_can_be_had_again() -> None:
+    loader = train_loader(Pictures(), SPEC, 3, workers=0, seed=7)
+    first, second = epoch(loader, 4), epoch(loader, 5)
+    assert_same(first, epoch(train_loader(Pictures(), SPEC, 3, workers=0, seed=7), 4))
+    for other in (second, epoch(train_loader(Pictures(), SPEC, 3, workers=0, seed=8), 4)):
+        assert [batch.indices for batch in first] != [batch.indices for batch in other]
+
+
+def test_an_image_is_augmented_anew_each_epoch() -> None:
+    seeds = []
+    for number in range(3):
+        sampler = EpochSampler(10, seed=0)
+        sampler.set_epoch(number)
+        seeds.append({draw.index: draw.seed for draw in sampler})
+    assert all(one[index] != other[index] for one, other in pairwise(seeds) for index in range(10))
+
+
+def test_the_random_numbers_of_the_process_are_left_alone() -> None:
+    loader = train_loader(Pictures(), SPEC, 3, workers=0)
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    samples = [loader.dataset[Draw(2, seed)] for seed in (1, 2)]
+    assert torch.equal(torch.rand(4), expected)
+    assert not torch.equal(samples[0].image, samples[1].image)
+    with pytest.raises(KeyError), random_numbers_from(1):
+        raise KeyError
+    torch.manual_seed(3)
+    with random_numbers_from(1):
+        torch.rand(1)
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_a_last_batch_is_left_out_unless_it_is_the_only_one() -> None:
+    lengths = {length: len(train_loader(Pictures(length), SPEC, 4, workers=0)) for length in (3, 4, 5, 8, 11)}
+    assert lengths == {3: 1, 4: 1, 5: 1, 8: 2, 11: 2}
+    assert len(eval_loader(Pictures(11), SPEC, 4, workers=0)) == 3
+    assert [len(batch.files) for batch in train_loader(Pictures(3), SPEC, 4, workers=0)] == [3]
+
+
+def test_processes_share_an_epoch() -> None:
+    shares = [[draw.index for draw in EpochSampler(10, 0, rank, world=3)] for rank in range(3)]
+    assert [len(share) for share in shares] == [4, 4, 4]
+    assert {index for share in shares for index in share} == set(range(10))
+    assert len(EpochSampler(10, 0, 1, world=3)) == 4
+    assert sorted(draw.index for draw in EpochSampler(10, 0)) == list(range(10))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_image_is_named_in_one_line(workers: int) -> None:
+    loader = train_loader(Pictures(9, broken=6), SPEC, 3, workers=workers)
+    with pytest.raises(InputError) as raised:
+        list(loader)
+    assert str(raised.value) == f"{Path('images/6.jpg')}: truncated image; remove it or copy it again"
+
+
+def test_a_missing_file_is_bad_input_too() -> None:
+    pictures = Pictures()
+    pictures.image = lambda index: Image.open(pictures.file(index))
+    with pytest.raises(InputError, match=r"1\.jpg: cannot be read"):
+        DetectionDataset(pictures, eval_transform(SPEC))[1]
