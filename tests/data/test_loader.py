@@ -78,6 +78,7 @@ def test_a_batch_holds_images_and_their_targets() -> None:
     assert batch.images.shape == (3, 3, 32, 32)
     assert batch.images.dtype == torch.uint8
     assert batch.images.is_contiguous()
+    assert next(iter(train_loader(Pictures(3), SPEC, 4, workers=0))).images.is_contiguous()
     assert batch.indices == [0, 1, 2]
     assert batch.files == [str(Path(f"images/{index}.jpg")) for index in range(3)]
     assert batch.sizes.tolist() == [[40, 20]] * 3
@@ -108,11 +109,13 @@ def test_without_an_annotated_size_the_image_tells() -> None:
     assert sample.target.boxes[0].tolist() == [0, 0, 16, 32]
 
 
-def test_boxes_beyond_the_image_are_cut() -> None:
-    pictures = Pictures()
+def test_boxes_beyond_the_image_are_cut_before_they_are_moved() -> None:
+    pictures, given, warp = Pictures(), [], eval_transform(SPEC)
     pictures.boxes = lambda index: torch.tensor([[-10.0, 5, 50, 25], [45, 0, 60, 9]])
-    sample = DetectionDataset(pictures, eval_transform(SPEC))[2]
-    assert sample.target.boxes.tolist() == [[0, 8, 32, 32]]
+    sample = DetectionDataset(pictures, lambda image, target: given.append(target) or warp(image, target))[2]
+    assert given[0]["boxes"].tolist() == [[0, 5, 40, 20], [40, 0, 40, 9]]
+    assert given[0]["boxes"].canvas_size == (20, 40)
+    assert sample.target.boxes.tolist() == [[0, 8, 32, 32]]  # the other has no area left
 
 
 def test_workers_change_nothing() -> None:

@@ -70,6 +70,15 @@ def test_zoom_out_comes_half_the_time_with_the_image_anywhere_on_it() -> None:
     assert (abs(places.mean(0) - 0.5) < 0.03).all()
 
 
+def test_zoom_out_can_be_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, ...]] = []
+    monkeypatch.setattr(transforms, "draw_crop", lambda boxes, canvas: asked.append(canvas) or canvas)
+    transform = train_transform(InputSpec(size=16), max_zoom_out=2.0)
+    for _ in range(400):
+        transform(Image.new("RGB", (8, 8)), sample_target(torch.zeros(0, 4), (8, 8)))
+    assert 15.5 < max(canvas[2] - canvas[0] for canvas in asked) <= 16 + 1e-9
+
+
 def test_the_seven_modes_have_equal_shares(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[float] = []
     monkeypatch.setattr(transforms, "try_crops", lambda boxes, canvas, least: tried.append(least) or (1, 1, 2, 2))
@@ -159,7 +168,9 @@ def test_ignored_boxes_do_not_choose_the_crop(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_half_the_images_are_flipped_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transforms, "draw_zoom_out", lambda width, height: (0.0, 0.0, float(width), float(height)))
+    monkeypatch.setattr(
+        transforms, "draw_zoom_out", lambda width, height, largest: (0.0, 0.0, float(width), float(height))
+    )
     monkeypatch.setattr(transforms, "draw_crop", lambda boxes, canvas: canvas)
     image = Image.new("RGB", (4, 4))
     image.putpixel((0, 1), (255, 0, 0))
@@ -282,6 +293,18 @@ def test_evaluation_warps_the_whole_image() -> None:
     assert pixels.flatten(1).unique(dim=1).tolist() == [[10], [20], [30]]
     assert found["boxes"].tolist() == [[8, 8, 40, 80]]  # the other has no area
     assert found["ignore"].tolist() == [True]
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_training_and_evaluation_resize_alike(interpolation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transforms, "PhotometricDistort", nn.Identity)
+    monkeypatch.setattr(transforms, "draw_crop", lambda boxes, canvas: (0.0, 0.0, 60.0, 40.0))
+    image, spec = Image.effect_noise((60, 40), 90).convert("RGB"), InputSpec(size=48, interpolation=interpolation)
+    target = sample_target(torch.zeros(0, 4), (60, 40))
+    expected, _ = eval_transform(spec)(image, target)
+    found = [train_transform(spec)(image, target)[0] for _ in range(20)]
+    assert all(torch.equal(pixels, expected) or torch.equal(pixels, expected.flip(2)) for pixels in found)
+    assert any(torch.equal(pixels, expected) for pixels in found)
 
 
 def test_specs_that_do_not_warp_are_refused() -> None:

@@ -86,6 +86,12 @@ def test_marked_boxes_neither_count_nor_punish(make_detections, mark):
     assert result.curves[0].scores.tolist() == pytest.approx([0.7])
 
 
+@pytest.mark.parametrize("difficult", [[True, False], [False, True]])
+def test_of_boxes_overlapped_equally_the_first_is_taken(make_detections, difficult):
+    result = ap([make_detections([BOX], [0.9], [0])], [truth([BOX, BOX], difficult=difficult)])
+    assert result.mean_ap == float(not difficult[0])
+
+
 def test_boxes_of_another_class_or_image_do_not_count(make_detections):
     found = [make_detections([BOX], [0.9], [1]), make_detections([BOX], [0.8], [0])]
     result = ap(found, [truth([BOX], [0]), truth([FAR], [1])], num_classes=2)

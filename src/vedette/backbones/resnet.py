@@ -8,6 +8,7 @@ from torchvision.models import resnet50, resnet101
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
+from vedette.backbones.fit import check_fit
 from vedette.backbones.normalization import IMAGENET
 
 
@@ -31,7 +32,7 @@ class ResNet(nn.Module):
         if stride_in_1x1:
             self.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
             for block in (layer[0] for layer in (self.layer2, self.layer3, self.layer4)):
-                _move_stride(block)
+                move_stride_to_1x1(block)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, H, W) → c3 (B, 512, H/8, W/8), c4 (B, 1024, H/16, W/16), c5 (B, 2048, H/32, W/32)."""
@@ -45,10 +46,11 @@ class ResNet(nn.Module):
         yield from (self.conv1, self.bn1, self.layer1)
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes torchvision's state dict of the same depth; raises RuntimeError naming the tensors that do not fit."""
-        kept = {k: v for k, v in weights.items() if not k.startswith("fc.") and not k.endswith("num_batches_tracked")}
-        self.load_state_dict(kept)
+        """Takes torchvision's state dict of the same depth; raises ValueError naming the first that does not fit."""
+        check_fit(weights, self.state_dict(), f"torchvision's ResNet-{self.depth}")
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
 
 
-def _move_stride(block: Bottleneck) -> None:
+def move_stride_to_1x1(block: Bottleneck) -> None:
+    """Exchanges the strides of a block's 3×3 convolution and its first 1×1, in place."""
     block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride

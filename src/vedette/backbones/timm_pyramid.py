@@ -9,6 +9,7 @@ from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from vedette.backbones.fit import check_fit
 from vedette.backbones.normalization import Normalization
 
 STRIDES = (8, 16, 32)
@@ -51,28 +52,31 @@ class TimmPyramid(nn.Module):
     def load_imagenet(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Takes timm's state dict of the whole classifier, or timm's own pretrained weights (needs a network).
 
-        Raises ValueError naming the first tensors that are missing or do not fit.
+        Raises ValueError naming the first tensor that is missing or does not fit.
         """
         body = _create(self.name, pretrained=weights is None)
         if weights is not None:
-            try:
-                missing, _ = body.load_state_dict(weights, strict=False)
-            except RuntimeError as error:
-                raise ValueError(f"these weights are not timm/{self.name}'s: {str(error).splitlines()[1].strip()}") from None
-            if missing:
-                raise ValueError(f"these weights are not timm/{self.name}'s: missing {', '.join(missing[:3])}")
+            wanted = {_whole_name(name, weights): name for name in body.state_dict() if not name.endswith("_tracked")}
+            own = body.state_dict()
+            check_fit(weights, {whole: own[name] for whole, name in wanted.items()}, f"timm/{self.name}'s")
+            body.load_state_dict({name: weights[whole] for whole, name in wanted.items()}, strict=False)
         self.body.load_state_dict(freeze_norms(body).state_dict())
+
+
+def _whole_name(name: str, weights: Mapping[str, Tensor]) -> str:
+    """The name in the whole classifier: where timm's pyramid flattens a sequence, its stem_0 is stem.0 there."""
+    child, _, rest = name.partition(".")
+    unflattened = f"{'.'.join(child.rsplit('_', 1))}.{rest}"
+    return unflattened if unflattened in weights else name
 
 
 def freeze_norms(body: nn.Module) -> nn.Module:
     """Batch norm folded into the convolution before it where the order of layers is known, else frozen."""
-    if not isinstance(body, EfficientNetFeatures):
-        return freeze_batch_norm_2d(body)
-    for module in list(body.modules()):
+    for module in list(body.modules()) if isinstance(body, EfficientNetFeatures) else ():
         for (_, conv), (name, norm) in pairwise(list(module.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNormAct2d):
                 setattr(module, name, _fold(conv, norm))
-    return body
+    return freeze_batch_norm_2d(body)
 
 
 def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vedette.backbones.fit import check_fit
 from vedette.backbones.normalization import IMAGENET
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # conv1_1 … conv5_3
@@ -53,17 +54,30 @@ class VGG16(nn.Module):
 
         Raises ValueError naming the first tensor that is missing or has another shape.
         """
-        own = [conv for stage in self.stages for conv in stage if isinstance(conv, nn.Conv2d)]
-        names = [name[: -len(".weight")] for name in weights if name.startswith("features.") and name.endswith(".weight")]
-        if len(names) != len(own):
-            raise ValueError(f"these are not VGG-16's weights: {len(names)} convolutions under 'features.', not {len(own)}")
+        own = self._convolutions()
+        linear = {"classifier.0": (4096, 512 * 7 * 7), "classifier.3": (4096, 4096)}
+        wanted = {f"{name}.weight": conv.weight for name, conv in own.items()}
+        wanted |= {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in linear.items()}
+        wanted |= {name.replace("weight", "bias"): weight.flatten(1)[:, 0] for name, weight in wanted.items()}
+        check_fit(weights, wanted, "torchvision's VGG-16")
         with torch.no_grad():
-            for conv, name in zip(own, names, strict=True):
-                _copy(conv, weights[f"{name}.weight"], weights[f"{name}.bias"], name)
-            fc6 = weights["classifier.0.weight"].view(4096, 512, 7, 7)[::4, :, ::3, ::3]
-            fc7 = weights["classifier.3.weight"].view(4096, 4096, 1, 1)[::4, ::4]
-            _copy(self.fc6, fc6, weights["classifier.0.bias"][::4], "classifier.0")
-            _copy(self.fc7, fc7, weights["classifier.3.bias"][::4], "classifier.3")
+            for name, conv in own.items():
+                _copy(conv, weights[f"{name}.weight"], weights[f"{name}.bias"])
+            fc6 = weights["classifier.0.weight"].reshape(4096, 512, 7, 7)[::4, :, ::3, ::3]
+            fc7 = weights["classifier.3.weight"].reshape(4096, 4096, 1, 1)[::4, ::4]
+            _copy(self.fc6, fc6, weights["classifier.0.bias"][::4])
+            _copy(self.fc7, fc7, weights["classifier.3.bias"][::4])
+
+    def _convolutions(self) -> dict[str, nn.Conv2d]:
+        """conv1_1 … conv5_3 by torchvision's names, which count the ReLUs and pools between them."""
+        place, found = 0, {}
+        for stage in self.stages:
+            for layer in stage.children():
+                if isinstance(layer, nn.Conv2d):
+                    found[f"features.{place}"] = layer
+                place += 1
+            place += 1  # the pool
+        return found
 
 
 class L2Norm(nn.Module):
@@ -86,9 +100,7 @@ def _stage(incoming: int, widths: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _copy(conv: nn.Conv2d, weight: Tensor, bias: Tensor, name: str) -> None:
-    if weight.shape != conv.weight.shape:
-        raise ValueError(f"{name}.weight has shape {tuple(weight.shape)}, not {tuple(conv.weight.shape)}")
+def _copy(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
     conv.weight.copy_(weight)
     if conv.bias is not None:
         conv.bias.copy_(bias)

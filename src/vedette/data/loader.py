@@ -22,7 +22,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vedette.data.transforms import eval_transform, train_transform
+from vedette.data.transforms import MAX_ZOOM_OUT, eval_transform, train_transform
 from vedette.errors import InputError
 from vedette.ops.boxes import clip
 from vedette.structures import InputSpec, Target
@@ -178,6 +178,7 @@ def train_loader(
     workers: int = 2,
     seed: int = 0,
     difficult: Difficult = "ignore",
+    max_zoom_out: float = MAX_ZOOM_OUT,
     rank: int = 0,
     world: int = 1,
 ) -> DataLoader[Sample]:
@@ -185,7 +186,7 @@ def train_loader(
 
     Gives `Batch`. A last batch that is not full is left out unless it is the only one.
     """
-    samples = DetectionDataset(dataset, train_transform(spec), difficult)
+    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult)
     sampler = EpochSampler(len(dataset), seed, rank, world)
     return _loader(samples, sampler, batch_size, workers, drop_last=len(sampler) > batch_size)
 
@@ -201,7 +202,7 @@ def eval_loader(
 def collate(samples: Sequence[Sample]) -> Batch:
     """Samples of one size as a batch."""
     return Batch(
-        images=torch.stack([sample.image for sample in samples]).contiguous(),
+        images=torch.stack([sample.image for sample in samples]),
         targets=[sample.target for sample in samples],
         indices=[sample.index for sample in samples],
         files=[sample.file for sample in samples],

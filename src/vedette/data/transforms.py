@@ -17,6 +17,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from vedette.ops.boxes import iou
+from vedette.ops.images import to_input
 from vedette.structures import InputSpec
 
 Window = tuple[float, float, float, float]  # x1 y1 x2 y2 in pixels of the image; may reach beyond it
@@ -34,13 +35,18 @@ CONTRAST = SATURATION = (0.5, 1.5)  # factors
 HUE = 18.0  # degrees
 
 
-def train_transform(spec: InputSpec) -> v2.Compose:
-    """SSD's augmentation: photometric distortion, zoom-out, crop, flip, warp.
+def train_transform(spec: InputSpec, max_zoom_out: float = MAX_ZOOM_OUT) -> v2.Compose:
+    """SSD's augmentation: photometric distortion, zoom-out to at most `max_zoom_out` times a side, crop, flip, warp.
+
+    The resize is antialiased whatever the spec says.
 
     Raises ValueError for a spec that does not warp.
     """
     _require_warp(spec)
-    return v2.Compose([SSDAugment(spec.size, fill_colour(spec), _resample(spec)), v2.PILToTensor()])
+    augment = SSDAugment(
+        spec.size, fill_colour(spec), Image.Resampling[spec.interpolation.upper()], max_zoom_out=max_zoom_out
+    )
+    return v2.Compose([augment, v2.PILToTensor()])
 
 
 def eval_transform(spec: InputSpec) -> v2.Compose:
@@ -49,7 +55,7 @@ def eval_transform(spec: InputSpec) -> v2.Compose:
     Raises ValueError for a spec that does not warp.
     """
     _require_warp(spec)
-    return v2.Compose([Warp(spec.size, _resample(spec)), v2.PILToTensor()])
+    return v2.Compose([Warp(spec)])
 
 
 def fill_colour(spec: InputSpec) -> tuple[int, int, int]:
@@ -61,12 +67,12 @@ def fill_colour(spec: InputSpec) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def draw_zoom_out(width: int, height: int) -> Window:
-    """A canvas around an image (half the time the image itself), side ratio uniform in 1..4, random position."""
+def draw_zoom_out(width: int, height: int, largest: float = MAX_ZOOM_OUT) -> Window:
+    """A canvas around an image, anywhere, its side ratio uniform in 1..`largest`; half the time the image itself."""
     chance, zoom, across, down = torch.rand(4).tolist()
     if chance >= ZOOM_OUT_PROBABILITY:
         return 0.0, 0.0, float(width), float(height)
-    ratio = 1 + (MAX_ZOOM_OUT - 1) * zoom
+    ratio = 1 + (largest - 1) * zoom
     left, top = across * (ratio - 1) * width, down * (ratio - 1) * height
     return -left, -top, ratio * width - left, ratio * height - top
 
@@ -159,17 +165,16 @@ class SSDAugment(v2.Transform):  # type: ignore[misc]  # torchvision has no type
         fill: tuple[int, int, int],
         resample: Image.Resampling = Image.Resampling.BILINEAR,
         distort: v2.Transform | None = None,
+        max_zoom_out: float = MAX_ZOOM_OUT,
     ) -> None:
         super().__init__()
-        self.size, self.fill, self.resample = size, fill, resample
+        self.size, self.fill, self.resample, self.max_zoom_out = size, fill, resample, max_zoom_out
         self.distort = PhotometricDistort() if distort is None else distort
 
-    def forward(
-        self, *inputs: Any
-    ) -> Any:  # not transform(): image, boxes, labels and ignore mask depend on one another
+    def forward(self, *inputs: Any) -> Any:  # not transform(), which sees image and boxes one at a time
         image, target = inputs
         boxes = target["boxes"].as_subclass(Tensor)
-        window = draw_crop(boxes[~target["ignore"]], draw_zoom_out(*image.size))
+        window = draw_crop(boxes[~target["ignore"]], draw_zoom_out(image.width, image.height, self.max_zoom_out))
         flip = bool(torch.rand(()) < 0.5)
         keep = centres_inside(boxes, torch.tensor(window, dtype=boxes.dtype))
         moved = map_boxes(boxes, window, self.size, flip)
@@ -237,19 +242,18 @@ def shift_colours(image: Image.Image, saturation: float, hue: float) -> Image.Im
 
 
 class Warp(v2.Transform):  # type: ignore[misc]
-    """The whole image resized to size x size, boxes with it."""
+    """The whole image as a model's input, resized as when detecting, boxes with it."""
 
-    def __init__(self, size: int, resample: Image.Resampling = Image.Resampling.BILINEAR) -> None:
+    def __init__(self, spec: InputSpec) -> None:
         super().__init__()
-        self.size, self.resample = size, resample
+        self.spec = spec
 
     def forward(self, *inputs: Any) -> Any:
         image, target = inputs
-        boxes = target["boxes"].as_subclass(Tensor)
-        width, height = image.size
-        moved = map_boxes(boxes, (0.0, 0.0, float(width), float(height)), self.size, flip=False)
+        size, boxes = self.spec.size, target["boxes"].as_subclass(Tensor)
+        moved = map_boxes(boxes, (0.0, 0.0, float(image.width), float(image.height)), size, flip=False)
         everything = torch.ones(len(boxes), dtype=torch.bool)
-        return image.resize((self.size, self.size), self.resample), _kept(target, moved, everything, self.size, 0.0)
+        return to_input(image, self.spec), _kept(target, moved, everything, size, min_side=0.0)
 
 
 def _kept(target: dict[str, Any], boxes: Tensor, keep: Tensor, size: int, min_side: float) -> dict[str, Any]:
@@ -263,10 +267,6 @@ def _kept(target: dict[str, Any], boxes: Tensor, keep: Tensor, size: int, min_si
         "labels": target["labels"][keep],
         "ignore": target["ignore"][keep],
     }
-
-
-def _resample(spec: InputSpec) -> Image.Resampling:
-    return Image.Resampling.BICUBIC if spec.interpolation == "bicubic" else Image.Resampling.BILINEAR
 
 
 def _require_warp(spec: InputSpec) -> None:

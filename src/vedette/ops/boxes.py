@@ -45,9 +45,9 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
     a, b = _columns(first), _columns(second)
     intersection, union = _intersection_and_union(a, b)
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a, b
-    hull = (torch.maximum(ax2[..., :, None], bx2[..., None, :]) - torch.minimum(ax1[..., :, None], bx1[..., None, :])) * (
-        torch.maximum(ay2[..., :, None], by2[..., None, :]) - torch.minimum(ay1[..., :, None], by1[..., None, :])
-    )
+    width = torch.maximum(ax2[..., :, None], bx2[..., None, :]) - torch.minimum(ax1[..., :, None], bx1[..., None, :])
+    height = torch.maximum(ay2[..., :, None], by2[..., None, :]) - torch.minimum(ay1[..., :, None], by1[..., None, :])
+    hull = width * height
     tiny = torch.finfo(union.dtype).tiny
     return intersection / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
 

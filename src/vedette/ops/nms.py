@@ -16,8 +16,9 @@ from vedette.ops.boxes import iou as pairwise_iou
 def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
     """Greedy hard NMS: which candidates stay.
 
-    boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64; candidates with a score of 0 or less are padding and never
-    stay. One is dropped where a better one that stays, of the same group, overlaps it with IoU > `iou`. → (B, K) bool.
+    boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64; candidates with a score of 0 or less are padding and
+    never stay. One is dropped where a better one that stays (ties: the first), of the same group, overlaps it with
+    IoU > `iou`. → (B, K) bool.
     """
     keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou)
     return keep
@@ -89,7 +90,7 @@ def _soft_nms(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: 
         overlap = pairwise_iou(boxes[rows, best, None], boxes)[:, 0]  # (B, K)
         decay = torch.where(overlap >= iou, 1 - overlap, 1.0) if linear else torch.exp(-overlap.square() / sigma)
         affected = waiting & (groups == groups[rows, best, None])
-        scores = torch.where(affected, scores * decay, scores)
+        scores = torch.where(affected, (scores * decay).to(scores.dtype), scores)
     return scores
 
 

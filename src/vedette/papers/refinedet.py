@@ -30,15 +30,17 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
-from vedette.backbones.resnet import ResNet
+from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
+from vedette.ops.boxes import to_centers, to_corners
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import Candidates, best_candidates, suppress, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
+from vedette.parts.norm import BatchNorm
 from vedette.parts.targets import pad_targets
 from vedette.structures import Detections, InputSpec, Step, Target
 
@@ -51,13 +53,15 @@ class RefineDetConfig:
     image_size: int = 320  # or 512
     anchor_scale: float = 4.0  # sec. 3.3: an anchor's side is 4 × stride
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 3.3
-    clip_anchors: bool = False  # authors' code: unclipped; some ports clip to the image
+    clip_anchors: bool = False  # authors' code: unclipped; ports limit centre and size to the image
     extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
     extra_channels: tuple[int, int] = (256, 512)  # conv6_1, conv6_2
     l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3
     tcb_channels: int = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.3: Gaussian for ResNet-101
+    deep_heads: bool = False  # authors' code, ResNet-101: a residual block before each level's heads
+    stride_in_1x1: bool = False  # authors' code, ResNet-101: where a stage's stride is; torchvision: in the 3×3
     match_iou: float = 0.5  # sec. 3.3
     theta: float = 0.99  # sec. 3.2
     negatives_per_positive: float = 3.0  # sec. 3.3
@@ -101,6 +105,8 @@ class TransferConnectionBlock(nn.Module):
 class RefineDet(nn.Module):
     """The detector on a backbone that gives maps at strides 8, 16 and 32 (`channels`, `strides`, `normalization`)."""
 
+    class_layers = ("odm.logits.",)  # what depends on the classes, by the beginning of the names
+
     def __init__(self, config: RefineDetConfig, backbone: nn.Module) -> None:
         super().__init__()
         self.config = c = config
@@ -112,7 +118,8 @@ class RefineDet(nn.Module):
         self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, c.l2_norm, strict=False))
 
         has_arm = c.filter_negatives or c.cascade or c.tcb
-        self.arm = MultiboxHead(channels, anchors, 2) if has_arm else None
+        self.arm_blocks, widths = _head_blocks(channels, c.deep_heads and has_arm)
+        self.arm = MultiboxHead(widths, anchors, 2) if has_arm else None
         self.tcbs = nn.ModuleList()
         if c.tcb:
             coarsest = len(channels) - 1
@@ -120,7 +127,8 @@ class RefineDet(nn.Module):
                 TransferConnectionBlock(n, c.tcb_channels, level < coarsest, c.norm) for level, n in enumerate(channels)
             )
             channels = [c.tcb_channels] * len(channels)
-        self.odm = MultiboxHead(channels, anchors, c.num_classes + 1)
+        self.odm_blocks, widths = _head_blocks(channels, c.deep_heads)
+        self.odm = MultiboxHead(widths, anchors, c.num_classes + 1)
 
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
@@ -130,10 +138,11 @@ class RefineDet(nn.Module):
 
     def forward(self, images: Tensor) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 64. The whole of fig. 1."""
+        anchors = self.anchors_for(images)
         features = self.features(images)  # fine to coarse
-        arm = self.arm(features) if self.arm is not None else None
-        odm = self.odm(self.transfer(features) if self.tcbs else features)
-        return Predictions(arm, odm, self.anchors_for(images))
+        arm = self.arm(_each(self.arm_blocks, features)) if self.arm is not None else None
+        odm = self.odm(_each(self.odm_blocks, self.transfer(features) if self.tcbs else features))
+        return Predictions(arm, odm, anchors)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The ARM's maps at strides 8, 16, 32, 64 (conv4_3, conv5_3, fc7, conv6_2 of VGG-16)."""
@@ -160,7 +169,8 @@ class RefineDet(nn.Module):
             levels.append(grid_anchors(shapes, height // stride, width // stride, stride))
         anchors = torch.cat(levels)
         if self.config.clip_anchors:
-            anchors = anchors.clamp(min=0).minimum(torch.tensor([width, height, width, height]))
+            limit = torch.tensor([width, height, width, height])
+            anchors = to_corners(to_centers(anchors).clamp(min=0).minimum(limit))
         return anchors
 
     def anchors_for(self, images: Tensor) -> Tensor:
@@ -251,17 +261,35 @@ def _take(step: Step | None, index: Tensor) -> Step | None:
 
 def _conv3x3(incoming: int, outgoing: int, norm: bool, stride: int = 1) -> nn.Module:
     conv = nn.Conv2d(incoming, outgoing, 3, stride, padding=1, bias=not norm)
-    return nn.Sequential(conv, nn.BatchNorm2d(outgoing)) if norm else conv
+    return nn.Sequential(conv, BatchNorm(outgoing)) if norm else conv
+
+
+def _residual(incoming: int, middle: int, outgoing: int, stride: int) -> Bottleneck:
+    shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False), BatchNorm(outgoing))
+    return Bottleneck(incoming, middle, stride=stride, downsample=shortcut, norm_layer=BatchNorm)
+
+
+def _head_blocks(channels: Sequence[int], deep: bool) -> tuple[nn.ModuleList, Sequence[int]]:
+    """What lies between each map and its heads, a residual block to 1024 channels or nothing, and the heads' input."""
+    if not deep:
+        return nn.ModuleList(nn.Identity() for _ in channels), channels
+    return nn.ModuleList(_residual(n, 256, 1024, stride=1) for n in channels), [1024] * len(channels)
+
+
+def _each(blocks: nn.ModuleList, maps: Sequence[Tensor]) -> list[Tensor]:
+    return [block(x) for block, x in zip(blocks, maps, strict=True)]
 
 
 def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
     """The level at stride 64: conv6_1 and conv6_2, or one more residual block."""
     middle, outgoing = c.extra_channels
     if c.extra == "res6":
-        shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=2, bias=False), nn.BatchNorm2d(outgoing))
-        return Bottleneck(incoming, middle, stride=2, downsample=shortcut)
+        block = _residual(incoming, middle, outgoing, stride=2)
+        if c.stride_in_1x1:
+            move_stride_to_1x1(block)
+        return block
     squeeze = nn.Conv2d(incoming, middle, 1, bias=not c.norm)
-    first = nn.Sequential(squeeze, nn.BatchNorm2d(middle)) if c.norm else squeeze
+    first = nn.Sequential(squeeze, BatchNorm(middle)) if c.norm else squeeze
     return nn.Sequential(first, nn.ReLU(), _conv3x3(middle, outgoing, c.norm, stride=2), nn.ReLU())
 
 
@@ -282,10 +310,11 @@ def refinedet_vgg16(**config: Any) -> RefineDet:
     return RefineDet(RefineDetConfig(**config), VGG16(pool5_stride=2, dilation=3))
 
 
-def refinedet_resnet101(*, stride_in_1x1: bool = False, **config: Any) -> RefineDet:
+def refinedet_resnet101(**config: Any) -> RefineDet:
     """ResNet-101: res3, res4, res5 and one more residual block; no L2 norm, batch norm in the TCBs."""
     paper = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
-    return RefineDet(RefineDetConfig(**(paper | config)), ResNet(101, stride_in_1x1=stride_in_1x1))
+    c = RefineDetConfig(**(paper | config))
+    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1))
 
 
 def refinedet_timm(name: str, **config: Any) -> RefineDet:

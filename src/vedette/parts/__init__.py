@@ -1,1 +1,1 @@
-"""What several papers share: anchors, box coder, matching, sampling, losses, prediction heads, the way to detections."""
+"""What several papers share: anchors, box coder, matching, sampling, losses, heads, the way to detections."""

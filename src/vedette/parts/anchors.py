@@ -18,7 +18,7 @@ def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
 
 
 def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float) -> Tensor:
-    """(rows * columns * K, 4) anchors x1 y1 x2 y2: the K `shapes` (K, 2) around the centre of every cell of `step` pixels."""
+    """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around the centre of every cell of `step` pixels."""
     y = (torch.arange(rows, dtype=torch.float32) + 0.5) * step
     x = (torch.arange(columns, dtype=torch.float32) + 0.5) * step
     centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)

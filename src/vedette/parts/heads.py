@@ -30,4 +30,5 @@ class MultiboxHead(nn.Module):
 
 def per_anchor(maps: Tensor, size: int) -> Tensor:
     """(B, K * size, H, W) → (B, H * W * K, size)."""
-    return maps.permute(0, 2, 3, 1).reshape(len(maps), -1, size)
+    batch, channels, height, width = maps.shape
+    return maps.permute(0, 2, 3, 1).reshape(batch, height * width * (channels // size), size)

@@ -50,7 +50,7 @@ def box_loss(deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, co
     positive = (matched >= 0)[..., None]
     unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])  # stands in for the boxes of negatives: their deltas are 0, not NaN
     if boxes.shape[1] == 0:
-        return deltas.float().sum() * 0.0
+        return deltas[:, :0].float().sum()
     own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
     wanted = coder.encode(torch.where(positive, own, unit), torch.where(positive, anchors, unit))
     loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none")

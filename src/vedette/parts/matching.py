@@ -17,8 +17,9 @@ def match(anchors: Tensor, boxes: Tensor, valid: Tensor, ignore: Tensor, iou: fl
     """Bipartite, then by threshold (SSD, section 2.2).
 
     anchors (A, 4) or (B, A, 4); boxes (B, G, 4); valid (B, G) bool, False for padding; ignore (B, G) bool. First every
-    valid box takes an anchor of its own, best pair first; then every other anchor goes to the box it overlaps most, from
-    IoU ≥ `iou` on. An anchor left over that overlaps an ignored box as much is IGNORED, the rest is NEGATIVE.
+    valid box takes an anchor of its own, best pair first; then every other anchor goes to the box it overlaps most
+    (ties: the first), from IoU ≥ `iou` on. An anchor left over that overlaps an ignored box as much is IGNORED, the
+    rest is NEGATIVE.
     → (B, A) int64: index of the box, -1 or -2.
     """
     if boxes.shape[1] == 0:
@@ -33,25 +34,44 @@ def match(anchors: Tensor, boxes: Tensor, valid: Tensor, ignore: Tensor, iou: fl
 
 
 def assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """One anchor for each box, best pair first, no anchor twice: (B, G, A) overlaps → (B, G) anchors, (B, G) bool taken.
+    """One anchor for each box, best pair first, no anchor twice: (B, G, A) overlaps → (B, G) anchors, (B, G) taken.
 
-    Equal to the greedy loop over pairs: in each round every box asks for its best anchor that has not turned it down,
-    and an anchor turns down all but its best asker (ties: the first). As both sides rank by the same overlap, this ends
-    in the greedy assignment, after G rounds at most and two as a rule.
+    Ties: the first box, then its first anchor. A box that could take none has anchor 0 and `taken` False.
     """
-    free = overlap
-    count = overlap.shape[1]
-    earlier = torch.ones(count, count, dtype=torch.bool, device=overlap.device).tril(-1)  # [i, j]: j before i
-    for _ in range(count):
-        best, anchor = free.max(2)  # (B, G)
-        rival = (anchor[:, :, None] == anchor[:, None, :]) & (best > NO_OVERLAP)[:, None, :]
-        better = (best[:, None, :] > best[:, :, None]) | ((best[:, None, :] == best[:, :, None]) & earlier)
-        refused = (rival & better).any(2) & (best > NO_OVERLAP)
+    anchor, taken = torch.ops.vedette.assign_bipartite(overlap)
+    return anchor, taken
+
+
+@torch.library.custom_op("vedette::assign_bipartite", mutates_args=())
+def _assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """Rounds over the whole batch, one opaque step in a compiled loss: how many there are depends on the data.
+
+    Each round makes the pairs that are the best left of their box and of their anchor; the greedy loop over pairs would
+    make the same. The best pair of all is always among them, so G rounds are enough, and two are as a rule.
+    """
+    left = overlap.clone()
+    images, boxes, anchors = overlap.shape
+    anchor = torch.zeros(images, boxes, dtype=torch.int64, device=overlap.device)
+    taken = torch.zeros_like(anchor, dtype=torch.bool)
+    box = torch.arange(boxes, device=overlap.device)
+    for _ in range(boxes if anchors else 0):
+        best, asked = left.max(2)  # (B, G)
+        rivals = left.gather(2, asked[:, None].expand(-1, boxes, -1))  # (B, G, G): every box with every asked anchor
+        made = (best > NO_OVERLAP) & (rivals.max(1).indices == box)
+        anchor, taken = torch.where(made, asked, anchor), taken | made
         # On the CPU a look at the result costs nothing; elsewhere it would make the host wait.
-        if not torch.compiler.is_compiling() and not overlap.is_cuda and not bool(refused.any()):
+        if not overlap.is_cuda and not bool(((best > NO_OVERLAP) & ~made).any()):
             break
-        free = free.scatter(2, anchor[..., None], torch.where(refused, -1.0, best)[..., None])
-    return anchor, (best > NO_OVERLAP)
+        gone = torch.zeros(images, anchors + 1, dtype=torch.bool, device=overlap.device)
+        gone = gone.scatter(1, torch.where(made, asked, anchors), True)[:, None, :anchors]
+        left.masked_fill_(made[..., None] | gone, -1.0)
+    return anchor, taken
+
+
+@_assign_bipartite.register_fake
+def _(overlap: Tensor) -> tuple[Tensor, Tensor]:
+    taken = torch.empty(overlap.shape[:2], dtype=torch.bool, device=overlap.device)
+    return torch.empty_like(taken, dtype=torch.int64), taken
 
 
 def _give_each_its_own(matched: Tensor, anchor: Tensor, taken: Tensor) -> Tensor:

@@ -131,6 +131,7 @@ class Training:
 
     def _finish_epoch(self, progress: ProgressLine) -> None:
         """Evaluates, keeps the weights, logs, and says how it went."""
+        self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
             return
         due = self.epoch % self.recipe.eval_every == 0 or self.epoch == self.recipe.epochs
@@ -173,6 +174,7 @@ class Training:
             recipe.workers,
             recipe.seed,
             recipe.difficult,
+            max_zoom_out=recipe.max_zoom_out,
             rank=process.process_index,
             world=process.num_processes,
         )
@@ -182,7 +184,7 @@ class NotFiniteError(InputError):
     """A loss became NaN or infinite: the run stops and names the images."""
 
     def __init__(self, losses: Mapping[str, Tensor], files: list[str]) -> None:
-        bad = ", ".join(f"{name} = {float(value)}" for name, value in losses.items())
+        bad = ", ".join(f"{name} = {float(value.detach())}" for name, value in losses.items())
         super().__init__(
             f"the loss is not finite ({bad}) on {', '.join(files)}: check these images, or lower --lr; "
             "the last checkpoint is whole, go on with --resume"

@@ -22,19 +22,22 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Four groups: backbone or new layers, decayed or not; parameters that are frozen are in none."""
+    """Four groups: backbone or new layers, decayed or not; parameters that are frozen are in none.
+
+    The last group learns at the recipe's rate.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (name.startswith("backbone."), parameter.ndim > 1)
+            key = (not name.startswith("backbone."), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": recipe.lr * (recipe.backbone_lr if backbone else 1.0) * _bias_rate(recipe, decayed),
+            "lr": recipe.lr * (1.0 if is_new else recipe.backbone_lr) * _bias_rate(recipe, decayed),
             "weight_decay": recipe.weight_decay if decayed else 0.0,
         }
-        for (backbone, decayed), parameters in sorted(groups.items())
+        for (is_new, decayed), parameters in sorted(groups.items())
     ]
 
 

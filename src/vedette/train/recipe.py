@@ -1,19 +1,22 @@
 """What a training run is made of, as one plain record that is printed, stored in the run and read back by --resume."""
 
-import json
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from vedette.errors import InputError
 
 PAPER_ITERATIONS = (80_000, 20_000, 20_000)  # at lr, lr / 10, lr / 100: RefineDet and SSD on VOC 07+12
 PAPER_BATCH = 32
+FINE_TUNING_IMAGES = 150_000  # seen in a run: 24 epochs of 6000 images
+FEWEST_EPOCHS, MOST_EPOCHS = 12, 150
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Every choice of a run. The defaults suit fine-tuning a detector on a few thousand images."""
+    """Every choice of a run. The defaults suit fine-tuning a detector on a few thousand images.
+
+    Raises InputError for a value that cannot be.
+    """
 
     epochs: int = 24
     batch_size: int = 32  # images a process takes at once
@@ -24,11 +27,12 @@ class Recipe:
     weight_decay: float = 0.02
     schedule: Literal["cosine", "step"] = "cosine"
     warmup: float = 0.04  # share of all steps
-    clip_norm: float = 10.0
-    ema: float = 0.998  # decay of the averaged weights; 0 switches them off
+    clip_norm: float = 10.0  # of the gradient; 0 does not clip
+    ema: float = 0.998  # decay of the averaged weights; 0 keeps no average
     freeze_stem: bool = True  # layers up to stride 4 stay as ImageNet left them
     start_size: int = 0  # images of this size in the first `start_share` of the epochs; 0: full size throughout
     start_share: float = 0.5
+    max_zoom_out: float = 2.0  # SSD's 4 pays in runs of hundreds of epochs alone
     precision: Literal["bf16", "fp32"] = "bf16"
     difficult: Literal["ignore", "train"] = "ignore"
     eval_every: int = 1  # epochs
@@ -39,31 +43,31 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate", "eval_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give 1 or more")
-        if self.lr <= 0:
+        if not self.lr > 0:
             raise InputError(f"lr is {self.lr}: give a number above 0")
-
-    def save(self, path: Path) -> None:
-        """Writes the record as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
-
-    @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """The record of an earlier run; raises InputError for a field that this version does not know."""
-        stored = json.loads(path.read_text())
-        unknown = sorted(set(stored) - {field.name for field in fields(cls)})
-        if unknown:
-            raise InputError(f"{path}: unknown setting {unknown[0]!r}; it was written by another version")
-        return cls(**stored)
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema is {self.ema}: give a decay from 0 to below 1")
+        if self.max_zoom_out < 1:
+            raise InputError(f"max_zoom_out is {self.max_zoom_out}: give 1 (none) or more")
+        if self.workers < 0:
+            raise InputError(f"workers is {self.workers}: give 0 or more")
 
 
-def paper_recipe(images: int, batch_size: int = PAPER_BATCH, seed: int = 0) -> Recipe:
-    """SSD's and RefineDet's own: SGD, 120k steps of 32 images at 1e-3, 1e-4, 1e-5, whole network, VOC's difficult."""
-    epochs = max(1, round(sum(PAPER_ITERATIONS) * PAPER_BATCH / max(images, 1)))
+def fine_tuning_recipe(images: int) -> Recipe:
+    """AdamW from ImageNet's weights; the smaller the data set, the more epochs."""
+    epochs = round(FINE_TUNING_IMAGES / max(images, 1))
+    return Recipe(epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)))
+
+
+def paper_recipe(images: int) -> Recipe:
+    """SSD's and RefineDet's own: SGD, 120k steps of 32 images at 1e-3, 1e-4, 1e-5, the whole network, VOC's difficult.
+
+    Another batch size keeps the number of images seen; scale the rate with it (`--lr`).
+    """
     return Recipe(
-        epochs=epochs,
-        batch_size=batch_size,
+        epochs=max(1, round(sum(PAPER_ITERATIONS) * PAPER_BATCH / max(images, 1))),
+        batch_size=PAPER_BATCH,
         optimizer="sgd",
-        lr=1e-3 * batch_size / PAPER_BATCH,
         backbone_lr=1.0,
         weight_decay=5e-4,
         schedule="step",
@@ -71,6 +75,6 @@ def paper_recipe(images: int, batch_size: int = PAPER_BATCH, seed: int = 0) -> R
         clip_norm=0.0,
         ema=0.0,
         freeze_stem=False,
+        max_zoom_out=4.0,
         difficult="train",
-        seed=seed,
     )

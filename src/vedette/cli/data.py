@@ -1,0 +1,108 @@
+"""vedette data: look at a data set before it is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.data.check import Report
+
+SHOWN = 5  # findings of a kind on the screen; --json has all
+app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on.")
+
+
+@app.callback()
+def data() -> None:
+    """Look at a data set before it is trained on."""
+
+
+@app.command("check")
+def check_command(
+    source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: all splits.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all findings there.")] = None,
+) -> None:
+    """Report every fault of a data set: boxes, classes, missing and damaged files.
+
+    Exit code 1 where a fault would change or stop a training, else 0.
+
+    Example: vedette data check my-photos --json findings.json
+    """
+    from vedette.data.check import check
+    from vedette.data.read import parse_source
+
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InputError(f"{json_file}: there is no such folder to write to")
+    path, split = parse_source(source)
+    report = check(path, split, watch=_progress)
+    if json_file is not None:
+        _write(report, json_file)
+    for line in _lines(report):
+        typer.echo(line)
+    raise typer.Exit(1 if report.harmful else 0)
+
+
+def _progress(files: list[str]) -> Iterator[str]:
+    """The files again, with a bar on a terminal's stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]:.0f} images/s")
+    with Progress(
+        TextColumn("decoding"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        rate,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("decoding", total=len(files), rate=0.0)
+        for file in files:
+            yield file
+            bar.update(task, advance=1, rate=bar.tasks[0].speed or 0.0)
+
+
+def _write(report: Report, file: Path) -> None:
+    content = {
+        "images": report.images,
+        "boxes": report.boxes,
+        "classes": report.classes,
+        "splits": {name: asdict(count) for name, count in report.splits.items()},
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+    try:
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+
+
+def _lines(report: Report) -> Iterable[str]:
+    """The report as text."""
+    yield f"{report.images} images, {report.boxes} boxes, {len(report.classes)} classes"
+    maps = {str(count.categories): (name, count.categories) for name, count in report.splits.items()}
+    for name, count in report.splits.items():
+        yield f"  {name}: {count.images} images, {count.boxes} boxes"
+    for name, categories in maps.values():
+        yield "classes (id name):" if len(maps) == 1 else f"classes of {name} (id name):"
+        yield "  " + ", ".join(f"{key} {category}" for key, category in categories.items())
+    yield from _finding_lines(report)
+    yield "a training would stop or read it differently" if report.harmful else "ready to train"
+
+
+def _finding_lines(report: Report) -> Iterable[str]:
+    """A heading for each kind that occurs, and the first findings under it."""
+    for kind in dict.fromkeys(finding.kind for finding in report.findings):
+        these = [finding for finding in report.findings if finding.kind == kind]
+        yield f"{kind}: {len(these)}"
+        for finding in these[:SHOWN]:
+            yield f"  {finding.file}: {finding.detail}"
+        if len(these) > SHOWN:
+            yield f"  and {len(these) - SHOWN} more (--json FILE lists all)"

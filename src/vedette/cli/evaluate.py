@@ -1,0 +1,194 @@
+"""vedette evaluate: measure a detector on annotated images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.data.annotations import Dataset
+    from vedette.evaluate.coco import CocoResult
+    from vedette.evaluate.truth import Truth
+    from vedette.infer.detector import Detector
+    from vedette.structures import Detections
+
+Metric = Literal["coco", "voc07", "voc12"]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """The numbers of any metric, as fractions; NaN where there is nothing to find."""
+
+    mean: float
+    per_class: dict[str, float]
+    coco: CocoResult | None  # the whole table, of the coco metric
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A name from `vedette models`, or the path of a weight file.")],
+    data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
+    metric: Annotated[
+        Metric, typer.Option(help="coco: AP at IoU .50:.95; voc07: 11-point AP, voc12: area, at IoU > 0.5.")
+    ] = "voc12",
+    report: Annotated[Path | None, typer.Option(help="Folder for a page with curves, best and worst images.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="File for the numbers, as fractions.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 16,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
+) -> None:
+    """Measure a detector: average precision, overall and per class.
+
+    Example: vedette evaluate refinedet320-lite0 --data my-photos:val --metric voc12 --report report
+    """
+    from vedette.evaluate.measure import truths_for
+    from vedette.evaluate.run import evaluate_model
+
+    _check_metric(metric)
+    detector, classes = _load(model, device)
+    dataset = _read(data)
+    truths = truths_for(dataset, classes)
+    with _progress(len(dataset)) as progress:
+        found = evaluate_model(
+            detector.model, dataset, detector.input_spec, detector.device, batch_size, workers, bf16, progress=progress
+        )
+    scores = _measure(dataset, found, truths, classes, metric)
+    _show(scores, metric, len(dataset))
+    facts = {"model": model, "data": ", ".join(data), "input": f"{detector.input_spec.size} px"}
+    if json is not None:
+        _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
+    if report is not None:
+        _write_report(report, dataset, found, truths, classes, metric, scores.coco, facts)
+
+
+def _check_metric(metric: Metric) -> None:
+    """Before the work, not after it."""
+    from vedette.evaluate.coco import require_hotcoco
+
+    if metric == "coco":
+        try:
+            require_hotcoco()
+        except ImportError as error:
+            raise InputError(f"--metric coco: {error}") from None
+
+
+def _load(model: str, device: str | None) -> tuple[Detector, tuple[str, ...]]:
+    from vedette.zoo import load
+
+    detector = load(model, device=device)
+    if detector.classes is None:
+        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
+    return detector, detector.classes
+
+
+def _read(sources: list[str]) -> Dataset:
+    from vedette.data.read import read_datasets
+
+    dataset = read_datasets(sources, "evaluate")
+    for note in dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    return dataset
+
+
+@contextmanager
+def _progress(images: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr with the rate and the time left, gone at the end."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = ("images", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task, start = bar.add_task("", total=images, rate=""), time.monotonic()
+
+        def advance(done: int, _: int) -> None:
+            rate = done / max(1e-9, time.monotonic() - start)
+            bar.update(task, completed=done, rate=f"{rate:.1f} images/s")
+
+        yield advance
+
+
+def _measure(
+    dataset: Dataset, found: Sequence[Detections], truths: Sequence[Truth], classes: tuple[str, ...], metric: Metric
+) -> _Scores:
+    from vedette.evaluate.coco import coco_average_precision
+    from vedette.evaluate.voc import voc_average_precision
+
+    if metric != "coco":
+        voc = voc_average_precision(found, truths, len(classes), metric=metric)
+        return _Scores(voc.mean_ap, dict(zip(classes, voc.per_class.tolist(), strict=True)), None)
+    ids = [dataset.image_id(index) for index in range(len(dataset))]
+    coco = coco_average_precision(found, truths, len(classes), ids)
+    return _Scores(coco.ap, dict(zip(classes, coco.per_class.tolist(), strict=True)), coco)
+
+
+def _table_of(coco: CocoResult) -> dict[str, float]:
+    return {name: value for name, value in asdict(coco).items() if name != "per_class"}
+
+
+def _show(scores: _Scores, metric: Metric, images: int) -> None:
+    """The table on stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from vedette.evaluate.report import METRIC_NAMES
+
+    table = Table(title=f"{METRIC_NAMES[metric]}, {images} images", title_justify="left", show_footer=True)
+    table.add_column("class", "mean")
+    table.add_column("AP", f"{scores.mean:.4f}", justify="right")
+    for name, ap in scores.per_class.items():
+        table.add_row(escape(name), "—" if isnan(ap) else f"{ap:.4f}")
+    console = Console()
+    console.print(table)
+    if scores.coco is not None:
+        console.print("  ".join(f"{name} {value:.4f}" for name, value in _table_of(scores.coco).items()))
+
+
+def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:
+    """mAP and per_class as fractions; null where there is nothing to find."""
+    import json
+
+    content = {**facts, "mAP": scores.mean, "per_class": scores.per_class}
+    if scores.coco is not None:
+        content["table"] = _table_of(scores.coco)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {path}: cannot be written ({error.strerror})") from None
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {name: _plain(entry) for name, entry in value.items()}
+    return None if isinstance(value, float) and isnan(value) else value
+
+
+def _write_report(
+    folder: Path,
+    dataset: Dataset,
+    found: Sequence[Detections],
+    truths: Sequence[Truth],
+    classes: tuple[str, ...],
+    metric: Metric,
+    coco: CocoResult | None,
+    facts: dict[str, str],
+) -> None:
+    from vedette.evaluate.report import write_report
+
+    try:
+        page = write_report(folder, dataset, found, truths, classes, metric=metric, coco=coco, facts=facts)
+    except OSError as error:
+        raise InputError(f"--report {folder}: cannot be written ({error.strerror})") from None
+    typer.echo(f"report: {page}")

@@ -1,0 +1,75 @@
+"""The command line: its verbs, and one clear line for whatever goes wrong.
+
+Help must answer at once: the modules here import torch, and whatever imports it, inside functions alone.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from vedette.cli import data, detect, evaluate, models, train, weights
+from vedette.errors import InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="vedette",
+    help="Anchor-based object detectors: detect, train, evaluate.\n\nExample: vedette detect photo.jpg",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(detect.detect)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.add_typer(data.app, name="data", no_args_is_help=False)
+app.add_typer(weights.app, name="weights", no_args_is_help=False)
+app.command("models")(models.show_models)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from vedette import __version__
+
+        typer.echo(f"vedette {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command of `sys.argv` and exits: 0, 1 (ran, and found fault), 2 (bad input) or 130 (interrupted)."""
+    sys.exit(run(sys.argv[1:] or ["--help"]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command; its exit code."""
+    try:
+        code = int(app(list(arguments), prog_name="vedette", standalone_mode=False) or 0)
+    except InputError as error:
+        return _fail(str(error))
+    except typer.TyperException as error:  # an option that does not exist, a value that is no number
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "vedette"
+        return _fail(f"{error.format_message()} (see {command} --help)")
+    except OSError as error:  # a full disk, a folder that may not be written
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        typer.echo("interrupted", err=True)
+    return code
+
+
+def _fail(message: str) -> int:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return BAD_INPUT

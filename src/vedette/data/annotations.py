@@ -1,0 +1,162 @@
+"""One split of a data set in flat tensors.
+
+Nothing here is a Python object an image: a list of a hundred thousand of those is copied, page by page, into every
+worker process as its reference counts change; tensors stay shared. `N` images, `M` boxes in all, `G` on one image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vedette.ops.images import decode_image
+
+DIFFICULT, CROWD = 1, 2  # bits of the flags
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Many strings as one run of bytes."""
+
+    content: Tensor  # uint8
+    ends: Tensor  # (N + 1,) int64: string i lies between ends[i] and ends[i + 1]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Texts:
+        """The strings, in their order."""
+        encoded = [os.fsencode(text) for text in texts]
+        ends = torch.tensor([0, *map(len, encoded)]).cumsum(0)
+        content = bytearray().join(encoded)
+        return cls(torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8), ends)
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, index: int) -> str:
+        start, end = self.ends[index : index + 2].tolist()
+        return os.fsdecode(self.content[start:end].numpy().tobytes())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.content.nbytes + self.ends.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One split: its images' files, and the boxes on them.
+
+    Labels are 0..C-1 in the order of `classes`. `category_ids` are the numbers that the annotation gives the classes.
+    `notes` say, a line a kind, what was left out or changed while reading.
+    """
+
+    classes: tuple[str, ...]  # (C)
+    category_ids: tuple[int, ...]  # (C)
+    files: Texts  # (N)
+    image_ids: Tensor | Texts  # (N) int64, or strings
+    sizes: Tensor  # (N, 2) int32 width, height of the frame that the boxes are in; 0, 0 where not known
+    ends: Tensor  # (N + 1,) int64: the boxes of image i lie between ends[i] and ends[i + 1]
+    all_boxes: Tensor  # (M, 4) float32 x1 y1 x2 y2, pixels
+    all_labels: Tensor  # (M,) int32
+    all_areas: Tensor  # (M,) float32, square pixels
+    all_flags: Tensor  # (M,) uint8, of DIFFICULT and CROWD
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        tensors = (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_areas, self.all_flags)
+        return self.files.nbytes + self.image_ids.nbytes + sum(tensor.nbytes for tensor in tensors)
+
+    def file(self, index: int) -> Path:
+        """The image's file."""
+        return Path(self.files[index])
+
+    def image_id(self, index: int) -> int | str:
+        """The image's id: COCO's, or the file's name without its suffix."""
+        found = self.image_ids[index]
+        return found if isinstance(found, str) else int(found)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of the frame that the boxes are in: as annotated, else measured; 0, 0 if not known."""
+        width, height = self.sizes[index].tolist()
+        return width, height
+
+    def boxes(self, index: int) -> Tensor:
+        """(G, 4) float32 x1 y1 x2 y2, pixels of the frame."""
+        return self.all_boxes[self._rows(index)].clone()
+
+    def labels(self, index: int) -> Tensor:
+        """(G,) int64, 0..C-1."""
+        return self.all_labels[self._rows(index)].long()
+
+    def difficult(self, index: int) -> Tensor:
+        """(G,) bool: VOC's mark."""
+        return (self.all_flags[self._rows(index)] & DIFFICULT) != 0
+
+    def crowd(self, index: int) -> Tensor:
+        """(G,) bool: COCO's mark of a box around many."""
+        return (self.all_flags[self._rows(index)] & CROWD) != 0
+
+    def area(self, index: int) -> Tensor:
+        """(G,) float32 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
+        return self.all_areas[self._rows(index)].clone()
+
+    def image(self, index: int) -> Image.Image:
+        """The picture as RGB, in the frame of its boxes.
+
+        It is turned as its EXIF says, unless the stated width and height are those of the picture not turned.
+
+        Raises InputError for a file that is missing or damaged.
+        """
+        file, frame = self.file(index), self.size(index)
+        turned = decode_image(file)
+        if turned.size != frame and turned.size == frame[::-1]:
+            raw = decode_image(file, rotate=False)
+            if raw.size == frame:
+                return raw
+        return turned
+
+    def _rows(self, index: int) -> slice:
+        start, end = self.ends[index : index + 2].tolist()
+        return slice(start, end)
+
+
+def union(datasets: Sequence[Dataset]) -> Dataset:
+    """All images of several data sets, classes united by name in the order of their first coming.
+
+    Image ids are the positions 0..N-1 and category ids 1..C, for those of the parts may collide. One data set alone
+    is returned as it is.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    classes = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.classes))
+    new_labels = [torch.tensor([classes.index(name) for name in dataset.classes]).int() for dataset in datasets]
+    return Dataset(
+        classes=classes,
+        category_ids=tuple(range(1, len(classes) + 1)),
+        files=Texts(torch.cat([one.files.content for one in datasets]), _chain([one.files.ends for one in datasets])),
+        image_ids=torch.arange(sum(map(len, datasets))),
+        sizes=torch.cat([one.sizes for one in datasets]),
+        ends=_chain([one.ends for one in datasets]),
+        all_boxes=torch.cat([one.all_boxes for one in datasets]),
+        all_labels=torch.cat([new[one.all_labels] for one, new in zip(datasets, new_labels, strict=True)]),
+        all_areas=torch.cat([one.all_areas for one in datasets]),
+        all_flags=torch.cat([one.all_flags for one in datasets]),
+        notes=tuple(note for one in datasets for note in one.notes),
+    )
+
+
+def _chain(ends: Sequence[Tensor]) -> Tensor:
+    """The ends of runs laid one after the other."""
+    lengths = torch.cat([one.diff() for one in ends])
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])

@@ -1,0 +1,127 @@
+"""Everything that is odd about a data set, the harmless included, without stopping at the first fault."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vedette.data.draft import Draft, settle
+from vedette.data.files import SIDEWAYS
+from vedette.data.findings import CHANGES, STOPS, Finding
+from vedette.data.read import find_splits
+from vedette.errors import InputError
+from vedette.ops.images import ORIENTATION, TURNS, decode_image, to_rgb
+
+Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """One split: how much is in it, and its own numbers of the classes."""
+
+    images: int
+    boxes: int
+    categories: dict[int, str]  # original id → name
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found. An image that is in several splits counts once."""
+
+    images: int
+    boxes: int  # as annotated, those that training leaves out included
+    classes: tuple[str, ...]
+    splits: dict[str, SplitCount]
+    findings: tuple[Finding, ...]
+
+    @property
+    def harmful(self) -> bool:
+        """Whether a finding would change or stop a training."""
+        return any(finding.kind in STOPS or finding.kind in CHANGES for finding in self.findings)
+
+
+def check(path: str | Path, split: str | None = None, watch: Watch | None = None) -> Report:
+    """Reads the annotations of one split, or of all, and decodes every image whole.
+
+    watch: is given the names of the image files as they are taken up, and gives them on.
+
+    Raises InputError where nothing is at the path, or nothing that is a data set.
+    """
+    splits = find_splits(path)
+    if split is not None and split not in splits:
+        raise InputError(f'{path}: no split "{split}"; there is {", ".join(splits)}')
+    counts: dict[str, SplitCount] = {}
+    boxes: dict[str, int] = {}  # by image file
+    frames: dict[str, tuple[int, int]] = {}  # by image file: 0, 0 where not stated
+    findings: dict[Finding, None] = {}  # in order, each once
+    for name in splits if split is None else [split]:
+        draft = splits[name]()
+        counts[name] = _count(draft)
+        boxes.update(zip(draft.files, _boxes_per_image(draft), strict=True))
+        frames.update(zip(draft.files, draft.sizes, strict=True))
+        findings.update(dict.fromkeys(settle(draft)[1]))
+    bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
+    files = [file for file in frames if file not in bad]
+    findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))
+    classes = tuple(dict.fromkeys(name for count in counts.values() for name in count.categories.values()))
+    return Report(len(frames), sum(boxes.values()), classes, counts, tuple(findings))
+
+
+def _count(draft: Draft) -> SplitCount:
+    categories = dict(zip(draft.category_ids, draft.classes, strict=True))
+    return SplitCount(len(draft.files), len(draft.labels), categories)
+
+
+def _boxes_per_image(draft: Draft) -> list[int]:
+    counts: list[int] = np.bincount(np.array(draft.owners, dtype=np.int64), minlength=len(draft.files)).tolist()
+    return counts
+
+
+def _look_at_images(files: list[str], frames: dict[str, tuple[int, int]], watch: Watch | None) -> Iterator[Finding]:
+    """Decodes the files; Pillow lets the threads run side by side."""
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")  # Pillow's, about EXIF that it half understands
+        found = pool.map(lambda file: _look_at(file, frames[file]), files)
+        for _, finding in zip(watch(files) if watch else files, found, strict=True):
+            if finding is not None:
+                yield finding
+
+
+def _look_at(file: str, frame: tuple[int, int]) -> Finding | None:
+    try:
+        image = Image.open(file)
+    except Exception:  # a decoder may raise anything on a damaged file
+        return Finding("unreadable file", file, _reason(file))
+    with image:
+        try:
+            to_rgb(image, rotate=False)
+        except InputError as error:
+            return Finding("truncated file", file, str(error).removeprefix(f"{file}: "))
+        orientation = _orientation(image)
+        if orientation not in TURNS:
+            return None
+        stated = orientation in SIDEWAYS and frame == image.size != image.size[::-1]
+    use = "not turned, as the annotation states its size so" if stated else "turned before use"
+    return Finding("rotated by EXIF", file, f"orientation {orientation}: {use}")
+
+
+def _reason(file: str) -> str:
+    """Why a file is no image, in the words of training."""
+    try:
+        decode_image(file)
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    return "not an image"
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # broken EXIF does not make a picture unreadable
+        return 1

@@ -1,0 +1,200 @@
+"""From what an annotation says to a data set: the part that is the same for every format.
+
+A reader fills a `Draft`; `settle` looks for the files, clips, leaves out what has no area, and says so. Neither raises
+for a fault in the data: both write it down, and who reads for training refuses it where the checker lists it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
+from vedette.data.files import measure, missing
+from vedette.data.findings import Finding, Kind
+
+TOLERANCE = 0.1  # pixels: what rounding in a file may put a box beyond its image
+
+
+@dataclass(eq=False)
+class Draft:
+    """The images and boxes that a reader has found so far, and the faults.
+
+    unit: what the number of a box counts in its file: "annotation", "object" or "line".
+    relative: boxes are fractions of the image's width and height.
+    """
+
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    unit: str
+    relative: bool = False
+    files: list[str] = field(default_factory=list)
+    ids: list[int | str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+    coordinates: array[float] = field(default_factory=lambda: array("d"))  # four a box
+    labels: array[int] = field(default_factory=lambda: array("q"))
+    owners: array[int] = field(default_factory=lambda: array("q"))  # index of the image
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    areas: array[float] = field(default_factory=lambda: array("d"))  # nan: not stated
+    flags: bytearray = field(default_factory=bytearray)
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, kind: Kind, file: str | Path, detail: str) -> None:
+        """Writes a fault down."""
+        self.findings.append(Finding(kind, str(file), detail))
+
+    def add_image(self, file: str | Path, image_id: int | str, size: tuple[int, int] = (0, 0)) -> int:
+        """An image of width and height as stated (0, 0: not stated); gives its index."""
+        self.files.append(str(file))
+        self.ids.append(image_id)
+        self.sizes.append(size)
+        return len(self.files) - 1
+
+    def add_box(
+        self,
+        image: int,
+        box: tuple[float, float, float, float],
+        label: int,
+        number: int,
+        area: float = float("nan"),
+        difficult: bool = False,
+        crowd: bool = False,
+    ) -> None:
+        """A box x1 y1 x2 y2 on the image of that index."""
+        self.coordinates.extend(box)
+        self.labels.append(label)
+        self.owners.append(image)
+        self.numbers.append(number)
+        self.areas.append(area)
+        self.flags.append(DIFFICULT * difficult | CROWD * crowd)
+
+
+def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
+    """The data set, without boxes that have no area or lie outside their image; and all faults, the draft's first.
+
+    clip: cut the boxes that stick out of their image; otherwise they stay as annotated.
+    """
+    findings = list(draft.findings)
+    sizes = _sizes(draft, findings)
+    owners = np.array(draft.owners, dtype=np.int64)
+    order = np.argsort(owners, kind="stable")
+    owners = owners[order]
+    boxes = np.array(draft.coordinates, dtype=np.float64).reshape(-1, 4)[order]
+    frames = np.tile(sizes[owners], 2).astype(np.float64)
+    if draft.relative:
+        boxes *= np.where(frames > 0, frames, 1)
+    inside = _clipped(boxes, frames)
+    labels = np.array(draft.labels, dtype=np.int32)[order]
+    keep = _examine(draft, boxes, inside, order, findings)
+    kept = (inside if clip else boxes)[keep].astype(np.float32)
+    areas = np.array(draft.areas, dtype=np.float32)[order][keep]
+    own = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
+    counts = np.bincount(owners[keep], minlength=len(draft.files))
+    dataset = Dataset(
+        classes=draft.classes,
+        category_ids=draft.category_ids,
+        files=Texts.of(draft.files),
+        image_ids=_ids(draft.ids),
+        sizes=torch.from_numpy(sizes.astype(np.int32)),
+        ends=torch.from_numpy(np.concatenate([[0], counts.cumsum()]).astype(np.int64)),
+        all_boxes=torch.from_numpy(kept),
+        all_labels=torch.from_numpy(labels[keep]),
+        all_areas=torch.from_numpy(np.where(np.isnan(areas), own, areas)),
+        all_flags=torch.from_numpy(np.array(draft.flags, dtype=np.uint8)[order][keep]),
+    )
+    return dataset, findings
+
+
+def number(value: object) -> float | None:
+    """A finite number that an annotation gives as a number or as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return result if isfinite(result) else None
+
+
+def _sizes(draft: Draft, findings: list[Finding]) -> NDArray[np.int64]:
+    """(N, 2) width and height of every image, measured where not stated; files not found are written down."""
+    sizes = np.array(draft.sizes, dtype=np.int64).reshape(-1, 2)
+    absent = missing(draft.files)
+    findings += [Finding("missing file", draft.files[index], "no such image file") for index in absent]
+    gone = set(absent)
+    unknown = [index for index in np.flatnonzero((sizes == 0).any(1)).tolist() if index not in gone]
+    for index, size in zip(unknown, measure([draft.files[index] for index in unknown]), strict=True):
+        if isinstance(size, str):
+            findings.append(Finding("unreadable file", draft.files[index], size))
+        else:
+            sizes[index] = size
+    return sizes
+
+
+def _clipped(boxes: NDArray[np.float64], frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes cut to frames (M, 4) of width, height, width, height; left alone where a frame is not known."""
+    return np.where(frames > 0, np.clip(boxes, 0, np.where(frames > 0, frames, np.inf)), boxes)
+
+
+def _examine(
+    draft: Draft,
+    boxes: NDArray[np.float64],
+    inside: NDArray[np.float64],
+    order: NDArray[np.int64],
+    findings: list[Finding],
+) -> NDArray[np.bool_]:
+    """(M,) which boxes to keep; writes down what is odd about the boxes and which images have none.
+
+    order: (M,) the place in the draft of each of the boxes here, which are sorted by image.
+    """
+    degenerate = ~_has_area(boxes)
+    outside = ~degenerate & ~_has_area(inside)
+    keep = ~degenerate & ~outside
+    sticks_out = keep & (np.abs(boxes - inside) > TOLERANCE).any(1)
+    odd: dict[Kind, NDArray[np.bool_]] = {
+        "degenerate box": degenerate,
+        "box outside image": outside,
+        "box clipped": sticks_out,
+        "duplicate box": keep & _repeated(draft, boxes, order),
+    }
+    for kind, rows in odd.items():
+        for row in np.flatnonzero(rows).tolist():
+            findings.append(_about_box(draft, kind, boxes[row], int(order[row])))
+    empty = np.setdiff1d(np.arange(len(draft.files)), np.array(draft.owners, dtype=np.int64)).tolist()
+    findings += [Finding("image without boxes", draft.files[index], "no box is annotated") for index in empty]
+    return keep
+
+
+def _has_area(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(M,) whether a box still has an area as float32, in which it is kept."""
+    small = boxes.astype(np.float32)
+    return (small[:, 2] > small[:, 0]) & (small[:, 3] > small[:, 1])
+
+
+def _repeated(draft: Draft, boxes: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(M,) whether the same box with the same label came before on the same image."""
+    label_and_owner = [np.array(column, dtype=np.float64)[order, None] for column in (draft.owners, draft.labels)]
+    rows = np.hstack([*label_and_owner, boxes])
+    ranks = np.lexsort(rows.T[::-1])
+    repeated = np.zeros(len(rows), dtype=np.bool_)
+    repeated[ranks[1:]] = (rows[ranks[1:]] == rows[ranks[:-1]]).all(1)
+    return repeated
+
+
+def _about_box(draft: Draft, kind: Kind, box: NDArray[np.float64], place: int) -> Finding:
+    image = draft.owners[place]
+    corners = ", ".join(f"{value:g}" for value in box.tolist())
+    name = draft.classes[draft.labels[place]]
+    return Finding(kind, draft.files[image], f"{draft.unit} {draft.numbers[place]}: {name} at ({corners})")
+
+
+def _ids(ids: list[int | str]) -> torch.Tensor | Texts:
+    if all(isinstance(one, int) for one in ids):
+        return torch.tensor(ids, dtype=torch.int64)
+    return Texts.of(str(one) for one in ids)

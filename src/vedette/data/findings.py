@@ -1,0 +1,62 @@
+"""What can be wrong with a data set, and what each fault does to a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from vedette.errors import InputError
+
+Kind = Literal[
+    "image without boxes",
+    "degenerate box",
+    "box outside image",
+    "box clipped",
+    "duplicate box",
+    "unknown class",
+    "missing file",
+    "unreadable file",
+    "truncated file",
+    "rotated by EXIF",
+    "annotation unreadable",
+]
+STOPS: frozenset[Kind] = frozenset(
+    {"unknown class", "missing file", "unreadable file", "truncated file", "annotation unreadable"}
+)
+CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
+    "degenerate box": ("degenerate box left out", "degenerate boxes left out"),
+    "box outside image": ("box outside its image left out", "boxes outside their images left out"),
+    "box clipped": ("box clipped to its image", "boxes clipped to their images"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: its kind, the file to look at, and what is the matter."""
+
+    kind: Kind
+    file: str
+    detail: str
+
+
+def refuse_faults(findings: Iterable[Finding]) -> None:
+    """Raises InputError for the first finding that stops a training, with the number of others of its kind."""
+    stopping = [finding for finding in findings if finding.kind in STOPS]
+    if not stopping:
+        return
+    first = stopping[0]
+    more = sum(finding.kind == first.kind for finding in stopping) - 1
+    rest = f" (and {more} more; see vedette data check)" if more else ""
+    raise InputError(f"{first.file}: {first.detail}{rest}")
+
+
+def notes_of(findings: Iterable[Finding], clipped: bool = True) -> tuple[str, ...]:
+    """One line for each kind of change that occurs: how often, and where first; clipping unless not `clipped`."""
+    found = list(findings)
+    notes = []
+    for kind, phrases in CHANGES.items():
+        these = [finding for finding in found if finding.kind == kind]
+        if these and (clipped or kind != "box clipped"):
+            notes.append(f"{len(these)} {phrases[len(these) > 1]} (first: {these[0].file}, {these[0].detail})")
+    return tuple(notes)

@@ -1,0 +1,107 @@
+"""From `--data PATH[:SPLIT]` to a data set: the format is recognised, the split chosen, the faults refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from vedette.data.annotations import Dataset, union
+from vedette.data.draft import Draft, settle
+from vedette.data.findings import notes_of, refuse_faults
+from vedette.data.read_coco import coco_splits, parse_coco
+from vedette.data.read_voc import voc_splits
+from vedette.data.read_yolo import yolo_splits
+from vedette.errors import InputError
+
+Purpose = Literal["train", "evaluate"]
+Splits = dict[str, Callable[[], Draft]]
+WANTED: dict[Purpose, tuple[str, ...]] = {"train": ("train",), "evaluate": ("val", "valid", "test")}
+
+
+def parse_source(source: str) -> tuple[Path, str | None]:
+    """PATH[:SPLIT] → path and split. A path that exists as a whole is taken as one, colons and all."""
+    path, colon, split = source.rpartition(":")
+    drive = len(path) == 1 and path.isalpha()  # C:\photos
+    if Path(source).exists() or not colon or drive or not split or "/" in split or "\\" in split:
+        return Path(source), None
+    return Path(path), split
+
+
+def find_splits(path: str | Path) -> Splits:
+    """The splits at a path by name, each a call that reads it and yields its faults instead of raising.
+
+    Raises InputError where there is nothing, or nothing that is COCO JSON, VOC XML or YOLO txt.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise InputError(f"{path}: no such file or folder")
+    splits = _splits_of_file(place) if place.is_file() else _splits_of_folder(place)
+    if not splits:
+        raise InputError(
+            f"{path}: no data set found; it takes COCO (train.json …), VOC (Annotations/*.xml) or YOLO (data.yaml)"
+        )
+    return splits
+
+
+def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = "train") -> Dataset:
+    """One split; by default "train" to train, and "val", else "valid", else "test" to evaluate.
+
+    To train, boxes that stick out of their image are clipped; to evaluate they stay as annotated. Boxes without an
+    area, or outside their image, are left out. `Dataset.notes` says all that.
+
+    Raises InputError for whatever cannot be right: a missing image, an unknown class, an unreadable annotation …
+    """
+    splits = find_splits(path)
+    name = split if split is not None else default_split(splits, purpose)
+    if name is None or name not in splits:
+        asked = f'no split "{split}"' if split is not None else f"no split to {purpose}"
+        raise InputError(f"{path}: {asked}; there is {', '.join(splits)} (choose with {path}:SPLIT)")
+    dataset, findings = settle(splits[name](), clip=purpose == "train")
+    refuse_faults(findings)
+    if len(dataset) == 0:
+        raise InputError(f"{path}: the split {name} has no images")
+    return replace(dataset, notes=notes_of(findings, clipped=purpose == "train"))
+
+
+def read_datasets(sources: Sequence[str], purpose: Purpose = "train") -> Dataset:
+    """The union of several PATH[:SPLIT], classes united by name; see `read_dataset`."""
+    if not sources:
+        raise InputError("no data given: name a data set with --data PATH[:SPLIT]")
+    return union([read_dataset(*parse_source(source), purpose) for source in sources])
+
+
+def validation_source(source: str) -> str | None:
+    """The PATH:SPLIT to evaluate on that belongs to a PATH[:SPLIT] to train on; None where there is none."""
+    path, split = parse_source(source)
+    splits = find_splits(path)
+    trained = split if split is not None else default_split(splits, "train")
+    covered = {trained, "val"} if trained == "trainval" else {trained}
+    rest = {name: parse for name, parse in splits.items() if _plain(name) not in covered and name != trained}
+    wanted = [name for wish in WANTED["evaluate"] for name in rest if _plain(name) == wish]
+    return f"{path}:{wanted[0]}" if wanted else None
+
+
+def default_split(splits: Splits, purpose: Purpose) -> str | None:
+    """The name of the split for a purpose; the only one, whatever its name."""
+    if len(splits) == 1:
+        return next(iter(splits))
+    return next((name for wish in WANTED[purpose] for name in splits if _plain(name) == wish), None)
+
+
+def _plain(name: str) -> str:
+    """instances_train2017 → train."""
+    return re.sub(r"^instances_|\d{4}$", "", name)
+
+
+def _splits_of_file(file: Path) -> Splits:
+    if file.suffix.lower() == ".json":
+        return {file.stem: partial(parse_coco, file)}
+    return yolo_splits(file) if file.suffix.lower() in (".yaml", ".yml") else {}
+
+
+def _splits_of_folder(folder: Path) -> Splits:
+    return yolo_splits(folder) or voc_splits(folder) or coco_splits(folder)

@@ -1,0 +1,156 @@
+"""COCO's table of average precision and recall, equal to pycocotools'; computed by hotcoco.
+
+The conventions of every number here: AP is the mean over IoU 0.50:0.05:0.95 of precision at 101 recalls, with the 100
+best detections of an image and class; IoU is without + 1 and an overlap equal to the threshold is enough; a detection
+whose best box is taken falls back on the next; crowds neither count nor punish; sizes part at areas of 32² and 96².
+COCO knows no difficult boxes: they count like all others, as in pycocotools' reading of the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vedette.evaluate.matching import Floats
+from vedette.evaluate.truth import Truth
+from vedette.structures import Detections
+
+if TYPE_CHECKING:
+    import hotcoco
+
+ALL, SMALL, MEDIUM, LARGE = range(4)  # the size classes, as hotcoco and pycocotools number them
+ONE, TEN, HUNDRED = range(3)  # detections an image and class
+
+
+@dataclass(frozen=True, eq=False)
+class CocoResult:
+    """COCO's twelve numbers and each class's AP, as fractions; NaN where there is nothing to find."""
+
+    ap: float  # IoU .50:.95
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    ar1: float  # with the best detection of an image and class
+    ar10: float
+    ar100: float
+    ar_small: float
+    ar_medium: float
+    ar_large: float
+    per_class: Floats  # (C,) AP at .50:.95
+
+
+def coco_average_precision(
+    detections: Sequence[Detections],
+    truths: Sequence[Truth],
+    num_classes: int,
+    image_ids: Sequence[int | str] | None = None,
+) -> CocoResult:
+    """COCO's table for the detections of B images against their B truths, in the same pixels.
+
+    image_ids: equal scores are taken in the order of these, as pycocotools does; in the order given without them.
+
+    Raises ValueError where detections and truths are not of equally many images, ImportError without hotcoco.
+    """
+    if len(detections) != len(truths):
+        raise ValueError(f"{len(detections)} images with detections, but {len(truths)} with truths")
+    if image_ids is not None:
+        order = sorted(range(len(image_ids)), key=lambda row: (isinstance(image_ids[row], str), image_ids[row]))
+        detections, truths = [detections[row] for row in order], [truths[row] for row in order]
+    evaluation = _evaluate(detections, truths, num_classes)
+    return _table(np.asarray(evaluation["precision"]), np.asarray(evaluation["recall"]))
+
+
+def require_hotcoco() -> None:
+    """Raises ImportError, with what to install, where hotcoco is not."""
+    try:
+        import hotcoco  # noqa: F401
+    except ImportError as error:
+        raise ImportError('the coco metric needs the package hotcoco: pip install "vedette[train]"') from error
+
+
+def _evaluate(detections: Sequence[Detections], truths: Sequence[Truth], num_classes: int) -> dict[str, Any]:
+    """precision (10 IoUs, 101 recalls, C, 4 sizes, 3 limits), recall (10, C, 4, 3); -1 where there is nothing."""
+    require_hotcoco()
+    from hotcoco import COCOeval
+
+    truth = _as_coco(truths, num_classes)
+    evaluation = COCOeval(truth, truth.load_res(_rows(detections)), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    if evaluation.eval is None:
+        raise RuntimeError("hotcoco gave no result")
+    return evaluation.eval
+
+
+def _as_coco(truths: Sequence[Truth], num_classes: int) -> hotcoco.COCO:
+    """Images and boxes with consecutive ids from 1."""
+    from hotcoco import COCO
+
+    return COCO.from_arrays(
+        images=[{"id": 1 + row, "file_name": "", "width": 0, "height": 0} for row in range(len(truths))],
+        categories=[{"id": label, "name": str(label)} for label in range(num_classes)],
+        image_ids=_image_ids(truths),
+        category_ids=_joined([truth.labels for truth in truths], ()).astype(np.int64),
+        boxes=_with_sides(_joined([truth.boxes for truth in truths], (4,))),
+        area=_joined([truth.area for truth in truths], ()),
+        iscrowd=_joined([truth.crowd for truth in truths], ()).astype(bool),
+    )
+
+
+def _rows(detections: Sequence[Detections]) -> Floats:
+    """(D, 7) image id, x, y, width, height, score, label."""
+    boxes = _with_sides(_joined([found.boxes for found in detections], (4,)))
+    scores = _joined([found.scores for found in detections], ())
+    labels = _joined([found.labels for found in detections], ())
+    return np.column_stack([_image_ids(detections).astype(np.float64), boxes, scores, labels])
+
+
+def _table(precision: Floats, recall: Floats) -> CocoResult:
+    def ap(iou: slice = slice(None), size: int = ALL) -> float:
+        return _mean(precision[iou, :, :, size, HUNDRED])
+
+    def ar(limit: int = HUNDRED, size: int = ALL) -> float:
+        return _mean(recall[:, :, size, limit])
+
+    return CocoResult(
+        ap=ap(),
+        ap50=ap(slice(0, 1)),
+        ap75=ap(slice(5, 6)),
+        ap_small=ap(size=SMALL),
+        ap_medium=ap(size=MEDIUM),
+        ap_large=ap(size=LARGE),
+        ar1=ar(ONE),
+        ar10=ar(TEN),
+        ar100=ar(),
+        ar_small=ar(size=SMALL),
+        ar_medium=ar(size=MEDIUM),
+        ar_large=ar(size=LARGE),
+        per_class=np.array([_mean(precision[:, :, label, ALL, HUNDRED]) for label in range(precision.shape[2])]),
+    )
+
+
+def _mean(values: Floats) -> float:
+    known = values[values > -1]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _image_ids(images: Sequence[Detections] | Sequence[Truth]) -> NDArray[np.int64]:
+    return 1 + np.repeat(np.arange(len(images)), [len(image) for image in images])
+
+
+def _joined(parts: list[torch.Tensor], row: tuple[int, ...]) -> Floats:
+    """All rows as float64; (0, *row) without parts."""
+    joined: Floats = torch.cat([torch.zeros(0, *row), *parts]).detach().cpu().double().numpy()
+    return joined
+
+
+def _with_sides(boxes: Floats) -> Floats:
+    """x1 y1 x2 y2 → x y width height."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)

@@ -1,0 +1,199 @@
+"""Weight files: safetensors that say themselves which detector they belong to and how its pictures are prepared.
+
+The header's metadata holds strings alone: `vedette` (the version of this format), `name`, and as JSON `config`,
+`classes`, `category_ids`, `input_spec` and `extra`.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from vedette.errors import InputError
+from vedette.structures import InputSpec
+
+FORMAT_KEY, FORMAT_VERSION = "vedette", 1
+PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")  # torch.save's zip, and bare pickles
+PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".bin", ".caffemodel")
+SHOWN = 3  # tensors that an error names
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WeightFile:
+    """What a weight file holds, tensors on the CPU."""
+
+    path: Path
+    name: str  # of the detector, as `build` knows it
+    config: dict[str, Any]  # what `build` needs to build it again
+    classes: tuple[str, ...] | None
+    category_ids: tuple[int, ...] | None  # the data's own ids of the classes
+    input_spec: InputSpec
+    tensors: dict[str, Tensor]
+    extra: dict[str, str]
+
+
+def save_weights(
+    path: str | Path,
+    model: nn.Module,
+    *,
+    name: str,
+    classes: Sequence[str] | None,
+    input_spec: InputSpec,
+    category_ids: Sequence[int] | None = None,
+    config: Mapping[str, Any] | None = None,
+    half: bool = False,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Writes a model to a weight file: whole, or not at all; a file of that name stays until the new one is complete.
+
+    config: what `build(name, **config)` needs; the fields of `model.config` unless given. half: store float16, where
+    the values allow it. extra: further facts about the weights.
+
+    Raises InputError where the file cannot be written.
+    """
+    settings = asdict(model.config) if config is None else dict(config)  # type: ignore[call-overload]
+    metadata = {
+        FORMAT_KEY: str(FORMAT_VERSION),
+        "name": name,
+        "config": json.dumps(settings),
+        "classes": json.dumps(None if classes is None else list(classes)),
+        "category_ids": json.dumps(None if category_ids is None else list(category_ids)),
+        "input_spec": json.dumps(asdict(input_spec)),
+        "extra": json.dumps(dict(extra or {})),
+    }
+    tensors = {key: _stored(value, half) for key, value in model.state_dict().items()}
+    _write(Path(path), save(tensors, metadata))
+
+
+def read_weights(path: str | Path) -> WeightFile:
+    """A weight file.
+
+    Raises InputError for anything else than a whole file of this format.
+    """
+    try:
+        _refuse_foreign(Path(path))
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            _check_version(path, metadata)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    try:
+        return _weight_file(Path(path), metadata, tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: its header is damaged ({reason}); copy or download it again") from None
+
+
+def load_into(model: nn.Module, weights: WeightFile, leave_out: Iterable[str] = ()) -> None:
+    """Copies a file's tensors into a model: all of them, or none where one is missing, too many or of another shape.
+
+    leave_out: beginnings of names whose tensors stay as the model has them.
+
+    Raises InputError that names the first tensors that do not fit.
+    """
+    prefixes = tuple(leave_out)
+    wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(prefixes or "\n")}
+    given = {key: value for key, value in weights.tensors.items() if not key.startswith(prefixes or "\n")}
+    faults = [fault for key in sorted(wanted.keys() | given.keys()) if (fault := _fault(key, wanted, given))]
+    if faults:
+        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise InputError(f"{weights.path}: does not fit {weights.name}: {'; '.join(faults[:SHOWN])}{more}")
+    model.load_state_dict(given, strict=False)
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    """A copy of its own on the CPU; in float16 where that is wanted and no value would become infinite."""
+    value = tensor.detach().to("cpu", copy=True).contiguous()
+    if half and value.is_floating_point():
+        halved = value.half()
+        if bool((halved.isfinite() == value.isfinite()).all()):
+            return halved
+    return value
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _refuse_foreign(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, not a weight file")
+    with path.open("rb") as file:
+        beginning = file.read(9)
+    if beginning.startswith(PICKLES) or path.suffix.lower() in PICKLE_SUFFIXES:
+        raise InputError(
+            f"{path}: a checkpoint of another tool; bring it in with "
+            f"`vedette weights import {path} --from LAYOUT --out FILE.safetensors`"
+        )
+    if beginning[8:] != b"{":
+        raise InputError(f"{path}: not a safetensors file; give a weight file that vedette wrote")
+
+
+def _check_version(path: str | Path, metadata: Mapping[str, str]) -> None:
+    version = metadata.get(FORMAT_KEY)
+    if version is None:
+        raise InputError(
+            f"{path}: a safetensors file of another tool (it does not say which detector it belongs to); "
+            "bring it in with `vedette weights import`"
+        )
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise InputError(f"{path}: format {version}, this vedette reads up to {FORMAT_VERSION}: pip install -U vedette")
+
+
+def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> WeightFile:
+    config, classes, category_ids, spec, extra = (
+        json.loads(metadata[key]) for key in ("config", "classes", "category_ids", "input_spec", "extra")
+    )
+    return WeightFile(
+        path=path,
+        name=metadata["name"],
+        config=dict(config),
+        classes=None if classes is None else tuple(str(name) for name in classes),
+        category_ids=None if category_ids is None else tuple(int(number) for number in category_ids),
+        input_spec=_input_spec(spec),
+        tensors=tensors,
+        extra=dict(extra),
+    )
+
+
+def _input_spec(fields: Mapping[str, Any]) -> InputSpec:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return InputSpec(**values)
+
+
+def _fault(key: str, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    if key not in given:
+        return f"{key} is missing"
+    if key not in wanted:
+        return f"{key} is not in the model"
+    ours, theirs = wanted[key], given[key]
+    if ours.shape != theirs.shape:
+        return f"{key} is {_shape(theirs)}, the model's is {_shape(ours)}"
+    return None
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(str(side) for side in tensor.shape) or "a number"

@@ -1,0 +1,128 @@
+"""vedette evaluate on a data set of three pictures, with a detector that finds what it is told."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+import typer
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner
+
+from vedette.cli import evaluate as command
+from vedette.errors import InputError
+from vedette.structures import Detections, InputSpec
+
+CLASSES = ("dog", "cow", "cat")
+
+
+class Told(nn.Module):
+    """Finds a dog in the upper left quarter of every picture, and a cat in the whole of it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images
+
+    def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
+        boxes = torch.tensor([[0.0, 0.0, 32.0, 32.0], [0.0, 0.0, 64.0, 64.0]])
+        labels = torch.tensor([0, 2])
+        return [Detections(boxes, torch.tensor([0.9, 0.6]), labels, labels) for _ in predictions]
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Cats fill the first two pictures, dogs the upper left quarter of the first; the third is empty."""
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    for index in range(3):
+        Image.new("RGB", (100, 60)).save(root / "images" / f"{index}.png")
+    rows = [(0, 7, [0, 0, 100, 60]), (0, 9, [0, 0, 50, 30]), (1, 7, [0, 0, 100, 60])]
+    content = {
+        "images": [{"id": index, "file_name": f"{index}.png", "width": 100, "height": 60} for index in range(3)],
+        "categories": [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}],
+        "annotations": [
+            {
+                "id": 1 + number,
+                "image_id": image,
+                "category_id": category,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": 0,
+            }
+            for number, (image, category, box) in enumerate(rows)
+        ],
+    }
+    (root / "val.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """(arguments) → the command's result; the detector knows dogs, cows and cats."""
+    detector = SimpleNamespace(model=Told(), input_spec=InputSpec(size=64), device=torch.device("cpu"))
+    monkeypatch.setattr(command, "_load", lambda model, device: (detector, CLASSES))
+    app = typer.Typer()
+    app.command()(command.evaluate)
+    return lambda *arguments: CliRunner().invoke(app, ["told", *map(str, arguments), "--workers", "0"])
+
+
+@pytest.mark.parametrize("metric", ["voc07", "voc12"])
+def test_measures_classes_by_name(run, data, tmp_path, metric):
+    out = tmp_path / "sub" / "result.json"
+    result = run("--data", data, "--metric", metric, "--json", out)
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_text())
+    assert content["metric"] == metric
+    assert content["per_class"] == {"dog": 1.0, "cow": None, "cat": 1.0}
+    assert content["mAP"] == 1.0
+    assert content["images"] == 3
+    assert "1.0000" in result.output
+    assert "—" in result.output
+
+
+def test_coco_has_its_table(run, data, tmp_path):
+    out = tmp_path / "result.json"
+    result = run("--data", f"{data}:val", "--metric", "coco", "--json", out)
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_text())
+    assert content["mAP"] == content["table"]["ap"] == pytest.approx(1.0)
+    assert content["table"]["ap_small"] is None
+    assert "ar100" in result.output
+
+
+def test_writes_the_report(run, data, tmp_path):
+    result = run("--data", data, "--report", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert "report.html" in result.output
+    assert "told" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_unknown_classes_are_named(run, data, monkeypatch):
+    monkeypatch.setattr(command, "_load", lambda model, device: (None, ("dog", "cow")))
+    result = run("--data", data)
+    assert isinstance(result.exception, InputError)
+    assert "cat" in str(result.exception)
+
+
+def test_bad_input_is_one_line(run, data, tmp_path):
+    (tmp_path / "file").write_text("")
+    for wrong in (["--data", tmp_path / "nowhere"], ["--data", data, "--report", tmp_path / "file"]):
+        exception = run(*wrong).exception
+        assert isinstance(exception, InputError)
+        assert "\n" not in str(exception)
+    assert isinstance(run("--data", data, "--json", tmp_path / "file" / "x.json").exception, InputError)
+
+
+def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "hotcoco", None)
+    monkeypatch.setattr(command, "_load", lambda model, device: pytest.fail("began to work"))
+    exception = run("--data", data, "--metric", "coco").exception
+    assert isinstance(exception, InputError)
+    assert "pip install" in str(exception)
+
+
+def test_help_does_not_import_torch():
+    code = "import sys, vedette.cli.evaluate; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

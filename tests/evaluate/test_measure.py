@@ -1,0 +1,73 @@
+"""Class names of data and model, and the numbers that a training asks for."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from vedette.errors import InputError
+from vedette.evaluate import measure as measuring
+from vedette.evaluate.coco import coco_average_precision
+from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.truth import Truth
+from vedette.evaluate.voc import voc_average_precision
+from vedette.structures import InputSpec
+
+
+@dataclasses.dataclass
+class Annotations:
+    classes: tuple[str, ...]
+    truths: list[Truth]
+
+    def __len__(self) -> int:
+        return len(self.truths)
+
+    def __getattr__(self, name: str):
+        return lambda index: getattr(self.truths[index], name)
+
+
+def truth(labels, difficult=None):
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]).repeat(len(labels), 1)
+    return Truth.of(boxes, torch.tensor(labels, dtype=torch.int64), difficult)
+
+
+def test_classes_are_matched_by_name():
+    data = Annotations(("dog", "cat"), [truth([0, 1, 1]), truth([])])
+    truths = truths_for(data, ["cat", "cow", "dog"])
+    assert [one.labels.tolist() for one in truths] == [[2, 0, 0], []]
+    assert truths[0].boxes.tolist() == data.truths[0].boxes.tolist()
+
+
+def test_an_unknown_class_is_named():
+    data = Annotations(("dog", "unicorn", "cat"), [truth([0]), truth([1])])
+    with pytest.raises(InputError, match=r"does not know these classes of the data: unicorn; it knows cat, dog"):
+        truths_for(data, ["cat", "dog"])
+
+
+def test_an_unknown_class_without_boxes_does_not_matter():
+    assert len(truths_for(Annotations(("unicorn", "dog"), [truth([1])]), ["dog"])) == 1
+
+
+def test_data_with_nothing_to_find_is_refused():
+    with pytest.raises(InputError, match="nothing to find in these 2 images"):
+        truths_for(Annotations(("dog",), [truth([]), truth([0], torch.tensor([True]))]), ["dog"])
+
+
+@pytest.fixture
+def measured(make_scene, monkeypatch):
+    """`measure` of a scene whose detections are given rather than found."""
+    found, truths = make_scene(0)
+    monkeypatch.setattr(measuring, "evaluate_model", lambda *args, **kwargs: found)
+    return found, truths, lambda metric: measure(None, None, truths, InputSpec(size=64), 3, metric=metric)
+
+
+@pytest.mark.parametrize("metric", ["voc07", "voc12"])
+def test_voc(measured, metric):
+    found, truths, run = measured
+    assert run(metric) == {"mAP": voc_average_precision(found, truths, 3, metric=metric).mean_ap}
+
+
+def test_coco(measured):
+    found, truths, run = measured
+    table = coco_average_precision(found, truths, 3)
+    assert run("coco") == {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}

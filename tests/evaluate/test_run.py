@@ -1,0 +1,124 @@
+"""Running a model over a data set: order, frames, modes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from vedette.evaluate.run import evaluate_model, to_annotation
+from vedette.structures import Detections, InputSpec
+
+SPEC = InputSpec(size=64, mean=(10.0, 10.0, 10.0))
+
+
+class Pictures:
+    """Plain pictures of growing brightness, 80 + 10 i wide and 50 high."""
+
+    classes = ("thing",)
+
+    def __init__(self, count: int, frame: tuple[int, int] | None = None) -> None:
+        self.count, self.frame = count, frame
+
+    def __len__(self) -> int:
+        return self.count
+
+    def file(self, index: int) -> Path:
+        return Path(f"{index}.png")
+
+    def size(self, index: int) -> tuple[int, int]:
+        return (80 + 10 * index, 50) if self.frame is None else self.frame
+
+    def boxes(self, index: int) -> torch.Tensor:
+        return torch.tensor([[8.0, 5.0, 40.0, 25.0]])
+
+    def labels(self, index: int) -> torch.Tensor:
+        return torch.tensor([0])
+
+    def difficult(self, index: int) -> torch.Tensor:
+        return torch.tensor([False])
+
+    crowd = difficult
+
+    def image(self, index: int) -> Image.Image:
+        return Image.new("RGB", (80 + 10 * index, 50), (20 + index, 20 + index, 20 + index))
+
+
+class Finder(nn.Module):
+    """Finds one box, wider than the input, in every image, with the image's brightness as its score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Conv2d(3, 1, 1)
+        self.frozen = nn.BatchNorm2d(3).eval()
+        nn.init.constant_(self.scale.weight, 1 / 3)
+        nn.init.zeros_(self.scale.bias)
+        self.seen: list[torch.Tensor] = []
+        self.modes: list[bool] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.modes.append(self.training)
+        self.seen.append(self.scale(images))
+        return images.mean((1, 2, 3))
+
+    def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
+        box = torch.tensor([[-5.0, 16.0, 32.0, 80.0]])
+        zero = torch.tensor([0])
+        return [Detections(box, value[None], zero, torch.tensor([7])) for value in predictions]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_gives_every_image_in_order(workers):
+    found = evaluate_model(Finder(), Pictures(5), SPEC, batch_size=2, workers=workers)
+    assert [one.scores.item() for one in found] == pytest.approx([10, 11, 12, 13, 14])  # brightness less the mean
+    assert [one.source.item() for one in found] == [7] * 5
+
+
+def test_boxes_are_in_the_annotation_s_pixels_and_clipped():
+    found = evaluate_model(Finder(), Pictures(2), SPEC, batch_size=2, workers=0)
+    assert found[0].boxes.tolist() == [[0.0, 12.5, 40.0, 50.0]]
+    assert found[1].boxes.tolist() == [[0.0, 12.5, 45.0, 50.0]]
+    stated = evaluate_model(Finder(), Pictures(1, frame=(640, 100)), SPEC, workers=0)
+    assert stated[0].boxes.tolist() == [[0.0, 25.0, 320.0, 100.0]]
+
+
+def test_the_annotated_box_comes_back():
+    size = torch.tensor([123, 457])
+    boxes = torch.tensor([[8.0, 5.0, 40.0, 250.0]])
+    warped = boxes * 64 / torch.tensor([123, 457, 123, 457])
+    back = to_annotation(Detections(warped, torch.ones(1), torch.tensor([0]), torch.tensor([0])), size, 64)
+    torch.testing.assert_close(back.boxes, boxes)
+
+
+def test_modes_are_as_before():
+    model = Finder()
+    evaluate_model(model, Pictures(1), SPEC, workers=0)
+    assert model.modes == [False]
+    assert (model.training, model.scale.training, model.frozen.training) == (True, True, False)
+
+
+def test_modes_are_as_before_where_it_fails():
+    model = Finder()
+    with pytest.raises(ZeroDivisionError):
+        evaluate_model(model, Pictures(1), SPEC, workers=0, progress=lambda done, of: 1 / 0)
+    assert model.training
+
+
+def test_bf16_runs_the_network_in_bfloat16_channels_last():
+    model = Finder()
+    evaluate_model(model, Pictures(1), SPEC, workers=0)
+    evaluate_model(model, Pictures(1), SPEC, workers=0, bf16=True)
+    assert [seen.dtype for seen in model.seen] == [torch.float32, torch.bfloat16]
+    assert not model.seen[1].requires_grad
+    assert model.scale.weight.dtype == torch.float32
+
+
+def test_says_how_far_it_is():
+    steps: list[tuple[int, int]] = []
+    evaluate_model(Finder(), Pictures(5), SPEC, batch_size=2, workers=0, progress=lambda *step: steps.append(step))
+    assert steps == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_no_images():
+    assert evaluate_model(Finder(), Pictures(0), SPEC, workers=0) == []

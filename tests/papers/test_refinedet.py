@@ -1,0 +1,422 @@
+"""RefineDet against its paper: counts, hand-written anchors, a scalar oracle of loss and detection, and the three ideas."""
+
+from dataclasses import replace
+from math import exp, log, sqrt
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig, refinedet_timm, refinedet_vgg16
+from vedette.structures import Step, Target
+
+
+class TinyBackbone(nn.Module):
+    """Maps at strides 8, 16, 32 for next to nothing."""
+
+    channels = (8, 12, 16)
+    strides = (8, 16, 32)
+    normalization = {"range": 1.0, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
+        self.c16 = nn.Conv2d(8, 12, 2, stride=2)
+        self.c32 = nn.Conv2d(12, 16, 2, stride=2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        a = self.c8(x).relu()
+        b = self.c16(a).relu()
+        return a, b, self.c32(b).relu()
+
+
+def tiny(**config: object) -> RefineDet:
+    settings = {"num_classes": 3, "image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16), "l2_norm": ()}
+    return RefineDet(RefineDetConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
+
+
+def target(*rows: tuple[float, float, float, float, int], ignore: tuple[bool, ...] | None = None) -> Target:
+    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
+    labels = torch.tensor([row[4] for row in rows], dtype=torch.int64)
+    return Target(boxes, labels, None if ignore is None else torch.tensor(ignore))
+
+
+def random_predictions(model: RefineDet, batch: int, spread: float = 1.0) -> Predictions:
+    count, classes = len(model.anchors), model.config.num_classes
+    arm = Step(torch.randn(batch, count, 2) * 3, torch.randn(batch, count, 4) * spread)
+    odm = Step(torch.randn(batch, count, classes + 1), torch.randn(batch, count, 4) * spread)
+    for tensor in (*arm, *odm):
+        tensor.requires_grad_()
+    return Predictions(arm, odm, model.anchors)
+
+
+# ------------------------------------------------------------------------------------------------- anchors
+
+
+@pytest.mark.parametrize(("size", "count"), [(320, 6375), (512, 16320)])
+def test_number_of_anchors(size: int, count: int) -> None:
+    with torch.device("meta"):
+        model = refinedet_vgg16(image_size=size)
+    assert model.anchors.shape == (count, 4)
+
+
+def test_first_and_last_anchors_of_each_level_by_hand() -> None:
+    anchors = tiny(image_size=320).anchors
+    half = sqrt(0.5)
+    starts, ends = [0, 4800, 6000, 6300], [4799, 5999, 6299, 6374]
+    for start, end, stride in zip(starts, ends, (8, 16, 32, 64), strict=True):
+        side, first, last = 4 * stride, stride / 2, 320 - stride / 2
+        wide, high = side / half / 2, side * half / 2  # ratio 1/2: twice as wide as high
+        torch.testing.assert_close(anchors[start], torch.tensor([first - wide, first - high, first + wide, first + high]))
+        square = torch.tensor([first - side / 2, first - side / 2, first + side / 2, first + side / 2])
+        torch.testing.assert_close(anchors[start + 1], square)
+        torch.testing.assert_close(anchors[end], torch.tensor([last - high, last - wide, last + high, last + wide]))
+
+
+def test_anchors_run_along_rows() -> None:
+    anchors = tiny(image_size=320).anchors
+    centers = (anchors[:, :2] + anchors[:, 2:]) / 2
+    torch.testing.assert_close(centers[3], torch.tensor([12.0, 4.0]))  # the second cell of the first row
+    torch.testing.assert_close(centers[40 * 3], torch.tensor([4.0, 12.0]))  # the first cell of the second row
+
+
+def test_clipped_anchors_are_no_larger_than_the_image_and_keep_their_centres() -> None:
+    free, clipped = (tiny(image_size=128, clip_anchors=clip).anchors for clip in (False, True))
+    torch.testing.assert_close((clipped[:, :2] + clipped[:, 2:]) / 2, (free[:, :2] + free[:, 2:]) / 2)
+    torch.testing.assert_close(clipped[:, 2:] - clipped[:, :2], (free[:, 2:] - free[:, :2]).clamp(max=128))
+    assert (free[:, 2:] - free[:, :2]).max() > 128
+
+
+# ------------------------------------------------------------------------------------------------- forward
+
+
+def test_shapes_and_order_of_predictions() -> None:
+    model = tiny().eval()
+    images = torch.randn(2, 3, 64, 128)
+    arm, odm, anchors = model(images)
+    assert arm.logits.shape == (2, 510, 2)
+    assert arm.deltas.shape == odm.deltas.shape == (2, 510, 4)
+    assert odm.logits.shape == (2, 510, 4)
+    assert anchors.shape == (510, 4)
+    maps = model.features(images)
+    cell = model.arm.deltas[1](maps[1])[0, 4:8, 2, 5]  # second anchor of row 2, column 5 at stride 16
+    torch.testing.assert_close(arm.deltas[0, 8 * 16 * 3 + (2 * 8 + 5) * 3 + 1], cell)
+
+
+def test_sides_that_are_no_multiple_of_64_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 64, not 100×128"):
+        tiny()(torch.zeros(1, 3, 100, 128))
+
+
+def test_vgg_maps_lie_at_strides_8_to_64() -> None:
+    with torch.device("meta"):
+        model = refinedet_vgg16()
+        maps = model.features(torch.zeros(1, 3, 320, 320))
+    assert [tuple(m.shape[1:]) for m in maps] == [(512, 40, 40), (512, 20, 20), (1024, 10, 10), (512, 5, 5)]
+    assert [norm.scale[0].is_meta for norm in model.l2_norms] == [True, True]
+
+
+def test_l2_norms_start_at_10_and_8() -> None:
+    model = tiny(l2_norm=(10.0, 8.0)).eval()
+    images = torch.randn(1, 3, 64, 64)
+    lengths = [m.norm(dim=1) for m in model.features(images)[:2]]
+    torch.testing.assert_close(lengths[0], torch.full_like(lengths[0], 10.0))
+    torch.testing.assert_close(lengths[1], torch.full_like(lengths[1], 8.0))
+
+
+def test_coarser_levels_reach_the_finer_ones_through_the_tcbs() -> None:
+    model = tiny().eval()
+    features = model.features(torch.randn(1, 3, 64, 64))
+    before = model.transfer(features)
+    features[3] = features[3] + 1
+    after = model.transfer(features)
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    features[0] = features[0] + 1
+    assert torch.equal(model.transfer(features)[1], after[1])  # and never the other way
+
+
+def test_batch_of_two_is_two_batches_of_one() -> None:
+    model = tiny().eval()
+    images = torch.randn(2, 3, 64, 64)
+    both = model(images)
+    for row in range(2):
+        one = model(images[row : row + 1])
+        for a, b in zip((*both.arm, *both.odm), (*one.arm, *one.odm), strict=True):
+            torch.testing.assert_close(a[row : row + 1], b, atol=1e-5, rtol=1e-4)
+        together, alone = model.detect(both, 0.01)[row], model.detect(one, 0.01)[0]
+        torch.testing.assert_close(together.boxes, alone.boxes, atol=1e-3, rtol=1e-4)
+        assert torch.equal(together.source, alone.source)
+
+
+# ------------------------------------------------------------------------------------------------- loss
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    inside = max(0.0, width) * max(0.0, height)
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return inside / (areas - inside) if inside else 0.0
+
+
+def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignore: list[bool]) -> list[int]:
+    found = [-1] * len(anchors)
+    ious = [[overlap(a, b) for a in anchors] for b in boxes]
+    for i, a in enumerate(anchors):
+        real = [(overlap(a, b), -g) for g, b in enumerate(boxes) if not ignore[g]]
+        if real and max(real)[0] >= 0.5:
+            found[i] = -max(real)[1]
+        elif any(ious[g][i] >= 0.5 for g in range(len(boxes)) if ignore[g]):
+            found[i] = -2
+    pairs = sorted((-ious[g][i], g, i) for g in range(len(boxes)) if not ignore[g] for i in range(len(anchors)))
+    given: dict[int, int] = {}
+    for negative_iou, g, i in pairs:
+        if -negative_iou > 1e-6 and g not in given and i not in given.values():
+            given[g] = i
+    for g, i in given.items():
+        found[i] = g
+    return found
+
+
+def loss_one_by_one(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, targets: list[Target], classes: list[list[int]], skip: Tensor
+) -> tuple[float, float]:
+    """Classification and box loss as the papers tell them, an anchor at a time."""
+    class_sum = box_sum = 0.0
+    total = 0
+    for row, t in enumerate(targets):
+        ignore = t.ignore.tolist() if t.ignore is not None else [False] * len(t.labels)
+        matched = match_one_by_one(anchors[row].tolist(), t.boxes.tolist(), ignore)
+        losses = []
+        for i, g in enumerate(matched):
+            scores = logits[row, i].tolist()
+            logsum = log(sum(exp(s) for s in scores))
+            losses.append(logsum - scores[classes[row][g] if g >= 0 else 0])
+            if g >= 0:
+                a, b = anchors[row, i].tolist(), t.boxes[g].tolist()
+                aw, ah, bw, bh = a[2] - a[0], a[3] - a[1], b[2] - b[0], b[3] - b[1]
+                wanted = [
+                    ((b[0] + b[2]) / 2 - (a[0] + a[2]) / 2) / aw / 0.1,
+                    ((b[1] + b[3]) / 2 - (a[1] + a[3]) / 2) / ah / 0.1,
+                    log(bw / aw) / 0.2,
+                    log(bh / ah) / 0.2,
+                ]
+                for said, should in zip(deltas[row, i].tolist(), wanted, strict=True):
+                    d = abs(said - should)
+                    box_sum += 0.5 * d * d if d < 1 else d - 0.5
+        positives = sum(g >= 0 for g in matched)
+        total += positives
+        minable = sorted((loss for i, loss in enumerate(losses) if matched[i] == -1 and not skip[row, i]), reverse=True)
+        class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
+        class_sum += sum(minable[: max(3 * positives, 3)])
+    return class_sum / max(1, total), box_sum / max(1, total)
+
+
+def some_targets() -> list[Target]:
+    crowded = [(3.0, 5.0, 40.0, 42.0, 1), (4.0, 5.0, 41.0, 43.0, 2), (30.0, 30.0, 34.0, 33.0, 0), (0.0, 0.0, 64.0, 64.0, 2)]
+    return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
+
+
+@pytest.mark.parametrize("switches", [{}, {"cascade": False}, {"filter_negatives": False}])
+def test_loss_equals_the_scalar_oracle(switches: dict[str, bool]) -> None:
+    model = tiny(**switches)
+    predictions = random_predictions(model, 3, spread=0.5)
+    arm, odm, anchors = predictions
+    targets = some_targets()
+    losses = model.loss(predictions, targets)
+
+    plain = anchors.expand(3, -1, 4)
+    refined = model.coder.decode(arm.deltas.detach(), anchors) if switches.get("cascade", True) else plain
+    easy = arm.logits.softmax(-1)[..., 0] > 0.99
+    nothing = torch.zeros_like(easy)
+    objects = [[1] * len(t.labels) for t in targets]
+    classes = [(t.labels + 1).tolist() for t in targets]
+    expected = loss_one_by_one(arm.logits, arm.deltas, plain, targets, objects, nothing)
+    assert losses["arm_class"].item() == pytest.approx(expected[0], rel=1e-4)
+    assert losses["arm_box"].item() == pytest.approx(expected[1], rel=1e-4)
+    skip = easy if switches.get("filter_negatives", True) else nothing
+    assert easy.any()
+    expected = loss_one_by_one(odm.logits, odm.deltas, refined, targets, classes, skip)
+    assert losses["odm_class"].item() == pytest.approx(expected[0], rel=1e-4)
+    assert losses["odm_box"].item() == pytest.approx(expected[1], rel=1e-4)
+
+
+def test_no_gradient_of_the_odm_reaches_the_arm() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 3)
+    losses = model.loss(predictions, some_targets())
+    assert predictions.arm is not None
+    grads = torch.autograd.grad(losses["odm_class"] + losses["odm_box"], predictions.arm, allow_unused=True)
+    assert grads == (None, None)
+
+
+def test_easy_anchors_are_never_mined_but_stay_positive() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 1, spread=0.0)
+    targets = [target((16.0, 16.0, 48.0, 48.0, 1))]
+    with torch.no_grad():
+        predictions.arm.logits.copy_(torch.tensor([10.0, -10.0]))  # sure of background everywhere
+    losses = model.loss(predictions, targets)
+    (grad,) = torch.autograd.grad(losses["odm_class"], [predictions.odm.logits])
+    taught = grad[0].abs().sum(1) > 0
+    matched = match_one_by_one(model.anchors.tolist(), targets[0].boxes.tolist(), [False])
+    assert taught.tolist() == [g >= 0 for g in matched]  # every positive, no negative at all
+
+
+def test_every_parameter_learns() -> None:
+    model = tiny(norm=True, l2_norm=(10.0, 8.0), image_size=256, negatives_per_positive=1000.0)
+    a_level_each = target(*[(10.0, 10.0, 10.0 + side, 10.0 + side, 1) for side in (32, 64, 128, 240)])
+    sum(model.loss(model(torch.randn(2, 3, 256, 256)), [a_level_each, target()]).values()).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [target(), target()],
+        [target((0.0, 0.0, 64.0, 64.0, 0)), target((30.0, 30.0, 32.0, 32.0, 2))],
+        [target(*[(i % 60.0, i % 50.0, i % 60.0 + 4, i % 50.0 + 3, i % 3) for i in range(300)]), target()],
+        [target((5.0, 5.0, 30.0, 30.0, 1), ignore=(True,)), target()],
+    ],
+    ids=["no objects", "whole image and two pixels", "300 objects", "only ignored"],
+)
+def test_losses_are_finite(targets: list[Target]) -> None:
+    model = tiny()
+    losses = model.loss(model(torch.randn(2, 3, 64, 64)), targets)
+    assert set(losses) == {"arm_class", "arm_box", "odm_class", "odm_box"}
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_an_image_without_objects_teaches_background() -> None:
+    model = tiny()
+    assert model.loss(model(torch.randn(1, 3, 64, 64)), [target()])["odm_class"] > 0
+    silent = tiny(min_negatives=0)
+    assert silent.loss(silent(torch.randn(1, 3, 64, 64)), [target()])["odm_class"] == 0
+
+
+def test_wild_predictions_stay_finite() -> None:
+    """Deltas far out shrink refined anchors to nothing: neither loss nor gradient may notice."""
+    model = tiny()
+    predictions = random_predictions(model, 3, spread=400.0)
+    losses = model.loss(predictions, some_targets())
+    grads = torch.autograd.grad(sum(losses.values()), [*predictions.arm, *predictions.odm])
+    assert all(x.isfinite().all() for x in (*losses.values(), *grads))
+
+
+def test_empty_batch() -> None:
+    model = tiny().eval()
+    predictions = model(torch.zeros(0, 3, 64, 64))
+    assert all(loss == 0 for loss in model.loss(predictions, []).values())
+    assert model.detect(predictions) == []
+
+
+# ------------------------------------------------------------------------------------------------- detect
+
+
+def detect_one_by_one(model: RefineDet, predictions: Predictions, floor: float) -> list[tuple[float, int, int]]:
+    """(score, label, anchor) of one image: the rules in loops."""
+    arm, odm = (Step(step.logits.detach(), step.deltas.detach()) for step in predictions[:2])
+    anchors = predictions.anchors
+    c = model.config
+    easy = arm.logits.softmax(-1)[0, :, 0] > c.theta if c.filter_negatives else torch.zeros(len(anchors), dtype=torch.bool)
+    start = model.coder.decode(arm.deltas[0], anchors) if c.cascade else anchors
+    boxes = model.coder.decode(odm.deltas[0], start).tolist()
+    scores = odm.logits[0].softmax(-1)
+    rows = [
+        (float(scores[i, label + 1]), label, i)
+        for i in range(len(anchors))
+        for label in range(c.num_classes)
+        if not easy[i] and scores[i, label + 1] > floor
+    ]
+    rows = sorted(rows, reverse=True)[: c.candidates]
+    kept: list[tuple[float, int, int]] = []
+    for score, label, i in rows:
+        if all(k[1] != label or overlap(boxes[i], boxes[k[2]]) <= c.nms_iou for k in kept):
+            kept.append((score, label, i))
+    return kept[: c.keep]
+
+
+@pytest.mark.parametrize("switches", [{}, {"cascade": False}, {"filter_negatives": False}, {"candidates": 50, "keep": 20}])
+def test_detect_equals_the_scalar_oracle(switches: dict[str, bool]) -> None:
+    model = tiny(**switches)
+    predictions = random_predictions(model, 1)
+    found = model.detect(predictions, score=0.05)[0]
+    expected = detect_one_by_one(model, predictions, 0.05)
+    assert found.labels.tolist() == [label for _, label, _ in expected]
+    assert found.source.tolist() == [anchor for _, _, anchor in expected]
+    torch.testing.assert_close(found.scores, torch.tensor([score for score, _, _ in expected]))
+    assert (found.scores.diff() <= 0).all()
+
+
+def test_easy_anchors_find_nothing() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 1)
+    easy = predictions.arm.logits.softmax(-1)[0, :, 0] > 0.99
+    assert easy.any()
+    assert not easy[model.detect(predictions, 0.01)[0].source].any()
+    unfiltered = RefineDet(replace(model.config, filter_negatives=False), TinyBackbone())
+    assert easy[unfiltered.detect(predictions, 0.01)[0].source].any()
+
+
+# ------------------------------------------------------------------------------------------------- switches
+
+
+def test_with_all_switches_off_there_is_one_head_as_in_ssd() -> None:
+    model = tiny(filter_negatives=False, cascade=False, tcb=False).eval()
+    predictions = model(torch.randn(1, 3, 64, 64))
+    assert predictions.arm is None
+    assert {name.split(".")[0] for name, _ in model.named_parameters()} == {"backbone", "extra", "odm"}
+    assert set(model.loss(predictions, [target((8.0, 8.0, 40.0, 40.0, 1))])) == {"odm_class", "odm_box"}
+    assert len(model.detect(predictions, 0.01)) == 1
+
+
+def test_without_tcbs_the_odm_reads_the_arm_maps() -> None:
+    model = tiny(tcb=False).eval()
+    images = torch.randn(1, 3, 64, 64)
+    expected = model.odm(model.features(images))
+    torch.testing.assert_close(model(images).odm.logits, expected.logits)
+
+
+# ------------------------------------------------------------------------------------------------- as a whole
+
+
+def test_loss_and_detect_compile_as_one_graph() -> None:
+    model = tiny().eval()
+    with torch.no_grad():
+        predictions = model(torch.randn(2, 3, 64, 64))
+        targets = some_targets()[1:]
+        compiled = torch.compile(model.loss, fullgraph=True, backend="aot_eager")(predictions, targets)
+        for name, loss in model.loss(predictions, targets).items():
+            torch.testing.assert_close(compiled[name], loss)
+        found = torch.compile(model.find, fullgraph=True, backend="aot_eager")(predictions, 0.05)
+        for a, b in zip(found, model.find(predictions, 0.05), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_learns_one_image() -> None:
+    torch.manual_seed(1)
+    model = refinedet_timm("resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))
+    image = torch.zeros(1, 3, 64, 64)
+    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
+    truth = target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        sum(model.loss(model(image), [truth]).values()).backward()
+        optimizer.step()
+    found = model.eval().detect(model(image), score=0.5)[0]
+    assert found.labels.tolist() in ([0, 2], [2, 0])
+    for box, label in zip(truth.boxes, truth.labels, strict=True):
+        mine = found.boxes[found.labels == label][0]
+        assert overlap(mine.tolist(), box.tolist()) > 0.7
+
+
+def test_distinct_layers_are_distinct() -> None:
+    model = tiny(norm=True)
+    pointers = [p.data_ptr() for p in model.parameters()]
+    assert len(set(pointers)) == len(pointers)
+    assert F.mse_loss(model.tcbs[0].conv1[0].weight[:, :8], model.tcbs[1].conv1[0].weight[:, :8]) > 0

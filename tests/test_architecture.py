@@ -1,0 +1,61 @@
+"""The house stays as it was designed: arrows point one way, files stay short, help answers fast."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.api import read_configuration
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "vedette"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FILE = 350
+LONGEST_FUNCTION = 45
+
+
+def name_of(module: Path) -> str:
+    """vedette/cli/train.py → vedette.cli.train; a package's __init__.py → the package."""
+    parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def test_imports_follow_the_arrows(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
+    assert not failed, capsys.readouterr().out
+
+
+def test_there_are_contracts_to_keep() -> None:
+    contracts = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
+    assert [contract["type"] for contract in contracts] == ["layers", "layers", "forbidden", "protected"]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_files_and_functions_are_short(module: Path) -> None:
+    text = module.read_text(encoding="utf-8")
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [f"{node.name} has {lines_of(node)} lines" for node in functions if lines_of(node) > LONGEST_FUNCTION]
+    if len(text.splitlines()) > LONGEST_FILE:
+        long.append(f"the file has {len(text.splitlines())} lines")
+    assert not long
+
+
+def test_the_command_line_imports_torch_late() -> None:
+    """`--help` must answer in under half a second, and torch alone takes longer."""
+    modules = ["vedette", *(name_of(module) for module in MODULES if module.is_relative_to(PACKAGE / "cli"))]
+    # One interpreter for all of them, so torch's first importer is named.
+    program = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    heavy = {'torch', 'torchvision', 'timm', 'numpy'} & sys.modules.keys()\n"
+        "    if heavy: sys.exit(f'{name} imports {sorted(heavy)}')\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr

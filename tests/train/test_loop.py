@@ -1,0 +1,183 @@
+"""The loop on a tiny model and a few painted images: it learns, resumes to the bit, and stops on a loss that is not finite."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vedette.errors import InputError
+from vedette.structures import InputSpec, Target
+from vedette.train.checkpoint import read_state, save_state
+from vedette.train.loop import Training
+from vedette.train.recipe import Recipe
+
+SPEC = InputSpec(size=32, range=1.0)
+RECIPE = Recipe(epochs=4, batch_size=2, workers=0, precision="fp32", freeze_stem=False, lr=1e-2, ema=0.9)
+
+
+class PaintedImages:
+    """Six images of one rectangle each, as vedette.data.annotations.Dataset gives them."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def file(self, index: int) -> Path:
+        return Path(f"painted{index}.jpg")
+
+    def size(self, index: int) -> tuple[int, int]:
+        return 40, 30
+
+    def boxes(self, index: int) -> Tensor:
+        return torch.tensor([[4.0 + index, 5.0, 20.0 + index, 20.0]])
+
+    def labels(self, index: int) -> Tensor:
+        return torch.tensor([index % 2])
+
+    def difficult(self, index: int) -> Tensor:
+        return torch.tensor([False])
+
+    def crowd(self, index: int) -> Tensor:
+        return torch.tensor([False])
+
+    def image(self, index: int) -> Image.Image:
+        image = Image.new("RGB", (40, 30), (90, 90, 90))
+        image.paste((255, 60 * index, 0), (4 + index, 5, 20 + index, 20))
+        return image
+
+
+class MeanColour(nn.Module):
+    """Predicts the share of the image that is covered: enough of a model for the loop."""
+
+    def __init__(self, break_at: int = -1) -> None:
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4, 1)
+        self.calls, self.break_at = 0, break_at
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.head(self.norm(self.backbone(images)).relu().mean((2, 3)))
+        return found
+
+    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        self.calls += 1
+        sides = torch.stack([(t.boxes[:, 2:] - t.boxes[:, :2]).prod(1).sum() for t in targets]) / 1024
+        broken = torch.inf if self.calls == self.break_at else 1.0
+        return {"area": (predictions[:, 0] - sides).square().mean() * broken}
+
+
+def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: list[float] | None = None) -> Training:
+    torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    results = iter(scores or [])
+
+    def save(path: Path, model: nn.Module) -> None:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, path)
+
+    validate: Callable[[nn.Module], dict[str, float]] | None = (lambda _: {"mAP": next(results)}) if scores else None
+    lines: list[str] = []
+    made = Training(
+        MeanColour(break_at), PaintedImages(), SPEC, recipe, folder, validate=validate, save_weights=save, device="cpu", say=lines.append
+    )
+    made.lines = lines  # type: ignore[attr-defined]
+    return made
+
+
+def weights(run: Training) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in (*run.model.parameters(), *run.result.parameters())])
+
+
+def test_losses_fall_and_every_file_is_there(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, epochs=40, lr=3e-2))
+    run.run()
+    first, last = (run.lines[i].split("area ")[1].split()[0] for i in (0, -1))  # type: ignore[attr-defined]
+    assert float(last) < float(first)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"last.pt", "last.safetensors", "best.safetensors", "log.jsonl", "tensorboard"}
+    assert "images/s" in run.lines[0]  # type: ignore[attr-defined]
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    whole = training(tmp_path / "whole")
+    whole.run()
+    torn = training(tmp_path / "torn", break_at=8)  # in the third epoch of three batches
+    with pytest.raises(InputError):
+        torn.run()
+    resumed = training(tmp_path / "torn")
+    resumed.resume()
+    assert resumed.epoch == 2
+    resumed.run()
+    assert torch.equal(weights(whole), weights(resumed))
+    assert resumed.steps == whole.steps == 12
+
+
+def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(tmp_path: Path) -> None:
+    first, second = training(tmp_path / "a"), training(tmp_path / "b", replace(RECIPE, workers=1))
+    first.run()
+    second.run()
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_a_loss_that_is_not_finite_names_the_images(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", break_at=2)
+    with pytest.raises(InputError, match=r"not finite \(area = inf\) on painted\d\.jpg, painted\d\.jpg: .*--resume"):
+        run.run()
+
+
+def test_best_is_the_best_and_last_the_last(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", scores=[0.1, 0.5, 0.3, 0.4])
+    kept: dict[int, Tensor] = {}
+    finish = run._finish_epoch
+
+    def remember(progress: object) -> None:
+        kept[run.epoch] = torch.cat([p.detach().flatten().clone() for p in run.result.parameters()])
+        finish(progress)  # type: ignore[arg-type]
+
+    run._finish_epoch = remember  # type: ignore[method-assign]
+    run.run()
+    for name, epoch in (("best", 2), ("last", 4)):
+        stored = load_file(tmp_path / "run" / f"{name}.safetensors")
+        flat = torch.cat([stored[n].flatten() for n, _ in run.result.named_parameters()])
+        assert torch.equal(flat, kept[epoch])
+    assert run.best == 0.5
+
+
+def test_two_batches_accumulated_step_once(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, batch_size=1, accumulate=2, epochs=1))
+    run.run()
+    assert run.steps == 3
+
+
+def test_smaller_images_first(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, start_size=16, start_share=0.5))
+    seen: list[int] = []
+    run.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    run.run()
+    assert seen == [16] * 6 + [32] * 6
+
+
+def test_a_checkpoint_survives_a_crash_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.pt"
+    save_state(path, {"epoch": 1})
+
+    def crash(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", crash)
+    with pytest.raises(OSError, match="disk full"):
+        save_state(path, {"epoch": 2})
+    assert read_state(path) == {"epoch": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_resuming_nothing_and_rubbish(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no checkpoint to resume"):
+        read_state(tmp_path / "last.pt")
+    (tmp_path / "last.pt").write_bytes(b"rubbish")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        read_state(tmp_path / "last.pt")

@@ -1,0 +1,61 @@
+"""Parameter groups and schedules, by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from vedette.train.optim import build_optimizer, build_schedule, parameter_groups
+from vedette.train.recipe import Recipe
+
+
+def model() -> nn.Module:
+    return nn.ModuleDict({"backbone": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+
+
+def rates(recipe: Recipe, steps: int) -> list[float]:
+    optimizer = build_optimizer(model(), recipe)
+    schedule = build_schedule(optimizer, recipe, steps)
+    seen = []
+    for _ in range(steps):
+        seen.append(schedule.get_last_lr()[-1])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+def test_groups_of_adamw() -> None:
+    groups = parameter_groups(model(), Recipe(lr=1e-3, backbone_lr=0.3, weight_decay=0.02))
+    found = {(round(g["lr"], 9), g["weight_decay"]): [p.ndim for p in g["params"]] for g in groups}
+    assert found == {(1e-3, 0.02): [4], (1e-3, 0.0): [1], (3e-4, 0.02): [4], (3e-4, 0.0): [1]}
+
+
+def test_sgd_gives_biases_twice_the_rate_and_no_decay() -> None:
+    recipe = Recipe(optimizer="sgd", lr=1e-3, backbone_lr=1.0, weight_decay=5e-4)
+    groups = parameter_groups(model(), recipe)
+    assert {(g["params"][0].ndim, g["lr"], g["weight_decay"]) for g in groups} == {(4, 1e-3, 5e-4), (1, 2e-3, 0.0)}
+
+
+def test_frozen_parameters_are_in_no_group() -> None:
+    net = model()
+    net["backbone"].requires_grad_(False)  # type: ignore[index]
+    groups = parameter_groups(net, Recipe())
+    assert sum(len(g["params"]) for g in groups) == 2
+
+
+def test_cosine_with_warm_up() -> None:
+    seen = rates(Recipe(lr=1.0, warmup=0.1), 100)
+    assert seen[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert seen[9] == pytest.approx(1.0)
+    assert seen[55] == pytest.approx(0.01 + 0.99 / 2)  # half way between steps 10 and 100
+    assert seen[-1] < 0.012
+    assert all(a >= b for a, b in zip(seen[10:], seen[11:], strict=False))
+
+
+def test_the_papers_two_drops() -> None:
+    seen = rates(Recipe(optimizer="sgd", lr=1.0, schedule="step", warmup=0.01), 120)
+    assert seen[0] == pytest.approx(1.0)
+    assert seen[79] == pytest.approx(1.0)
+    assert seen[80] == pytest.approx(0.1)
+    assert seen[99] == pytest.approx(0.1)
+    assert seen[100] == pytest.approx(0.01)
+    assert torch.tensor(seen).min() == pytest.approx(0.01)

@@ -1,0 +1,63 @@
+"""Recipes and run.json."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vedette.errors import InputError
+from vedette.train.recipe import Recipe, fine_tuning_recipe, paper_recipe
+from vedette.train.run_file import Run
+
+
+def a_run() -> Run:
+    return Run(
+        model="refinedet320-lite0",
+        config={"tcb": False},
+        classes=("cat", "dog"),
+        data=("photos",),
+        val=None,
+        metric="voc12",
+        recipe=Recipe(epochs=3, lr=2e-3),
+        version="0",
+    )
+
+
+def test_the_papers_recipe_sees_as_many_images_on_any_data() -> None:
+    assert paper_recipe(16_551).epochs == 232  # VOC 07+12: 120k steps of 32
+    assert paper_recipe(1_000).epochs == 3840
+    recipe = paper_recipe(16_551)
+    assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.schedule) == ("sgd", 1e-3, 5e-4, "step")
+    assert recipe.difficult == "train"
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(6504, 23), (100, 150), (100_000, 12)])
+def test_epochs_scale_with_the_data(images: int, epochs: int) -> None:
+    assert fine_tuning_recipe(images).epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("lr", float("nan")), ("ema", 1.0), ("workers", -1)]
+)
+def test_what_cannot_be_is_refused(setting: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"{setting} is {value}"):
+        Recipe(**{setting: value})  # type: ignore[arg-type]
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    a_run().save(tmp_path)
+    assert Run.read(tmp_path) == a_run()
+
+
+def test_no_run_and_a_damaged_one_are_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no run to resume"):
+        Run.read(tmp_path)
+    a_run().save(tmp_path)
+    path = tmp_path / "run.json"
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        Run.read(tmp_path)
+    stored = json.loads("{}")
+    path.write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="recipe"):
+        Run.read(tmp_path)
