@@ -113,10 +113,16 @@ class Detections:
             return [f"class {label}" for label in labels]
         return [self.classes[label] for label in labels]
 
-    def __getitem__(self, index: Tensor | slice) -> Detections:
-        """The detections that an index, a mask or a slice picks."""
+    def __getitem__(self, index: Tensor | slice | int) -> Detections:
+        """The detections that indices, a mask, a slice or one index picks."""
+        if isinstance(index, int):
+            index = torch.tensor([range(len(self))[index]])
         return replace(
-            self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index], source=self.source[index]
+            self,
+            boxes=self.boxes[index],
+            scores=self.scores[index],
+            labels=self.labels[index],
+            source=self.source[index],
         )
 
     def draw(self, image: Image.Image | None = None) -> Image.Image:
@@ -131,8 +137,11 @@ class Detections:
         return draw_boxes(picture, self.boxes.tolist(), captions, self.labels.tolist())
 
     def save(self, path: str | Path) -> None:
-        """Writes the annotated picture; the suffix of `path` chooses the format."""
-        self.draw().save(path)
+        """Writes the annotated picture; the suffix of `path` chooses the format.
+
+        Raises ValueError for a suffix that no format has.
+        """
+        self.draw().save(path, quality=92)
 
     def to_coco(self, image_id: int | str = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """A COCO results list: boxes as x, y, width, height; category ids are the labels unless given per class."""

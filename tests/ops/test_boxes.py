@@ -70,7 +70,9 @@ def test_area_by_hand() -> None:
 
 def test_iou_by_hand() -> None:
     first = torch.tensor([[0.0, 0.0, 10.0, 10.0], [-10.0, -10.0, 0.0, 0.0]])
-    second = torch.tensor([[0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0], [10.0, 0.0, 20.0, 10.0], [2.0, 2.0, 4.0, 4.0]])
+    second = torch.tensor(
+        [[0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0], [10.0, 0.0, 20.0, 10.0], [2.0, 2.0, 4.0, 4.0]]
+    )
     expected = torch.tensor([[1.0, 50 / 150, 0.0, 0.04], [0.0, 0.0, 0.0, 0.0]])
     assert torch.equal(iou(first, second), expected)
 
@@ -86,7 +88,8 @@ def test_giou_by_hand() -> None:
 @pytest.mark.parametrize(("fast", "slow"), [(iou, slow_iou), (giou, slow_giou)])
 def test_overlaps_equal_the_loop(fast: object, slow: object) -> None:
     first, second = random_boxes(3, 7), random_boxes(3, 5)
-    expected = [[[slow(a, b) for b in image[1]] for a in image[0]] for image in zip(first.tolist(), second.tolist())]
+    images = zip(first.tolist(), second.tolist(), strict=True)
+    expected = [[[slow(a, b) for b in image[1]] for a in image[0]] for image in images]
     torch.testing.assert_close(fast(first, second), torch.tensor(expected, dtype=torch.float64), rtol=1e-12, atol=1e-12)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +14,6 @@ from vedette.cli.sources import find_images
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from vedette.infer.detector import Detector
     from vedette.structures import Detections
 
 RESULTS = "detections.json"
@@ -29,30 +25,113 @@ def detect(
     model: Annotated[
         str, typer.Option(help="A name from `vedette models`, or the path of a weight file.")
     ] = "refinedet320-lite0",
-    out: Annotated[Path, typer.Option(help="Folder for the annotated pictures and detections.json.")] = Path(
-        "detections"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and detections.json.")] = Path("detections"),
     score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")] = False,
 ) -> None:
-    """Find objects in pictures; write annotated pictures and detections.json.
+    """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
     Example: vedette detect photo.jpg "holiday/*.jpg" --out found
     """
+    files, faults = find_images(source)
+    if not files:
+        raise _failure(faults)
+    pictures = _prepare(out, files)
+    rows, unread = _run(files, pictures, model, score, batch_size, device, bf16, quiet=as_json)
+    faults += unread
+    if len(unread) == len(files):
+        raise _failure(faults)
+    results = _write_results(out / RESULTS, rows)
+    count = len(files) - len(unread)
+    typer.echo(results if as_json else f"{_plural(count, 'image')}, {_plural(len(rows), 'detection')}: see {out}/")
+    for fault in faults:
+        typer.echo(f"error: {fault}", err=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+def _run(
+    files: Sequence[Path],
+    pictures: Sequence[Path],
+    model: str,
+    score: float,
+    batch_size: int,
+    device: str | None,
+    bf16: bool,
+    quiet: bool,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Detects and writes the pictures; the rows of detections.json, and a line for each file that cannot be read."""
+    from vedette.infer.files import detect_files
+    from vedette.zoo import load
+
+    detector = load(model, device=device)
+    rows, faults = [], []
+    with Progress(len(files), "images") as progress:
+        results = detect_files(detector, files, score, batch_size, bf16)
+        for number, (file, picture, found) in enumerate(zip(files, pictures, results, strict=True)):
+            if isinstance(found, InputError):
+                faults.append(str(found))
+            else:
+                found.save(picture)
+                rows += _rows(found, file, number, detector.category_ids)
+                if not quiet:
+                    progress.say(f"{file}: {_summary(found)}")
+            progress.advance()
+    return rows, faults
+
+
+def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
+    """Makes the folder; the annotated picture of each file, no two the same and none of them a source."""
+    if out.resolve() in {file.resolve().parent for file in files}:
+        raise InputError(
+            f"--out {out}: images to detect in lie there and must not be written over; give another folder"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: no folder can be made there ({error.strerror})") from None
+    seen: Counter[str] = Counter()
+    names: list[Path] = []
+    for file in files:
+        name = file.stem
+        while seen[name.lower()]:  # some file systems do not tell A from a
+            seen[file.stem.lower()] += 1
+            name = f"{file.stem}-{seen[file.stem.lower()]}"
+        seen[name.lower()] += 1
+        names.append(out / f"{name}.jpg")
+    return names
+
+
+def _rows(found: Detections, file: Path, number: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:
+    """COCO results, image ids counted from 0, with the file's and the class's name."""
+    rows = found.to_coco(number, category_ids)
+    return [row | {"file_name": str(file), "class_name": name} for row, name in zip(rows, found.names, strict=True)]
+
+
+def _summary(found: Detections) -> str:
+    """Names and scores, the best first."""
+    named = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores.tolist(), strict=True)]
+    more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
+    return ", ".join(named[:NAMED] + more) or "nothing found"
+
+
+def _write_results(path: Path, rows: list[dict[str, Any]]) -> str:
     import json
 
-    files, faults = find_images(source)
-    for fault in faults:
-        _complain(fault)
-    if not files:
-        raise typer.Exit(2)
-    names = _prepare(out, files)
-    rows = []
-    done = 0
-    with Progress(len(files), "images") as progress:
-        for file, found in _detect_all(_load(model, device), files, score, batch_size, bf16, faults, progress):
-            _write(found, out / names[file])
-            rows += _rows(file, files.index(file), found)
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def _failure(faults: Sequence[str]) -> InputError:
+    """The last of the faults as the command's error; the others are told before."""
+    for fault in faults[:-1]:
+        typer.echo(f"error: {fault}", err=True)
+    return InputError(faults[-1])
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

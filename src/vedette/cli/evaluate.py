@@ -143,15 +143,18 @@ def _show(scores: _Scores, metric: Metric, images: int) -> None:
 
     from vedette.evaluate.report import METRIC_NAMES
 
-    table = Table(title=f"{METRIC_NAMES[metric]}, {images} images", title_justify="left", show_footer=True)
+    table = Table(show_footer=True)
     table.add_column("class", "mean")
     table.add_column("AP", f"{scores.mean:.4f}", justify="right")
     for name, ap in scores.per_class.items():
         table.add_row(escape(name), "—" if isnan(ap) else f"{ap:.4f}")
-    console = Console()
+    console = Console(highlight=False)
+    console.print(f"{METRIC_NAMES[metric]}, {images} images", soft_wrap=True)
     console.print(table)
     if scores.coco is not None:
-        console.print("  ".join(f"{name} {value:.4f}" for name, value in _table_of(scores.coco).items()))
+        numbers = [f"{name} {value:.4f}" for name, value in _table_of(scores.coco).items()]
+        for line in (numbers[:6], numbers[6:]):
+            console.print("  ".join(line), soft_wrap=True)
 
 
 def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:

@@ -36,7 +36,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
     table.add_column("results")
     for row in rows:
         millions = f"{row['parameters'] / 1e6:.1f} M"
-        table.add_row(row["name"], row["paper"], str(row["input"]), millions, row["weights"] or "-", _brief(row["results"]))
+        table.add_row(
+            row["name"], row["paper"], str(row["input"]), millions, row["weights"] or "-", _brief(row["results"])
+        )
     Console().print(table)
 
 

@@ -6,9 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
-    from rich.progress import TaskID
     from rich.progress import Progress as Bar
+    from rich.progress import TaskID
 
 PATIENCE = 2.0  # seconds
 
@@ -47,7 +49,7 @@ class Progress:
         if self.bar is not None and sys.stdout.isatty():
             self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, flush=True)
+            typer.echo(line)
 
     def _start(self) -> None:
         from rich.console import Console

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from vedette.errors import InputError
 
-SUFFIXES = frozenset(".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split())
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+SUFFIXES = (*JPEG, ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
 
 
 def find_images(sources: Sequence[str]) -> tuple[list[Path], list[str]]:

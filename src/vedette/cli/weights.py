@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from vedette.infer.layouts.checkpoint import Checkpoint
+    from vedette.structures import InputSpec
 
 app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
 
@@ -44,7 +45,6 @@ def import_(
     from vedette.infer.layouts import READERS
     from vedette.infer.layouts.class_names import names_by_count, read_names
     from vedette.infer.weights import save_weights
-    from vedette.zoo import config_of
 
     if layout not in READERS:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(READERS)}")
@@ -54,15 +54,13 @@ def import_(
     if classes is not None:
         names, category_ids = read_names(classes, checkpoint.num_classes), None
     detector = _detector(checkpoint, name)
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(
         out,
         detector,
         name=name,
-        config=config_of(detector),
         classes=names,
         category_ids=category_ids,
-        input_spec=replace(detector.input_spec, **checkpoint.input),  # type: ignore[type-var]
+        input_spec=replace(cast("InputSpec", detector.input_spec), **checkpoint.input),
         extra={"imported_from": f"{layout} {source.name}"},
     )
     typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")

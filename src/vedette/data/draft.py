@@ -7,6 +7,7 @@ for a fault in the data: both write it down, and who reads for training refuses 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -73,6 +74,24 @@ class Draft:
         self.numbers.append(number)
         self.areas.append(area)
         self.flags.append(DIFFICULT * difficult | CROWD * crowd)
+
+    def renumber(self, owner_of: Sequence[int], label_of: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Replaces every owner and label k by owner_of[k] and label_of[k].
+
+        Boxes for which one of them is -1 are taken out; gives their numbers with the owners and labels of before.
+        """
+        before = np.array(self.owners, dtype=np.int64), np.array(self.labels, dtype=np.int64)
+        owners, labels = np.array(owner_of, dtype=np.int64)[before[0]], np.array(label_of, dtype=np.int64)[before[1]]
+        keep = (owners >= 0) & (labels >= 0)
+        out = np.flatnonzero(~keep).tolist()
+        rejected = [(self.numbers[row], self.owners[row], self.labels[row]) for row in out]
+        self.owners, self.labels = array("q", owners[keep].tobytes()), array("q", labels[keep].tobytes())
+        if rejected:
+            self.coordinates = array("d", np.array(self.coordinates).reshape(-1, 4)[keep].tobytes())
+            self.numbers = array("q", np.array(self.numbers)[keep].tobytes())
+            self.areas = array("d", np.array(self.areas)[keep].tobytes())
+            self.flags = bytearray(np.array(self.flags)[keep].tobytes())
+        return rejected
 
 
 def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:

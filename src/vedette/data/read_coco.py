@@ -6,18 +6,17 @@ in a folder of the split's name, in `images/`, or beside the JSON.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from functools import partial
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
 from vedette.data.draft import Draft, number
 from vedette.data.files import list_folder, missing
-from vedette.data.findings import Finding
+from vedette.data.json_lists import read_lists
 
-HEAVY = ("segmentation", "keypoints", "segments_info")  # what detection does not need
 EXPORTED = "_annotations.coco"  # the stem of one common exporter's file, a folder a split
 
 
@@ -33,16 +32,7 @@ def coco_splits(folder: Path) -> dict[str, Callable[[], Draft]]:
 
 def parse_coco(file: Path) -> Draft:
     """What a COCO JSON says, faults included; labels go by ascending category id."""
-    draft = Draft((), (), unit="annotation")
-    content = _load(file, draft)
-    categories = _categories(content, file, draft)
-    ordered = sorted(categories)
-    draft.category_ids, draft.classes = tuple(ordered), tuple(categories[key] for key in ordered)
-    indices = _add_images(content, file, draft)
-    labels = {category: label for label, category in enumerate(ordered)}
-    for place, record in enumerate(content.get("annotations", [])):
-        _add_annotation(record, place, indices, labels, file, draft)
-    return draft
+    return _Reader(file).read()
 
 
 def _is_list(file: Path) -> bool:
@@ -55,74 +45,106 @@ def _split_name(file: Path) -> str:
     return file.parent.name if file.stem == EXPORTED else file.stem
 
 
-def _load(file: Path, draft: Draft) -> dict[str, Any]:
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            content = json.load(stream, object_hook=_lighten)
-    except json.JSONDecodeError as error:
-        draft.find("annotation unreadable", file, f"line {error.lineno}, column {error.colno}: not JSON ({error.msg})")
-        return {}
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
-        draft.find("annotation unreadable", file, f"cannot be read ({error})")
-        return {}
-    if not isinstance(content, dict):
-        draft.find("annotation unreadable", file, "not a COCO data set: the JSON is not an object")
-        return {}
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content.get(key), list):
-            draft.find("annotation unreadable", file, f'not a COCO data set: it has no list "{key}"')
-            content[key] = []
-    return content
+class _Reader:
+    """Takes the records of one JSON in whatever order its lists come.
 
+    Until all are read, the owner and the label of a box are the numbers of its image_id and category_id here.
+    """
 
-def _lighten(record: dict[str, Any]) -> dict[str, Any]:
-    """Drops outlines while the file is read: they are nine tenths of its memory."""
-    for key in HEAVY:
-        record.pop(key, None)
-    return record
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.draft = Draft((), (), unit="annotation")
+        self.images: dict[int | str, tuple[str, int, int]] = {}  # file name, width, height
+        self.categories: dict[int, str] = {}
+        self.image_numbers: dict[Any, int] = {}
+        self.category_numbers: dict[Any, int] = {}
 
+    def read(self) -> Draft:
+        """The whole file."""
+        takers = {"images": self.take_image, "annotations": self.take_annotation, "categories": self.take_category}
+        try:
+            found = read_lists(self.file.read_bytes().decode("utf-8-sig"), takers)
+            for key in takers.keys() - found:
+                self.fault(f'not a COCO data set: it has no list "{key}"')
+        except JSONDecodeError as error:
+            self.fault(f"line {error.lineno}, column {error.colno}: not a JSON object ({error.msg})")
+        except (OSError, UnicodeDecodeError, RecursionError) as error:
+            self.fault(f"cannot be read ({error})")
+        self.resolve()
+        return self.draft
 
-def _categories(content: dict[str, Any], file: Path, draft: Draft) -> dict[int, str]:
-    """Names by id."""
-    names: dict[int, str] = {}
-    for place, record in enumerate(content.get("categories", [])):
+    def fault(self, detail: str) -> None:
+        """Writes down what cannot be understood."""
+        self.draft.find("annotation unreadable", self.file, detail)
+
+    def take_category(self, place: int, record: Any) -> None:
+        """One of `categories`."""
         key, name = (record.get("id"), record.get("name")) if isinstance(record, dict) else (None, None)
         if not isinstance(key, int) or isinstance(key, bool) or not isinstance(name, str):
-            draft.find("annotation unreadable", file, f"category {place} has no whole-number id and name")
-        elif key in names or name in names.values():
-            draft.find("annotation unreadable", file, f"category {key}, {name}: this id or name is there twice")
+            self.fault(f"category at place {place} has no whole-number id and name")
+        elif key in self.categories or name in self.categories.values():
+            self.fault(f"category {key}, {name}: this id or name is there twice")
         else:
-            names[key] = name
-    return names
+            self.categories[key] = name
 
+    def take_image(self, place: int, record: Any) -> None:
+        """One of `images`."""
+        name, key = (record.get("file_name"), record.get("id")) if isinstance(record, dict) else (None, None)
+        if not isinstance(name, str) or not name:
+            self.fault(f'image at place {place} has no "file_name"')
+        elif not isinstance(key, int | str) or isinstance(key, bool):
+            self.fault(f'image at place {place}, {name}, has no "id"')
+        elif key in self.images:
+            self.fault(f"image at place {place}, {name}: the id {key} is there twice")
+        else:
+            width, height = (int(number(record.get(side)) or 0) for side in ("width", "height"))
+            self.images[key] = (name, width, height) if width > 0 and height > 0 else (name, 0, 0)
 
-def _add_images(content: dict[str, Any], file: Path, draft: Draft) -> dict[int | str, int]:
-    """Adds the images; gives their indices by id."""
-    indices: dict[int | str, int] = {}
-    records: list[dict[str, Any]] = []
-    for place, record in enumerate(content.get("images", [])):
-        fault = _image_fault(record, indices)
-        if fault:
-            draft.find("annotation unreadable", file, f"image {place}: {fault}")
-            continue
-        indices[record["id"]] = len(records)
-        records.append(record)
-    folder = _image_folder(file, [record["file_name"] for record in records])
-    for record in records:
-        width, height = (int(number(record.get(side)) or 0) for side in ("width", "height"))
-        size = (width, height) if width > 0 and height > 0 else (0, 0)
-        draft.add_image(folder / record["file_name"], record["id"], size)
-    return indices
+    def take_annotation(self, place: int, record: Any) -> None:
+        """One of `annotations`."""
+        if not isinstance(record, dict):
+            self.fault(f"annotation at place {place} is not an object")
+            return
+        key = record["id"] if isinstance(record.get("id"), int) else place
+        box = _box(record.get("bbox"))
+        if box is None:
+            self.fault(f"annotation {key}: bbox {record.get('bbox')!r} is not four numbers")
+            return
+        area = number(record.get("area"))
+        self.draft.add_box(
+            _numbered(record.get("image_id"), self.image_numbers),
+            box,
+            _numbered(record.get("category_id"), self.category_numbers),
+            key,
+            area=float("nan") if area is None else area,
+            difficult=bool(record.get("difficult")),
+            crowd=bool(record.get("iscrowd")),
+        )
 
+    def resolve(self) -> None:
+        """Adds the images and classes, and gives the boxes their images and labels."""
+        draft = self.draft
+        ordered = sorted(self.categories)
+        draft.category_ids, draft.classes = tuple(ordered), tuple(self.categories[key] for key in ordered)
+        folder = _image_folder(self.file, [name for name, _, _ in self.images.values()])
+        images = {
+            key: draft.add_image(folder / name, key, (width, height))
+            for key, (name, width, height) in self.images.items()
+        }
+        labels = {key: label for label, key in enumerate(ordered)}
+        image_ids, category_ids = list(self.image_numbers), list(self.category_numbers)
+        owner_of, label_of = [images.get(key, -1) for key in image_ids], [labels.get(key, -1) for key in category_ids]
+        for box_number, owner, label in draft.renumber(owner_of, label_of):
+            self.fault_of_box(f"annotation {box_number}", image_ids[owner], category_ids[label])
 
-def _image_fault(record: Any, known: dict[int | str, int]) -> str | None:
-    if not isinstance(record, dict) or not isinstance(record.get("file_name"), str) or not record["file_name"]:
-        return 'it has no "file_name"'
-    if not _is_int(record.get("id")) and not isinstance(record.get("id"), str):
-        return f'{record["file_name"]} has no "id"'
-    if record["id"] in known:
-        return f"{record['file_name']}: the id {record['id']} is there twice"
-    return None
+    def fault_of_box(self, where: str, image_id: Any, category_id: Any) -> None:
+        """Writes down an annotation whose image or class is not there."""
+        if image_id not in self.images:
+            self.fault(f"{where}: image_id {image_id!r} is not among the images")
+        else:
+            name = self.images[image_id][0]
+            detail = f"{where}, {name}: category_id {category_id!r} is not among the categories"
+            self.draft.find("unknown class", self.file, detail)
 
 
 def _image_folder(file: Path, names: list[str]) -> Path:
@@ -139,33 +161,10 @@ def _image_folder(file: Path, names: list[str]) -> Path:
     return min(likely, key=absent.__getitem__)
 
 
-def _add_annotation(
-    record: Any, place: int, indices: dict[int | str, int], labels: dict[int, int], file: Path, draft: Draft
-) -> None:
-    if not isinstance(record, dict):
-        draft.find("annotation unreadable", file, f"annotation at place {place} is not an object")
-        return
-    key = record["id"] if _is_int(record.get("id")) else place
-    image = _looked_up(record.get("image_id"), indices)
-    label = _looked_up(record.get("category_id"), labels)
-    box = _box(record.get("bbox"))
-    if image is None:
-        fault = f"image_id {record.get('image_id')!r} is not among the images"
-        draft.find("annotation unreadable", file, f"annotation {key}: {fault}")
-    elif box is None:
-        fault = f"bbox {record.get('bbox')!r} is not four numbers"
-        draft.find("annotation unreadable", file, f"annotation {key}: {fault}")
-    elif label is None:
-        fault = f"category_id {record.get('category_id')!r} is not among the categories"
-        draft.findings.append(Finding("unknown class", str(file), f"annotation {key}, {draft.files[image]}: {fault}"))
-    else:
-        area = number(record.get("area"))
-        crowd, difficult = bool(record.get("iscrowd")), bool(record.get("difficult"))
-        draft.add_box(image, box, label, key, float("nan") if area is None else area, difficult, crowd)
-
-
-def _looked_up(key: Any, table: dict[Any, int]) -> int | None:
-    return table.get(key) if isinstance(key, int | str) else None
+def _numbered(key: Any, numbers: dict[Any, int]) -> int:
+    """The number of an id, a new one for a new id; ids that cannot be any are as None."""
+    valid = isinstance(key, int | str) and not isinstance(key, bool)
+    return numbers.setdefault(key if valid else None, len(numbers))
 
 
 def _box(values: Any) -> tuple[float, float, float, float] | None:
@@ -176,7 +175,3 @@ def _box(values: Any) -> tuple[float, float, float, float] | None:
     if x is None or y is None or width is None or height is None:
         return None
     return x, y, x + width, y + height
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -312,12 +312,12 @@ def refinedet_vgg16(**config: Any) -> RefineDet:
 
 def refinedet_resnet101(**config: Any) -> RefineDet:
     """ResNet-101: res3, res4, res5 and one more residual block; no L2 norm, batch norm in the TCBs."""
-    paper = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
+    paper: dict[str, Any] = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
     c = RefineDetConfig(**(paper | config))
     return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1))
 
 
 def refinedet_timm(name: str, **config: Any) -> RefineDet:
     """Any timm backbone: no L2 norm, batch norm in the new layers."""
-    ours = {"l2_norm": (), "norm": True, "init": "gaussian"}
+    ours: dict[str, Any] = {"l2_norm": (), "norm": True, "init": "gaussian"}
     return RefineDet(RefineDetConfig(**(ours | config)), TimmPyramid(name))

@@ -1,0 +1,38 @@
+"""Anchors: shapes and grids by hand, the order, and the grid against a loop."""
+
+from math import sqrt
+
+import pytest
+import torch
+
+from vedette.parts.anchors import grid_anchors, ratio_shapes
+
+
+def test_shapes_by_hand() -> None:
+    shapes = ratio_shapes(32, (0.5, 1.0, 2.0, 4.0))
+    expected = torch.tensor([[32 * sqrt(2), 32 / sqrt(2)], [32.0, 32.0], [32 / sqrt(2), 32 * sqrt(2)], [16.0, 64.0]])
+    torch.testing.assert_close(shapes, expected)
+    torch.testing.assert_close(shapes.prod(1), torch.full((4,), 32.0**2))
+
+
+def test_a_grid_by_hand() -> None:
+    anchors = grid_anchors(torch.tensor([[8.0, 8.0], [16.0, 4.0]]), rows=2, columns=3, step=8)
+    assert anchors.shape == (12, 4)
+    assert anchors[:4].tolist() == [[0, 0, 8, 8], [-4, 2, 12, 6], [8, 0, 16, 8], [4, 2, 20, 6]]  # along the row
+    assert anchors[6:8].tolist() == [[0, 8, 8, 16], [-4, 10, 12, 14]]  # the second row
+
+
+def test_a_grid_equals_the_loop() -> None:
+    shapes, step = torch.tensor([[30.0, 42.0], [60.0, 21.0], [7.0, 9.0]]), 107.0
+    expected = [
+        [(j + 0.5) * step - w / 2, (i + 0.5) * step - h / 2, (j + 0.5) * step + w / 2, (i + 0.5) * step + h / 2]
+        for i in range(4)
+        for j in range(5)
+        for w, h in shapes.tolist()
+    ]
+    torch.testing.assert_close(grid_anchors(shapes, 4, 5, step), torch.tensor(expected))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0)])
+def test_no_cells(rows: int, columns: int) -> None:
+    assert grid_anchors(torch.ones(2, 2), rows, columns, 8).shape == (0, 4)

@@ -1,0 +1,155 @@
+"""From scores to detections: the best candidates, suppression, padding, origins; by hand and against loops; compile."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vedette.parts.detection import Candidates, best_candidates, suppress, unpad
+
+examples = settings(max_examples=40, deadline=None, database=None, derandomize=True)
+
+
+def decoder(boxes: Tensor) -> Callable[[Tensor], Tensor]:
+    """(B, A, 4) boxes → the function from (B, K) anchors to (B, K, 4) boxes."""
+    return lambda source: boxes.gather(1, source[..., None].expand(-1, -1, 4))
+
+
+def random_boxes(batch: int, count: int) -> Tensor:
+    low = torch.rand(batch, count, 2, dtype=torch.float64) * 80 - 20
+    return torch.cat([low, low + 20 + torch.rand(batch, count, 2, dtype=torch.float64) * 30], -1)
+
+
+def slow_iou(a: list[float], b: list[float]) -> float:
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = width * height if width > 0 and height > 0 else 0.0
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+def slow_detect(
+    scores: list[list[float]], boxes: list[list[float]], floor: float, count: int, iou: float, keep: int
+) -> list[tuple[float, int, int]]:
+    """One image: (score, label, anchor), best first."""
+    pairs = [(s, c, a) for a, row in enumerate(scores) for c, s in enumerate(row) if s > floor]
+    found: list[tuple[float, int, int]] = []
+    for score, label, anchor in sorted(pairs, reverse=True)[:count]:
+        if all(label != other or slow_iou(boxes[anchor], boxes[a]) <= iou for _, other, a in found):
+            found.append((score, label, anchor))
+    return found[:keep]
+
+
+def test_the_best_candidates_by_hand() -> None:
+    scores = torch.tensor([[[0.1, 0.9], [0.5, 0.05], [0.0, 0.7]], [[0.01, 0.02], [0.0, 0.3], [0.04, 0.05]]])
+    boxes = torch.arange(24.0).view(2, 3, 4)
+    best = best_candidates(scores, decoder(boxes), floor=0.05, count=4)
+    assert best.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.5, 0.1])
+    assert best.labels[0].tolist() == [1, 1, 0, 0]
+    assert best.source[0].tolist() == [0, 2, 1, 0]
+    assert best.boxes[0].tolist() == boxes[0, [0, 2, 1, 0]].tolist()
+    assert best.scores[1].tolist() == pytest.approx([0.3, 0, 0, 0])  # at the floor is not above it
+    assert (best.labels[1, 0], best.source[1, 0]) == (1, 1)
+
+
+def test_no_more_candidates_than_pairs() -> None:
+    best = best_candidates(torch.rand(2, 3, 2), decoder(random_boxes(2, 3)), floor=0.0, count=400)
+    assert best.scores.shape == (2, 6)
+    assert suppress(best, iou=0.5, keep=200, floor=0.0).scores.shape == (2, 6)
+
+
+def test_suppression_by_hand() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 1, 1]]])
+    scores, labels = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.0]]), torch.tensor([[1, 1, 0, 1, 1]])
+    given = Candidates(boxes, scores, labels, torch.tensor([[40, 41, 42, 43, 44]]))
+    hard = suppress(given, iou=0.45, keep=3, floor=0.05)
+    assert hard.source.tolist() == [[40, 42, 43]]
+    assert hard.labels.tolist() == [[1, 0, 1]]
+    assert hard.boxes.tolist() == boxes[:, [0, 2, 3]].tolist()
+    linear = suppress(given, iou=0.45, keep=4, floor=0.05, method="linear")
+    assert linear.source.tolist() == [[40, 42, 43, 41]]
+    assert linear.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.08])
+    above = suppress(given, iou=0.45, keep=4, floor=0.1, method="linear")
+    assert above.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.0])
+    gaussian = suppress(given, iou=0.45, keep=4, floor=0.05, method="gaussian")
+    assert gaussian.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.8 * 2.718281828 ** (-(0.9**2) / 0.5)])
+
+
+@examples
+@given(st.integers(0, 2**31))
+def test_equals_the_loop(seed: int) -> None:
+    torch.manual_seed(seed)
+    scores, boxes = torch.rand(2, 15, 3, dtype=torch.float64), random_boxes(2, 15)
+    best = best_candidates(scores, decoder(boxes), floor=0.3, count=20)
+    found = unpad(suppress(best, iou=0.4, keep=9, floor=0.3))
+    for image in range(2):
+        expected = slow_detect(scores[image].tolist(), boxes[image].tolist(), 0.3, 20, 0.4, 9)
+        assert found[image].labels.tolist() == [label for _, label, _ in expected]
+        assert found[image].source.tolist() == [anchor for _, _, anchor in expected]
+        torch.testing.assert_close(found[image].scores, torch.tensor([s for s, _, _ in expected]))
+        torch.testing.assert_close(found[image].boxes, boxes[image, found[image].source].float())
+
+
+@pytest.mark.parametrize("method", ["hard", "linear", "gaussian"])
+def test_scores_descend_and_every_detection_is_its_anchors(method: str) -> None:
+    scores, boxes = torch.rand(3, 30, 4), random_boxes(3, 30)
+    best = best_candidates(scores, decoder(boxes), floor=0.2, count=50)
+    kept = suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+    for image, found in enumerate(unpad(kept)):
+        assert (found.scores.diff() <= 0).all()
+        assert (found.scores > 0.2).all()
+        assert torch.equal(found.boxes, boxes[image, found.source].float())
+        own = scores[image, found.source, found.labels]
+        assert torch.equal(found.scores, own) if method == "hard" else (found.scores <= own).all()
+
+
+@pytest.mark.parametrize("method", ["hard", "linear"])
+def test_a_batch_gives_what_single_images_give(method: str) -> None:
+    scores, boxes = torch.rand(2, 30, 4), random_boxes(2, 30)
+
+    def detect(rows: slice) -> Candidates:
+        best = best_candidates(scores[rows], decoder(boxes[rows]), floor=0.2, count=50)
+        return suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+
+    together = detect(slice(None))
+    for image in range(2):
+        for both, one in zip(together, detect(slice(image, image + 1)), strict=True):
+            assert torch.equal(both[image : image + 1], one)
+
+
+@pytest.mark.parametrize("method", ["hard", "linear"])
+@pytest.mark.parametrize(("images", "anchors"), [(0, 5), (2, 0), (0, 0), (2, 5)])
+def test_nothing_found(images: int, anchors: int, method: str) -> None:
+    best = best_candidates(
+        torch.zeros(images, anchors, 3), decoder(torch.rand(images, anchors, 4)), floor=0.05, count=9
+    )
+    found = unpad(suppress(best, iou=0.5, keep=4, floor=0.05, method=method))  # type: ignore[arg-type]
+    assert [len(d) for d in found] == [0] * images
+    assert all(d.boxes.shape == (0, 4) and d.source.shape == (0,) for d in found)
+
+
+def test_nan_scores_find_nothing() -> None:
+    scores = torch.full((1, 3, 2), float("nan"))
+    assert (best_candidates(scores, decoder(random_boxes(1, 3)), floor=0.05, count=4).scores == 0).all()
+
+
+def test_detections_are_float32() -> None:
+    best = best_candidates(torch.rand(1, 9, 2).bfloat16(), decoder(random_boxes(1, 9)), floor=0.1, count=9)
+    (found,) = unpad(suppress(best, iou=0.5, keep=5, floor=0.1, method="linear"))
+    assert found.boxes.dtype == found.scores.dtype == torch.float32
+    assert found.labels.dtype == found.source.dtype == torch.int64
+
+
+@pytest.mark.parametrize("method", ["hard", "linear", "gaussian"])
+def test_compiles_whole_for_any_batch(method: str) -> None:
+    def detect(scores: Tensor, boxes: Tensor) -> Candidates:
+        best = best_candidates(scores, decoder(boxes), floor=0.2, count=50)
+        return suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+
+    torch.compiler.reset()
+    compiled = torch.compile(detect, fullgraph=True, backend="eager")
+    for images in (2, 1, 3, 4, 5, 6):
+        scores, boxes = torch.rand(images, 40, 3), random_boxes(images, 40).float()
+        for found, expected in zip(compiled(scores, boxes), detect(scores, boxes), strict=True):
+            assert torch.equal(found, expected)

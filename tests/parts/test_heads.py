@@ -1,0 +1,77 @@
+"""Heads: where each number of a map goes, shapes, distinct layers, a batch."""
+
+import pytest
+import torch
+
+from vedette.parts.anchors import grid_anchors
+from vedette.parts.heads import MultiboxHead, per_anchor
+
+
+def test_per_anchor_by_hand() -> None:
+    """Channel k · size + s of cell (i, j) is number s of anchor (i · W + j) · K + k."""
+    batch, count, size, height, width = 2, 3, 4, 2, 5
+    maps = torch.arange(batch * count * size * height * width).view(batch, count * size, height, width)
+    rows = per_anchor(maps, size)
+    assert rows.shape == (batch, height * width * count, size)
+    for b, k, s, i, j in ((0, 0, 0, 0, 0), (0, 2, 1, 0, 1), (1, 1, 3, 1, 4), (1, 2, 3, 1, 0)):
+        assert rows[b, (i * width + j) * count + k, s] == maps[b, k * size + s, i, j]
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 3, 3), (2, 8, 0, 3), (2, 8, 3, 0)])
+def test_per_anchor_of_nothing(shape: tuple[int, ...]) -> None:
+    batch, channels, height, width = shape
+    assert per_anchor(torch.zeros(shape), 4).shape == (batch, height * width * 2, 4)
+
+
+def test_a_head_by_hand() -> None:
+    """1×1 maps and weights that write their own index show level, anchor and number in their places."""
+    head = MultiboxHead([1, 1], [2, 3], 2)
+    for level in range(2):
+        for conv, base in ((head.logits[level], 100 * level), (head.deltas[level], 1000 + 100 * level)):
+            torch.nn.init.zeros_(conv.weight)
+            conv.bias.data = torch.arange(float(conv.out_channels)) + base
+    logits, deltas = head([torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 1)])
+    first, second = [[0, 1], [2, 3]], [[100, 101], [102, 103], [104, 105]]
+    assert logits[0].tolist() == first + first + second
+    assert deltas[0, :2].tolist() == [[1000, 1001, 1002, 1003], [1004, 1005, 1006, 1007]]
+    assert deltas[0, 4:].tolist() == [[1100 + 4 * k + s for s in range(4)] for k in range(3)]
+
+
+def test_anchors_and_predictions_come_in_one_order() -> None:
+    """A weight that copies a map of x positions gives each anchor the x of its own cell."""
+    head = MultiboxHead([1], [2], 1)
+    torch.nn.init.zeros_(head.logits[0].weight)
+    torch.nn.init.zeros_(head.logits[0].bias)
+    head.logits[0].weight.data[:, :, 1, 1] = 1
+    anchors = grid_anchors(torch.tensor([[4.0, 4.0], [8.0, 2.0]]), 3, 5, 8)
+    x, y = (anchors[:, :2] + anchors[:, 2:]).div(2).unbind(1)
+    columns, rows = (torch.arange(5.0) + 0.5) * 8, (torch.arange(3.0) + 0.5) * 8
+    assert torch.equal(head([columns.expand(1, 1, 3, 5)]).logits[0, :, 0], x)
+    assert torch.equal(head([rows[:, None].expand(1, 1, 3, 5)]).logits[0, :, 0], y)
+
+
+def test_every_level_has_layers_of_its_own() -> None:
+    head = MultiboxHead([4, 6], [2, 3], 5)
+    assert [(c.in_channels, c.out_channels) for c in (*head.logits, *head.deltas)] == [
+        (4, 10),
+        (6, 15),
+        (4, 8),
+        (6, 12),
+    ]
+    assert len({p.data_ptr() for p in head.parameters()}) == 8
+
+
+def test_a_batch_gives_what_single_images_give() -> None:
+    head, maps = MultiboxHead([4, 6], [2, 3], 5), [torch.randn(2, 4, 4, 4), torch.randn(2, 6, 2, 2)]
+    together = head(maps)
+    assert together.logits.shape == (2, 4 * 4 * 2 + 2 * 2 * 3, 5)
+    for image in range(2):
+        for both, one in zip(together, head([m[image : image + 1] for m in maps]), strict=True):
+            torch.testing.assert_close(both[image : image + 1], one)
+
+
+def test_levels_must_fit() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        MultiboxHead([4, 6], [2], 5)
+    with pytest.raises(ValueError, match="zip"):
+        MultiboxHead([4, 6], [2, 2], 5)([torch.zeros(1, 4, 2, 2)])

@@ -1,0 +1,35 @@
+"""Targets padded once: by hand, empty images, an empty batch."""
+
+import torch
+
+from vedette.parts.targets import pad_targets
+from vedette.structures import Target
+
+CPU = torch.device("cpu")
+
+
+def test_by_hand() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([6]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    boxes = torch.tensor([[5.0, 6, 7, 8], [-1, -2, 9, 9]], dtype=torch.float64)
+    two = Target(boxes, torch.tensor([0, 2]), torch.tensor([False, True]))
+    batch = pad_targets([one, none, two], CPU)
+    assert batch.boxes.tolist() == [[[1, 2, 3, 4], [0] * 4], [[0] * 4, [0] * 4], [[5, 6, 7, 8], [-1, -2, 9, 9]]]
+    assert batch.labels.tolist() == [[6, 0], [0, 0], [0, 2]]
+    assert batch.valid.tolist() == [[True, False], [False, False], [True, True]]
+    assert batch.ignore.tolist() == [[False, False], [False, False], [False, True]]
+    assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
+
+
+def test_nothing() -> None:
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    for targets, images in (([], 0), ([none, none], 2)):
+        batch = pad_targets(targets, CPU)
+        assert [tuple(t.shape) for t in batch] == [(images, 0, 4), (images, 0), (images, 0), (images, 0)]
+        assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
+
+
+def test_goes_to_the_device_asked_for() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([6]))
+    for targets in ([], [one]):
+        assert {t.device.type for t in pad_targets(targets, torch.device("meta"))} == {"meta"}
