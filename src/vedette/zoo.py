@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -85,7 +85,7 @@ def load(source: str | Path, device: str | torch.device | None = None) -> Detect
     model = build(stored.name, **stored.config)
     load_into(model, stored)
     model.input_spec = stored.input_spec  # type: ignore[assignment]
-    return Detector(model, stored.input_spec, stored.classes, device=device)
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
 
 
 def weight_file(source: str | Path) -> Path:
@@ -101,12 +101,6 @@ def weight_file(source: str | Path) -> Path:
     if str(source) in names() or _on_timm(str(source)) is not None:
         raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
     raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
-
-
-def config_of(model: nn.Module) -> dict[str, Any]:
-    """The configuration that builds `model` again, as plain values for a weight file."""
-    config: dict[str, Any] = json.loads(json.dumps(asdict(model.config)))  # type: ignore[arg-type, call-overload]
-    return config
 
 
 def names() -> list[str]:

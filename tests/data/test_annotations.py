@@ -21,7 +21,7 @@ def dataset(tmp_path: Path, images: int = 3, boxes: int = 2, classes: tuple[str,
     for place in range(images):
         image = draft.add_image(tmp_path / f"{place:012}.jpg", place + 100, (640, 480))
         for box in range(boxes):
-            draft.add_box(image, (place, box, place + 50.0, box + 60.0), box % len(classes), box, 7.0 * (box + 1))
+            draft.add_box(image, (place % 9, box, place % 9 + 50.0, box + 60.0), box % len(classes), box, 7.0 * (box + 1))
     return settle(draft)[0]
 
 

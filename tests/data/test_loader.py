@@ -132,6 +132,15 @@ def test_an_epoch_can_be_had_again() -> None:
         assert [batch.indices for batch in first] != [batch.indices for batch in other]
 
 
+def test_zoom_out_can_be_switched_off() -> None:
+    pictures = Pictures(40)
+    pictures.image = lambda index: Image.new("RGB", (40, 20))
+    for largest, filled in [(1.0, False), (4.0, True)]:
+        batches = epoch(train_loader(pictures, SPEC, 8, workers=0, max_zoom_out=largest), 0)
+        corners = torch.cat([batch.images[:, :, :: SPEC.size - 1, :: SPEC.size - 1] for batch in batches])
+        assert bool((corners == 127).all(1).any()) is filled  # a black picture is never as light as the fill
+
+
 def test_an_image_is_augmented_anew_each_epoch() -> None:
     seeds = []
     for number in range(3):

@@ -69,6 +69,11 @@ def test_best_and_worst(scene):
     assert images.worst(1) == [2]
 
 
+def test_of_faultless_images_the_fuller_is_better(make_detections):
+    found = [make_detections([A], [0.9], [0]), make_detections([A, B], [0.9, 0.8], [0, 0])]
+    assert score_images(judge(found, [truth([A]), truth([A, B])]), 2, 0.5).best(2) == [1, 0]
+
+
 def test_marks_tell_the_kinds_apart(make_detections):
     boxes = [A, B, C, [60.0, 0.0, 70.0, 10.0]]
     gt = truth(boxes, difficult=[False, False, True, False], crowd=[False, False, False, True])

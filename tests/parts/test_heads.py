@@ -19,7 +19,7 @@ def test_per_anchor_by_hand() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 8, 3, 3), (2, 8, 0, 3), (2, 8, 3, 0)])
 def test_per_anchor_of_nothing(shape: tuple[int, ...]) -> None:
-    batch, channels, height, width = shape
+    batch, _, height, width = shape
     assert per_anchor(torch.zeros(shape), 4).shape == (batch, height * width * 2, 4)
 
 

@@ -66,7 +66,7 @@ class Case:
         self.valid = torch.ones(images, boxes, dtype=torch.bool)
         self.valid[-1] = False  # an image without objects
         self.ignore = torch.zeros_like(self.valid)
-        self.ignore[0, 0] = True
+        self.ignore[0, :1] = True
         self.matched = match(self.anchors, self.boxes, self.valid, self.ignore)
         self.minable = torch.rand(images, anchors) < 0.8
         self.logits = torch.randn(images, anchors, classes + 1, dtype=torch.float64)
@@ -229,7 +229,7 @@ def test_compiles_whole_with_matching_for_any_number_of_boxes() -> None:
 
     torch.compiler.reset()
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
-    for boxes in (2, 0, 5, 1, 9, 12, 13, 14, 15, 16):
+    for boxes in (2, 0, 5, 1, 9, 10, 11, 12, 13, 14):
         case = Case(images=2, boxes=boxes)
         step = Step(case.logits.float().requires_grad_(), case.deltas.float().requires_grad_())
         given = (case.anchors[0].float(), case.boxes.float(), case.labels, case.valid)

@@ -80,7 +80,10 @@ def freeze_norms(body: nn.Module) -> nn.Module:
 
 
 def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:
-    """Moves the statistics and weights of `norm` into `conv`; what is left of `norm` is its activation."""
+    """Moves the statistics and weights of `norm` into `conv`; what is left of `norm` is its activation.
+
+    The new bias is frozen, as the norm would be.
+    """
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
     assert variance is not None

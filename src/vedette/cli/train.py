@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from vedette.train.recipe import Recipe
     from vedette.train.run_file import Run
 
-EXAMPLE = "Example: vedette train refinedet320-lite0 --data my-photos --out runs/mine"
-
 
 def train(
     model: Annotated[str, typer.Argument(help="A name from `vedette models`, or refinedet320-timm/<name>.")],
@@ -42,6 +40,7 @@ def train(
     ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights; 0 keeps no average.")] = None,
     freeze_stem: Annotated[bool | None, typer.Option(help="Keep the layers up to stride 4 as they are.")] = None,
     start_size: Annotated[int | None, typer.Option(help="Begin with smaller images of this side; 0: do not.")] = None,
+    start_share: Annotated[float | None, typer.Option(help="Share of the epochs that have --start-size.")] = None,
     max_zoom_out: Annotated[float | None, typer.Option(help="Largest side of the zoom-out canvas, in images.")] = None,
     precision: Annotated[Literal["bf16", "fp32"] | None, typer.Option()] = None,
     difficult: Annotated[Literal["ignore", "train"] | None, typer.Option(help="VOC's difficult boxes.")] = None,
@@ -68,6 +67,7 @@ def train(
         "ema": ema,
         "freeze_stem": freeze_stem,
         "start_size": start_size,
+        "start_share": start_share,
         "max_zoom_out": max_zoom_out,
         "precision": precision,
         "difficult": difficult,
@@ -85,9 +85,9 @@ def train(
 
 
 def _check_folder(out: Path, resume: bool) -> None:
-    from vedette.train.run_file import NAME
+    from vedette.train.checkpoint import LAST
 
-    if not resume and (out / NAME).exists():
+    if not resume and (out / LAST).exists():
         raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
 
 
@@ -159,12 +159,13 @@ def _start(
 ) -> None:
     import torch
 
+    from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
     from vedette.train.loop import Training
-    from vedette.zoo import build, config_of
+    from vedette.zoo import build
 
     torch.manual_seed(run.recipe.seed)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = str(choose_device(device))
     weights = None if init or resume or backbone == "random" else backbone
     model = build(run.model, num_classes=len(dataset.classes), weights_backbone=weights, **run.config)
     if init and not resume:
@@ -176,7 +177,6 @@ def _start(
             path,
             trained,
             name=run.model,
-            config=config_of(trained),
             classes=dataset.classes,
             category_ids=dataset.category_ids,
             input_spec=spec,

@@ -1,8 +1,10 @@
-"""Image files of a data set: which are there, and how large they are, without decoding them."""
+"""What reading a data set asks of the system: which image files there are, how large they are, memory back."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,3 +56,13 @@ def _measure_one(file: str) -> tuple[int, int] | str:
         return "not an image in a format that can be read"
     except Exception as error:  # a decoder may raise anything on a damaged file
         return f"cannot be read ({error})"
+
+
+def release_memory() -> None:
+    """Gives memory that is free back to the system, where the C library must be told to (glibc).
+
+    Reading a large data set leaves a hundred megabytes of holes behind, which every later process would inherit.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

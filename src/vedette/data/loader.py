@@ -184,7 +184,8 @@ def train_loader(
 ) -> DataLoader[Sample]:
     """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
 
-    Gives `Batch`. A last batch that is not full is left out unless it is the only one.
+    Gives `Batch`. A last batch that is not full is left out unless it is the only one. `max_zoom_out`: the largest
+    canvas around an image, in sides of it; 1 switches zoom-out off.
     """
     samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult)
     sampler = EpochSampler(len(dataset), seed, rank, world)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from vedette.data.annotations import Dataset, union
 from vedette.data.draft import Draft, settle
+from vedette.data.files import release_memory
 from vedette.data.findings import notes_of, refuse_faults
 from vedette.data.read_coco import coco_splits, parse_coco
 from vedette.data.read_voc import voc_splits
@@ -61,6 +62,7 @@ def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = 
         asked = f'no split "{split}"' if split is not None else f"no split to {purpose}"
         raise InputError(f"{path}: {asked}; there is {', '.join(splits)} (choose with {path}:SPLIT)")
     dataset, findings = settle(splits[name](), clip=purpose == "train")
+    release_memory()
     refuse_faults(findings)
     if len(dataset) == 0:
         raise InputError(f"{path}: the split {name} has no images")

@@ -284,7 +284,7 @@ def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
     """The level at stride 64: conv6_1 and conv6_2, or one more residual block."""
     middle, outgoing = c.extra_channels
     if c.extra == "res6":
-        block = _residual(incoming, middle, outgoing, stride=2)
+        block: nn.Module = _residual(incoming, middle, outgoing, stride=2)
         if c.stride_in_1x1:
             move_stride_to_1x1(block)
         return block

@@ -1,0 +1,117 @@
+"""vedette train, from a folder of pictures to a weight file that detects."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import vedette
+from vedette.cli.main import run
+from vedette.infer.weights import read_weights
+
+TINY = ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
+QUICK = [*TINY, "--backbone", "random", "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
+MODEL = "refinedet320-timm/resnet10t"
+
+
+def write_data(folder: Path, classes: tuple[str, ...] = ("square", "disc"), count: int = 5) -> Path:
+    """A COCO folder with a train and a val split of painted squares."""
+    (folder / "images").mkdir(parents=True)
+    images, boxes = [], []
+    for number in range(count):
+        picture = Image.new("RGB", (60, 50), (20, 90, 20))
+        picture.paste((200, 30, 40 * (number % 5)), (10 + number, 12, 34 + number, 40))
+        picture.save(folder / "images" / f"{number}.jpg")
+        images.append({"id": number, "file_name": f"{number}.jpg", "width": 60, "height": 50})
+        boxes.append({"id": number, "image_id": number, "category_id": 1 + number % len(classes), "bbox": [10 + number, 12, 24, 28]})
+    categories = [{"id": 1 + label, "name": name} for label, name in enumerate(classes)]
+    for split in ("train", "val"):
+        (folder / f"{split}.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data")
+
+
+def train(data: Path, out: Path, *more: str) -> int:
+    return run(["train", MODEL, "--data", str(data), "--out", str(out), *QUICK, *more])
+
+
+def test_trains_resumes_detects_and_starts_another(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert train(data, out, "--epochs", "1") == 0
+    printed = capsys.readouterr().out
+    assert "5 images of 2 classes" in printed
+    assert "lr 0.001" in printed
+    assert "mAP" in printed
+    assert json.loads((out / "run.json").read_text())["recipe"]["epochs"] == 1
+    assert train(data, out, "--epochs", "2", "--resume") == 0
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+
+    detector = vedette.load(out / "best.safetensors", device="cpu")
+    assert detector.classes == ("square", "disc")
+    assert detector.category_ids == (1, 2)
+    found = detector.detect(data / "images" / "0.jpg", score=0.0)
+    assert len(found) > 0
+
+    other = write_data(tmp_path / "other", ("square", "disc", "star"))
+    assert train(other, tmp_path / "third", "--epochs", "1", "--init", str(out / "last.safetensors")) == 0
+    assert read_weights(tmp_path / "third" / "last.safetensors").classes == ("square", "disc", "star")
+
+
+def test_a_whole_detector_gives_all_but_its_class_layers(data: Path, tmp_path: Path) -> None:
+    from vedette.cli.train import _take_weights
+
+    settings = {"image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16)}
+    assert train(data, tmp_path / "run", "--epochs", "1") == 0
+    given = read_weights(tmp_path / "run" / "last.safetensors").tensors
+    model = vedette.build(MODEL, num_classes=2, **settings)
+    before = model.odm.logits[0].weight.detach().clone()
+    _take_weights(model, str(tmp_path / "run" / "last.safetensors"), ("disc", "square"))
+    assert torch.equal(model.arm.logits[0].weight, given["arm.logits.0.weight"])
+    assert torch.equal(model.odm.logits[0].weight, before)
+    _take_weights(model, str(tmp_path / "run" / "last.safetensors"), ("square", "disc"))
+    assert torch.equal(model.odm.logits[0].weight, given["odm.logits.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--epochs", "0"], "epochs is 0: give 1 or more"),
+        (["--set", "tcb"], "--set tcb: write FIELD=VALUE"),
+        (["--set", "wings=2"], "unexpected keyword argument 'wings'"),
+        (["--val", "nowhere"], "nowhere"),
+        (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--resume"], "no run to resume"),
+        (["--device", "cuda:77"], "cuda:77"),
+        (["--lr", "-1"], "lr is -1.0"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    assert train(data, tmp_path / "run", *more) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: ")
+    assert message in error
+    assert "\n" not in error
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "last.pt").write_bytes(b"an epoch's work")
+    assert train(data, out) == 2
+    assert "already holds a run: go on with --resume" in capsys.readouterr().err
+    assert (out / "last.pt").read_bytes() == b"an epoch's work"
+
+
+def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "refinedet99", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
+    assert "there is no model 'refinedet99'; the names: refinedet320-vgg16" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vedette.structures import Detections, Target
+
+BOXES = torch.tensor([[10.0, 10.0, 50.0, 40.0], [0.0, 5.0, 20.0, 25.0], [5.0, 5.0, 8.0, 9.0]])
+
+
+def found(**changes: object) -> Detections:
+    values = {
+        "boxes": BOXES,
+        "scores": torch.tensor([0.9, 0.8, 0.3]),
+        "labels": torch.tensor([1, 0, 1]),
+        "source": torch.tensor([7, 3, 99]),
+        "classes": ("cat", "dog"),
+    }
+    return Detections(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "labels", "ignore", "message"),
+    [
+        (torch.zeros(2, 5), torch.zeros(2, dtype=torch.int64), None, r"shape \(G, 4\), not \(2, 5\)"),
+        (torch.zeros(4), torch.zeros(1, dtype=torch.int64), None, r"shape \(G, 4\)"),
+        (BOXES.int(), torch.zeros(3, dtype=torch.int64), None, "floating point"),
+        (BOXES, torch.zeros(2, dtype=torch.int64), None, r"shape \(3,\)"),
+        (BOXES, torch.zeros(3), None, "int64"),
+        (BOXES, torch.zeros(3, dtype=torch.int64), torch.zeros(3), "bool"),
+        (BOXES, torch.zeros(3, dtype=torch.int64), torch.zeros(2, dtype=torch.bool), "bool"),
+        (BOXES[:, [2, 1, 0, 3]], torch.zeros(3, dtype=torch.int64), None, r"boxes\[0\].* x1 < x2"),
+        (BOXES[:, [0, 1, 0, 3]], torch.zeros(3, dtype=torch.int64), None, r"boxes\[0\]"),
+        (BOXES.where(BOXES != 25, torch.nan), torch.zeros(3, dtype=torch.int64), None, r"boxes\[1\]"),
+        (BOXES.where(BOXES != 25, torch.inf), torch.zeros(3, dtype=torch.int64), None, r"boxes\[1\]"),
+        (BOXES, torch.tensor([0, -1, 2]), None, "found -1"),
+    ],
+)
+def test_target_refuses(boxes: Tensor, labels: Tensor, ignore: Tensor | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Target(boxes, labels, ignore)
+
+
+def test_target_without_boxes() -> None:
+    target = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.bool))
+    assert len(target.boxes) == 0
+
+
+def test_target_moves_all_its_tensors() -> None:
+    target = Target(BOXES, torch.tensor([0, 1, 2]), torch.tensor([True, False, False]))
+    moved = target.to("meta")
+    assert {moved.boxes.device.type, moved.labels.device.type, moved.ignore.device.type} == {"meta"}
+    assert target.boxes.device.type == "cpu"
+    assert Target(BOXES, torch.tensor([0, 1, 2])).to("cpu").ignore is None
+
+
+def test_names() -> None:
+    assert found().names == ["dog", "cat", "dog"]
+    assert found(classes=None).names == ["class 1", "class 0", "class 1"]
+
+
+@pytest.mark.parametrize(
+    ("index", "sources"),
+    [
+        (torch.tensor([2, 0]), [99, 7]),
+        (torch.tensor([True, False, True]), [7, 99]),
+        (slice(0, 2), [7, 3]),
+        (1, [3]),
+        (-1, [99]),
+    ],
+)
+def test_indexing(index: Tensor | slice | int, sources: list[int]) -> None:
+    picked = found()[index]
+    assert picked.source.tolist() == sources
+    assert picked.boxes.shape == (len(sources), 4)
+    assert len(picked) == len(picked.scores) == len(picked.labels) == len(picked.names) == len(sources)
+    assert picked.classes == ("cat", "dog")
+
+
+def test_iteration_gives_one_detection_after_the_other() -> None:
+    assert [one.names for one in found()] == [["dog"], ["cat"], ["dog"]]
+
+
+def test_draw_needs_a_picture() -> None:
+    with pytest.raises(ValueError, match="hold no image"):
+        found().draw()
+    picture = Image.new("RGB", (60, 50))
+    assert found().draw(picture).size == (60, 50)
+    assert found(image=picture).draw().tobytes() == found().draw(picture).tobytes()
+    assert found(image=picture).draw(Image.new("RGB", (99, 98))).size == (99, 98)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_save(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    found(image=Image.new("RGB", (60, 50))).save(path)
+    with Image.open(path) as written:
+        assert written.size == (60, 50)
+
+
+def test_to_coco() -> None:
+    rows = found().to_coco("a", category_ids=[17, 18])
+    assert [row["category_id"] for row in rows] == [18, 17, 18]
+    assert rows[0]["image_id"] == "a"
+    assert rows[0]["bbox"] == [10.0, 10.0, 40.0, 30.0]
+    assert rows[0]["score"] == pytest.approx(0.9)
+    assert [row["category_id"] for row in found().to_coco()] == [1, 0, 1]
+    assert found()[:0].to_coco() == []
+
+
+def test_to_supervision() -> None:
+    supervision = pytest.importorskip("supervision")
+    theirs = found().to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    assert theirs.xyxy.tolist() == BOXES.tolist()
+    assert theirs.class_id.tolist() == [1, 0, 1]
+    assert list(theirs[theirs.confidence > 0.85].data["class_name"]) == ["dog"]
+    assert len(found()[:0].to_supervision()) == 0
