@@ -28,7 +28,14 @@ def run(name: str, switches: list[str], arguments: argparse.Namespace) -> dict[s
     if len(done) < arguments.epochs:
         settings = [f"image_size={arguments.size}", *switches]
         command = ["vedette", "train", "refinedet320-lite0", "--data", arguments.data, "--out", str(folder)]
-        command += ["--epochs", str(arguments.epochs), "--eval-every", str(arguments.epochs), "--seed", str(arguments.seed)]
+        command += [
+            "--epochs",
+            str(arguments.epochs),
+            "--eval-every",
+            str(arguments.epochs),
+            "--seed",
+            str(arguments.seed),
+        ]
         command += ["--workers", str(arguments.workers)]
         command += [part for setting in settings for part in ("--set", setting)]
         subprocess.run([*command, *(["--resume"] if folder.exists() else [])], check=True)

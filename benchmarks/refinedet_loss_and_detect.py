@@ -2,7 +2,7 @@
 
     python benchmarks/refinedet_loss_and_detect.py [--port CHECKOUT]
 
-21 classes, 6375 anchors, untrained scores. The loops are written as the ports write them, with torchvision's NMS inside.
+21 classes, 6375 anchors, untrained scores. The loops are as the ports have them, with torchvision's NMS inside.
 With --port, the loss of a checkout of RefineDet.PyTorch runs beside ours on the same predictions and boxes.
 Every pair is timed in turns in one process; the figures are medians, with the quartiles of the ratio.
 """
@@ -161,7 +161,11 @@ def main() -> None:
     model = refinedet_timm("resnet10t", tcb_channels=8)
     for batch in (1, 8):
         predictions = predictions_of(model, batch)
-        times = in_turns(lambda p=predictions: model.detect(p, FLOOR), lambda p=predictions: detect_in_loops(model, p), arguments.rounds)
+        times = in_turns(
+            lambda p=predictions: model.detect(p, FLOOR),
+            lambda p=predictions: detect_in_loops(model, p),
+            arguments.rounds,
+        )
         report(f"post-processing an image, batch of {batch}", *times, per=batch)
     predictions, targets = predictions_of(model, 16), targets_of(16)
 

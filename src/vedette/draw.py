@@ -124,7 +124,7 @@ def _grown(box: Plate, line: int) -> Plate:
 def _caption(
     canvas: ImageDraw.ImageDraw, size: tuple[int, int], box: Plate, text: str, colour: Colour, placed: list[Plate]
 ) -> None:
-    fitting = _fit(text, size)
+    fitting = _fit(text, size) if text else None
     if fitting is None:
         return
     font, extent, margin = fitting

@@ -37,7 +37,9 @@ BUILT_IN = (
     Model(name="refinedet320-vgg16", paper=REFINEDET, input=320, build=refinedet_vgg16),
     Model(name="refinedet512-vgg16", paper=REFINEDET, input=512, build=partial(refinedet_vgg16, image_size=512)),
     Model(name="refinedet320-resnet101", paper=REFINEDET, input=320, build=refinedet_resnet101),
-    Model(name="refinedet512-resnet101", paper=REFINEDET, input=512, build=partial(refinedet_resnet101, image_size=512)),
+    Model(
+        name="refinedet512-resnet101", paper=REFINEDET, input=512, build=partial(refinedet_resnet101, image_size=512)
+    ),
     Model(
         name="refinedet320-lite0",
         paper=REFINEDET,
@@ -60,9 +62,9 @@ ON_TIMM = (
 def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> nn.Module:
     """A detector by its name, untrained.
 
-    name: one of `models()`, or a detector on any timm backbone, `refinedet320-timm/resnet18`. weights_backbone: None for
-    random weights, "imagenet", or the path of torchvision's or timm's own checkpoint. config: fields of the detector's
-    dataclass.
+    name: one of `models()`, or a detector on any timm backbone, `refinedet320-timm/resnet18`. weights_backbone: None
+    for random weights, "imagenet", or the path of torchvision's or timm's own checkpoint. config: fields of the
+    detector's dataclass.
 
     Raises InputError for a name or a field that does not exist, and where the backbone's weights do not fit.
     """

@@ -1,6 +1,7 @@
 """vedette train, from a folder of pictures to a weight file that detects."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.infer.weights import read_weights
+from vedette.cli.train import _continued
+from vedette.infer.weights import read_weights, save_weights
+from vedette.train.recipe import Recipe
+from vedette.train.run_file import Run
 
 TINY = ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
 QUICK = [*TINY, "--backbone", "random", "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
@@ -25,10 +29,19 @@ def write_data(folder: Path, classes: tuple[str, ...] = ("square", "disc"), coun
         picture.paste((200, 30, 40 * (number % 5)), (10 + number, 12, 34 + number, 40))
         picture.save(folder / "images" / f"{number}.jpg")
         images.append({"id": number, "file_name": f"{number}.jpg", "width": 60, "height": 50})
-        boxes.append({"id": number, "image_id": number, "category_id": 1 + number % len(classes), "bbox": [10 + number, 12, 24, 28]})
+        boxes.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 1 + number % len(classes),
+                "bbox": [10 + number, 12, 24, 28],
+            }
+        )
     categories = [{"id": 1 + label, "name": name} for label, name in enumerate(classes)]
     for split in ("train", "val"):
-        (folder / f"{split}.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+        (folder / f"{split}.json").write_text(
+            json.dumps({"images": images, "annotations": boxes, "categories": categories})
+        )
     return folder
 
 
@@ -41,7 +54,9 @@ def train(data: Path, out: Path, *more: str) -> int:
     return run(["train", MODEL, "--data", str(data), "--out", str(out), *QUICK, *more])
 
 
-def test_trains_resumes_detects_and_starts_another(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_trains_resumes_detects_and_starts_another(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
     assert train(data, out, "--epochs", "1") == 0
     printed = capsys.readouterr().out
@@ -64,19 +79,25 @@ def test_trains_resumes_detects_and_starts_another(data: Path, tmp_path: Path, c
     assert read_weights(tmp_path / "third" / "last.safetensors").classes == ("square", "disc", "star")
 
 
-def test_a_whole_detector_gives_all_but_its_class_layers(data: Path, tmp_path: Path) -> None:
-    from vedette.cli.train import _take_weights
+def a_run(classes: tuple[str, ...]) -> Run:
+    return Run(model=MODEL, config={}, classes=classes, data=(), val=None, metric="voc12", recipe=Recipe(), version="0")
 
-    settings = {"image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16)}
-    assert train(data, tmp_path / "run", "--epochs", "1") == 0
-    given = read_weights(tmp_path / "run" / "last.safetensors").tensors
-    model = vedette.build(MODEL, num_classes=2, **settings)
-    before = model.odm.logits[0].weight.detach().clone()
-    _take_weights(model, str(tmp_path / "run" / "last.safetensors"), ("disc", "square"))
-    assert torch.equal(model.arm.logits[0].weight, given["arm.logits.0.weight"])
-    assert torch.equal(model.odm.logits[0].weight, before)
-    _take_weights(model, str(tmp_path / "run" / "last.safetensors"), ("square", "disc"))
-    assert torch.equal(model.odm.logits[0].weight, given["odm.logits.0.weight"])
+
+def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None:
+    settings = {"image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16), "aspect_ratios": (1.0, 0.5, 2.0)}
+    given = vedette.build(MODEL, num_classes=2, **settings)
+    path = tmp_path / "given.safetensors"
+    spec = replace(given.input_spec, mean=(0.1, 0.2, 0.3), range=255.0)
+    save_weights(path, given, name=MODEL, classes=("square", "disc"), input_spec=spec)
+
+    same = _continued(a_run(("square", "disc")), path, ("square", "disc"))
+    assert torch.equal(same.odm.logits[0].weight, given.odm.logits[0].weight)
+    other = _continued(a_run(("disc", "square")), path, ("disc", "square"))
+    assert torch.equal(other.arm.logits[0].weight, given.arm.logits[0].weight)
+    assert not torch.equal(other.odm.logits[0].weight, given.odm.logits[0].weight)
+    assert other.config.aspect_ratios == (1.0, 0.5, 2.0)  # layers, anchors and input are the file's
+    assert torch.equal(other.anchors, given.anchors)
+    assert other.input_spec == spec
 
 
 @pytest.mark.parametrize(

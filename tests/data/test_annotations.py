@@ -21,7 +21,9 @@ def dataset(tmp_path: Path, images: int = 3, boxes: int = 2, classes: tuple[str,
     for place in range(images):
         image = draft.add_image(tmp_path / f"{place:012}.jpg", place + 100, (640, 480))
         for box in range(boxes):
-            draft.add_box(image, (place % 9, box, place % 9 + 50.0, box + 60.0), box % len(classes), box, 7.0 * (box + 1))
+            draft.add_box(
+                image, (place % 9, box, place % 9 + 50.0, box + 60.0), box % len(classes), box, 7.0 * (box + 1)
+            )
     return settle(draft)[0]
 
 
@@ -110,7 +112,9 @@ def test_a_union_of_one_is_that_one(tmp_path: Path) -> None:
     assert union([found]) is found
 
 
-def turned(tmp_path: Path, picture: Picture, size: tuple[int, int], stated: tuple[int, int], orientation: int) -> Dataset:
+def turned(
+    tmp_path: Path, picture: Picture, size: tuple[int, int], stated: tuple[int, int], orientation: int
+) -> Dataset:
     draft = Draft(("cat",), (1,), unit="annotation")
     draft.add_image(picture(tmp_path / "a.png", size, orientation), 1, stated)
     return settle(draft)[0]

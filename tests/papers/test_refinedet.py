@@ -1,4 +1,4 @@
-"""RefineDet against its paper: counts, hand-written anchors, a scalar oracle of loss and detection, and the three ideas."""
+"""RefineDet against its paper: counts, hand-written anchors, scalar oracles of loss and detection, the three ideas."""
 
 from dataclasses import replace
 from math import exp, log, sqrt
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vedette.backbones.backbone import IMAGENET
 from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig, refinedet_timm, refinedet_vgg16
 from vedette.structures import Step, Target
 
@@ -17,7 +18,7 @@ class TinyBackbone(nn.Module):
 
     channels = (8, 12, 16)
     strides = (8, 16, 32)
-    normalization = {"range": 1.0, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    normalization = IMAGENET
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +69,9 @@ def test_first_and_last_anchors_of_each_level_by_hand() -> None:
     for start, end, stride in zip(starts, ends, (8, 16, 32, 64), strict=True):
         side, first, last = 4 * stride, stride / 2, 320 - stride / 2
         wide, high = side / half / 2, side * half / 2  # ratio 1/2: twice as wide as high
-        torch.testing.assert_close(anchors[start], torch.tensor([first - wide, first - high, first + wide, first + high]))
+        torch.testing.assert_close(
+            anchors[start], torch.tensor([first - wide, first - high, first + wide, first + high])
+        )
         square = torch.tensor([first - side / 2, first - side / 2, first + side / 2, first + side / 2])
         torch.testing.assert_close(anchors[start + 1], square)
         torch.testing.assert_close(anchors[end], torch.tensor([last - high, last - wide, last + high, last + wide]))
@@ -214,7 +217,12 @@ def loss_one_by_one(
 
 
 def some_targets() -> list[Target]:
-    crowded = [(3.0, 5.0, 40.0, 42.0, 1), (4.0, 5.0, 41.0, 43.0, 2), (30.0, 30.0, 34.0, 33.0, 0), (0.0, 0.0, 64.0, 64.0, 2)]
+    crowded = [
+        (3.0, 5.0, 40.0, 42.0, 1),
+        (4.0, 5.0, 41.0, 43.0, 2),
+        (30.0, 30.0, 34.0, 33.0, 0),
+        (0.0, 0.0, 64.0, 64.0, 2),
+    ]
     return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
 
 
@@ -322,7 +330,9 @@ def detect_one_by_one(model: RefineDet, predictions: Predictions, floor: float) 
     arm, odm = (Step(step.logits.detach(), step.deltas.detach()) for step in predictions[:2])
     anchors = predictions.anchors
     c = model.config
-    easy = arm.logits.softmax(-1)[0, :, 0] > c.theta if c.filter_negatives else torch.zeros(len(anchors), dtype=torch.bool)
+    easy = (
+        arm.logits.softmax(-1)[0, :, 0] > c.theta if c.filter_negatives else torch.zeros(len(anchors), dtype=torch.bool)
+    )
     start = model.coder.decode(arm.deltas[0], anchors) if c.cascade else anchors
     boxes = model.coder.decode(odm.deltas[0], start).tolist()
     scores = odm.logits[0].softmax(-1)
@@ -340,7 +350,9 @@ def detect_one_by_one(model: RefineDet, predictions: Predictions, floor: float) 
     return kept[: c.keep]
 
 
-@pytest.mark.parametrize("switches", [{}, {"cascade": False}, {"filter_negatives": False}, {"candidates": 50, "keep": 20}])
+@pytest.mark.parametrize(
+    "switches", [{}, {"cascade": False}, {"filter_negatives": False}, {"candidates": 50, "keep": 20}]
+)
 def test_detect_equals_the_scalar_oracle(switches: dict[str, bool]) -> None:
     model = tiny(**switches)
     predictions = random_predictions(model, 1)

@@ -1,4 +1,4 @@
-"""The loop on a tiny model and a few painted images: it learns, resumes to the bit, and stops on a loss that is not finite."""
+"""The loop on a tiny model and painted images: it learns, resumes to the bit, stops on a loss that is not finite."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -82,7 +82,15 @@ def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: 
     validate: Callable[[nn.Module], dict[str, float]] | None = (lambda _: {"mAP": next(results)}) if scores else None
     lines: list[str] = []
     made = Training(
-        MeanColour(break_at), PaintedImages(), SPEC, recipe, folder, validate=validate, save_weights=save, device="cpu", say=lines.append
+        MeanColour(break_at),
+        PaintedImages(),
+        SPEC,
+        recipe,
+        folder,
+        validate=validate,
+        save_weights=save,
+        device="cpu",
+        say=lines.append,
     )
     made.lines = lines  # type: ignore[attr-defined]
     return made

@@ -1,5 +1,7 @@
 """Parameter groups and schedules, by hand."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -48,7 +50,7 @@ def test_cosine_with_warm_up() -> None:
     assert seen[9] == pytest.approx(1.0)
     assert seen[55] == pytest.approx(0.01 + 0.99 / 2)  # half way between steps 10 and 100
     assert seen[-1] < 0.012
-    assert all(a >= b for a, b in zip(seen[10:], seen[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(seen[10:]))
 
 
 def test_the_papers_two_drops() -> None:

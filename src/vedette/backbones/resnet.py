@@ -8,11 +8,11 @@ from torchvision.models import resnet50, resnet101
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
+from vedette.backbones.backbone import IMAGENET, Backbone
 from vedette.backbones.fit import check_fit
-from vedette.backbones.normalization import IMAGENET
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """`forward` gives c3, c4, c5 at strides 8, 16, 32.
 
     `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;

@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import timm
-from timm.layers import BatchNormAct2d, freeze_batch_norm_2d
+from timm.layers.norm_act import BatchNormAct2d, freeze_batch_norm_2d
 from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from vedette.backbones.backbone import Backbone, Normalization
 from vedette.backbones.fit import check_fit
-from vedette.backbones.normalization import Normalization
 
 STRIDES = (8, 16, 32)
 LITE0 = "tf_efficientnet_lite0"
 LITE0_NORMALIZATION: Normalization = {"range": 255.0, "mean": (127.0,) * 3, "std": (128.0,) * 3}
 
 
-class TimmPyramid(nn.Module):
+class TimmPyramid(Backbone):
     """timm's `name` as a pyramid. `forward` gives one map for each of `strides`.
 
     Detection batches are too small for batch statistics, so batch norm is frozen. In the EfficientNets it is folded
@@ -32,8 +33,8 @@ class TimmPyramid(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        body = _create(name)
-        self.channels: tuple[int, ...] = tuple(body.feature_info.channels())  # type: ignore[union-attr, operator]
+        body: Any = _create(name)
+        self.channels = tuple(body.feature_info.channels())
         self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
         self.body = freeze_norms(body)
 
@@ -76,7 +77,8 @@ def freeze_norms(body: nn.Module) -> nn.Module:
         for (_, conv), (name, norm) in pairwise(list(module.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNormAct2d):
                 setattr(module, name, _fold(conv, norm))
-    return freeze_batch_norm_2d(body)
+    frozen: nn.Module = freeze_batch_norm_2d(body)  # type: ignore[no-untyped-call]
+    return frozen
 
 
 def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:
@@ -94,7 +96,7 @@ def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:
 
 
 def _normalization(name: str) -> Normalization:
-    settings = timm.models.get_pretrained_cfg(name)
+    settings: Any = timm.models.get_pretrained_cfg(name)
     return {"range": 1.0, "mean": settings.mean, "std": settings.std}
 
 
@@ -102,7 +104,8 @@ def _create(name: str, pretrained: bool = False) -> nn.Module:
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
         raise ValueError(f"timm has no model {name!r}" + (f"; close: {close}" if close else ""))
-    reductions: list[int] = timm.create_model(name, features_only=True).feature_info.reduction()
+    probe: Any = timm.create_model(name, features_only=True)
+    reductions: list[int] = probe.feature_info.reduction()
     if not set(STRIDES) <= set(reductions):
         raise ValueError(f"timm/{name} has maps at strides {reductions}; a pyramid needs {list(STRIDES)}")
     last = {stride: index for index, stride in enumerate(reductions)}

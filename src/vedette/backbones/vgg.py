@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vedette.backbones.backbone import IMAGENET, Backbone
 from vedette.backbones.fit import check_fit
-from vedette.backbones.normalization import IMAGENET
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # conv1_1 … conv5_3
 FC_CHANNELS = 1024  # of 4096
 
 
-class VGG16(nn.Module):
+class VGG16(Backbone):
     """VGG-16 to fc7. `forward` gives conv4_3, conv5_3 and fc7.
 
     RefineDet: `pool5_stride=2, dilation=3`, strides 8, 16, 32. SSD: `pool5_stride=1, dilation=6`, strides 8, 16, 16.

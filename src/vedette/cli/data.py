@@ -86,10 +86,10 @@ def _write(report: Report, file: Path) -> None:
 
 def _lines(report: Report) -> Iterable[str]:
     """The report as text."""
-    yield f"{report.images} images, {report.boxes} boxes, {len(report.classes)} classes"
+    yield f"images {report.images}, boxes {report.boxes}, classes {len(report.classes)}"
     maps = {str(count.categories): (name, count.categories) for name, count in report.splits.items()}
     for name, count in report.splits.items():
-        yield f"  {name}: {count.images} images, {count.boxes} boxes"
+        yield f"  {name}: images {count.images}, boxes {count.boxes}"
     for name, categories in maps.values():
         yield "classes (id name):" if len(maps) == 1 else f"classes of {name} (id name):"
         yield "  " + ", ".join(f"{key} {category}" for key, category in categories.items())

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from vedette.data.annotations import Dataset
     from vedette.train.loop import Validate
-    from vedette.train.recipe import Recipe
     from vedette.train.run_file import Run
 
 
@@ -24,12 +23,15 @@ def train(
     data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoints, curves, run.json.")],
     val: Annotated[str | None, typer.Option(help="PATH[:SPLIT] to evaluate on; default: --data's val, if any.")] = None,
-    metric: Annotated[Literal["voc07", "voc12", "coco"], typer.Option(help="What chooses the best checkpoint.")] = "voc12",
+    metric: Annotated[
+        Literal["voc07", "voc12", "coco"], typer.Option(help="What chooses the best checkpoint.")
+    ] = "voc12",
     init: Annotated[str | None, typer.Option(help="Start from a whole detector: a path or a bundled name.")] = None,
-    backbone: Annotated[str, typer.Option(help='The backbone\'s weights: "imagenet", "random", or a file.')] = "imagenet",
-    recipe: Annotated[Literal["fine-tuning", "paper"], typer.Option(help="Where the defaults come from.")] = "fine-tuning",
+    backbone: Annotated[
+        str, typer.Option(help='The backbone\'s weights: "imagenet", "random", or a file.')
+    ] = "imagenet",
     schedule: Annotated[
-        Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper" stands for --recipe paper.')
+        Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper": the whole recipe of the paper.')
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: by the size of the data set.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at once.")] = None,
@@ -79,8 +81,10 @@ def train(
     chosen = {name: value for name, value in given.items() if value is not None}
     _check_folder(out, resume)
     dataset = _read(data, "train")
-    paper = recipe == "paper" or schedule == "paper"
-    run = _stored(out, model, dataset, chosen) if resume else _new(model, data, val, metric, dataset, paper, chosen, set_)
+    if resume:
+        run = _stored(out, model, dataset, chosen)
+    else:
+        run = _new(model, data, val, metric, dataset, schedule == "paper", chosen, set_)
     _start(run, dataset, out, init, backbone, device, resume)
 
 
@@ -104,7 +108,7 @@ def _new(
     model: str,
     data: list[str],
     val: str | None,
-    metric: str,
+    metric: Literal["voc07", "voc12", "coco"],
     dataset: Dataset,
     paper: bool,
     chosen: dict[str, Any],
@@ -162,14 +166,12 @@ def _start(
     from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
     from vedette.train.loop import Training
-    from vedette.zoo import build
+    from vedette.zoo import weight_file
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
-    weights = None if init or resume or backbone == "random" else backbone
-    model = build(run.model, num_classes=len(dataset.classes), weights_backbone=weights, **run.config)
-    if init and not resume:
-        _take_weights(model, init, dataset.classes)
+    source = out / "last.safetensors" if resume else weight_file(init) if init else None
+    model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
 
     def save(path: Path, trained: nn.Module) -> None:
@@ -194,14 +196,27 @@ def _start(
     typer.echo(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
 
 
-def _take_weights(model: nn.Module, source: str, classes: tuple[str, ...]) -> None:
-    """A whole detector's weights, all but the class layers where the classes differ."""
-    from vedette.infer.weights import load_into, read_weights
-    from vedette.zoo import weight_file
+def _fresh(run: Run, backbone: str, classes: tuple[str, ...]) -> Any:
+    """A detector that knows nothing but what its backbone learnt."""
+    from vedette.zoo import build
 
-    stored = read_weights(weight_file(source))
-    prefixes = () if stored.classes == classes else model.class_layers
-    load_into(model, stored, leave_out=prefixes)
+    return build(run.model, len(classes), None if backbone == "random" else backbone, **run.config)
+
+
+def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
+    """A whole detector from a weight file, all but the class layers where the classes differ.
+
+    Its layers, anchors and input are those of the file, which may not be what the name stands for here: imported
+    weights have another order of anchors and other means.
+    """
+    from vedette.infer.weights import load_into, read_weights
+    from vedette.zoo import build
+
+    stored = read_weights(source)
+    model: Any = build(run.model, **(stored.config | run.config | {"num_classes": len(classes)}))
+    load_into(model, stored, leave_out=() if stored.classes == classes else model.class_layers)
+    model.input_spec = replace(stored.input_spec, size=model.config.image_size)
+    return model
 
 
 def _validation(run: Run, classes: tuple[str, ...], spec: Any, device: str) -> Validate | None:

@@ -186,7 +186,7 @@ def _examine(
         for row in np.flatnonzero(rows).tolist():
             findings.append(_about_box(draft, kind, boxes[row], int(order[row])))
     empty = np.setdiff1d(np.arange(len(draft.files)), np.array(draft.owners, dtype=np.int64)).tolist()
-    findings += [Finding("image without boxes", draft.files[index], "no box is annotated") for index in empty]
+    findings += [Finding("image without boxes", draft.files[index], "it has no box") for index in empty]
     return keep
 
 

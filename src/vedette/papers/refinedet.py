@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
+from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
@@ -99,15 +100,16 @@ class TransferConnectionBlock(nn.Module):
         x = self.conv2(self.conv1(feature).relu())
         if self.upsample is not None:
             x = x + self.upsample(coarser)
-        return self.conv3(x.relu()).relu()
+        out: Tensor = self.conv3(x.relu())
+        return out.relu()
 
 
 class RefineDet(nn.Module):
-    """The detector on a backbone that gives maps at strides 8, 16 and 32 (`channels`, `strides`, `normalization`)."""
+    """The detector on a backbone that gives maps at strides 8, 16 and 32."""
 
     class_layers = ("odm.logits.",)  # what depends on the classes, by the beginning of the names
 
-    def __init__(self, config: RefineDetConfig, backbone: nn.Module) -> None:
+    def __init__(self, config: RefineDetConfig, backbone: Backbone) -> None:
         super().__init__()
         self.config = c = config
         self.backbone = backbone
@@ -180,7 +182,9 @@ class RefineDet(nn.Module):
             return self.anchors
         coarsest = self.strides[-1]
         if height % coarsest or width % coarsest or not height or not width:
-            raise ValueError(f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}")
+            raise ValueError(
+                f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}"
+            )
         return self.build_anchors(height, width).to(images.device)
 
     def refine(self, arm: Step | None, anchors: Tensor) -> Tensor:
@@ -312,7 +316,13 @@ def refinedet_vgg16(**config: Any) -> RefineDet:
 
 def refinedet_resnet101(**config: Any) -> RefineDet:
     """ResNet-101: res3, res4, res5 and one more residual block; no L2 norm, batch norm in the TCBs."""
-    paper: dict[str, Any] = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
+    paper: dict[str, Any] = {
+        "extra": "res6",
+        "extra_channels": (128, 512),
+        "l2_norm": (),
+        "norm": True,
+        "init": "gaussian",
+    }
     c = RefineDetConfig(**(paper | config))
     return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1))
 

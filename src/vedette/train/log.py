@@ -13,12 +13,12 @@ class RunLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "log.jsonl"
-        self.writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, values: Mapping[str, float], step: int) -> None:
         """Curves over optimizer steps."""
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(name, value, step)
 
     def epoch(self, record: Mapping[str, Any], step: int) -> None:
         """One line of JSON, and its numbers as curves."""
@@ -28,4 +28,4 @@ class RunLog:
 
     def close(self) -> None:
         """Flushes the curves."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()

@@ -46,7 +46,13 @@ class Training:
         device: str,
         say: Callable[[str], None],
     ) -> None:
-        self.recipe, self.folder, self.validate, self.save_weights, self.say = recipe, folder, validate, save_weights, say
+        self.recipe, self.folder, self.validate, self.save_weights, self.say = (
+            recipe,
+            folder,
+            validate,
+            save_weights,
+            say,
+        )
         self.accelerator = _accelerator(recipe, device)
         if recipe.freeze_stem:
             freeze(model)
@@ -98,11 +104,13 @@ class Training:
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()
         loader = self._loader(self._spec_of_epoch())
-        loader.sampler.set_epoch(self.epoch)  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(self.epoch)
         for number, batch in enumerate(loader):
             losses = self._train_step(batch)
             values = {name: float(value) for name, value in losses.items()}
-            progress.update(len(batch.files) * self.accelerator.num_processes, self.epoch + (number + 1) / len(loader), values)
+            progress.update(
+                len(batch.files) * self.accelerator.num_processes, self.epoch + (number + 1) / len(loader), values
+            )
             if self.log is not None and self.steps % 20 == 0:
                 rate = self.optimizer.param_groups[-1]["lr"]
                 self.log.step({f"loss/{k}": v for k, v in values.items()} | {"lr": rate}, self.steps)
@@ -143,7 +151,12 @@ class Training:
             self.save_weights(self.folder / "best.safetensors", self.result)
         self._save()
         losses = {name: round(value, 4) for name, value in progress.losses.items()}
-        record: dict[str, Any] = {"epoch": self.epoch, **losses, **results, "images_per_second": round(progress.rate(), 2)}
+        record: dict[str, Any] = {
+            "epoch": self.epoch,
+            **losses,
+            **results,
+            "images_per_second": round(progress.rate(), 2),
+        }
         if self.log is not None:
             self.log.epoch(record, self.steps)
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
@@ -201,5 +214,7 @@ def _accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(
         cpu=device == "cpu",
         mixed_precision="bf16" if recipe.precision == "bf16" else "no",
-        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=recipe.accumulate, sync_with_dataloader=False),
+        gradient_accumulation_plugin=GradientAccumulationPlugin(
+            num_steps=recipe.accumulate, sync_with_dataloader=False
+        ),
     )

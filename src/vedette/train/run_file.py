@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from vedette.errors import InputError
 from vedette.train.recipe import Recipe
@@ -20,7 +20,7 @@ class Run:
     classes: tuple[str, ...]
     data: tuple[str, ...]
     val: str | None
-    metric: str
+    metric: Literal["voc07", "voc12", "coco"]  # that chooses the best checkpoint
     recipe: Recipe
     version: str  # vedette's
 
@@ -42,4 +42,6 @@ class Run:
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
             return cls(recipe=recipe, **(known | tuples))
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: cannot be read, it was damaged or written by another version ({error})") from None
+            raise InputError(
+                f"{path}: cannot be read, it was damaged or written by another version ({error})"
+            ) from None

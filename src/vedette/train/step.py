@@ -20,5 +20,5 @@ class TrainStep(nn.Module):
     def forward(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """(B, 3, H, W) uint8 and B targets → the model's losses, each a scalar."""
         pixels = normalize(images, self.spec).contiguous(memory_format=torch.channels_last)
-        losses: dict[str, Tensor] = self.model.loss(self.model(pixels), targets)
+        losses: dict[str, Tensor] = self.model.loss(self.model(pixels), targets)  # type: ignore[operator]
         return losses

@@ -1,0 +1,38 @@
+"""What a detector may ask of a backbone."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import TypedDict
+
+from torch import Tensor, nn
+
+
+class Normalization(TypedDict):
+    """How pixels are scaled before a backbone: the value of white, then (x - mean) / std per channel."""
+
+    range: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET: Normalization = {"range": 1.0, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+class Backbone(nn.Module):
+    """Images → maps, fine to coarse: map l has `channels[l]` channels, a cell for every `strides[l]` pixels."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    normalization: Normalization  # belongs to the weights that it starts from
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W), normalised → maps (B, channels[l], H / strides[l], W / strides[l])."""
+
+    @abstractmethod
+    def stem(self) -> Iterator[nn.Module]:
+        """The layers up to stride 4, which training may leave as they are."""
+
+    @abstractmethod
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes the state dict of the classifier; raises ValueError naming the tensors that do not fit."""

@@ -1,0 +1,83 @@
+"""vedette data check: what it prints, writes and answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from vedette.cli.data import app
+from vedette.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two images in YOLO's form: a sound one and one without boxes."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    for name in "ab":
+        Image.new("RGB", (40, 30)).save(tmp_path / "images" / f"{name}.jpg")
+    (tmp_path / "labels" / "a.txt").write_text("4 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: {4: fish}\n")
+    return tmp_path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def test_a_sound_data_set_is_0(folder: Path) -> None:
+    result = run(folder)
+    assert result.exit_code == 0
+    assert "images 2, boxes 1, classes 1" in result.output
+    assert "4 fish" in result.output
+    assert "image without boxes: 1" in result.output
+    assert "b.jpg" in result.output
+    assert "ready to train" in result.output
+
+
+def test_a_fault_is_1(folder: Path) -> None:
+    lines = ["0 0.5 0.5 0.5 0.5", *["4 0.5 0.5 0.5 0.5"] * 3, *[f"7 0.5 0.5 0.5 0.{k}" for k in range(1, 8)]]
+    (folder / "labels" / "a.txt").write_text("\n".join(lines))
+    result = run(folder)
+    assert result.exit_code == 1
+    assert "unknown class: 8" in result.output
+    assert "and 3 more" in result.output
+    assert "duplicate box: 2" in result.output
+    assert "ready to train" not in result.output
+
+
+def test_json_has_all_findings(folder: Path) -> None:
+    (folder / "labels" / "a.txt").write_text("4 0.5 0.5 0.5 0.5\n4 0.5 0.5 0 0.5\n")
+    file = folder / "findings.json"
+    assert run(f"{folder}:train", "--json", file).exit_code == 1
+    content = json.loads(file.read_text())
+    assert (content["images"], content["boxes"], content["classes"]) == (2, 2, ["fish"])
+    assert content["splits"] == {"train": {"images": 2, "boxes": 2, "categories": {"4": "fish"}}}
+    assert [finding["kind"] for finding in content["findings"]] == ["degenerate box", "image without boxes"]
+    assert Path(content["findings"][0]["file"]) == folder / "images" / "a.jpg"
+    assert content["findings"][0]["detail"].startswith("line 2: fish at (20, ")
+
+
+@pytest.mark.parametrize("source", ["nowhere", "images", ":val"])
+def test_bad_input_is_an_input_error(folder: Path, source: str) -> None:
+    result = run(f"{folder}{source}" if source.startswith(":") else folder / source)
+    assert isinstance(result.exception, InputError)
+
+
+def test_a_json_file_that_cannot_be_written_is_an_input_error(folder: Path) -> None:
+    result = run(folder, "--json", folder / "nowhere" / "findings.json")
+    assert isinstance(result.exception, InputError)
+    assert isinstance(run(folder, "--json", folder).exception, InputError)
+
+
+def test_help_does_not_load_torch() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom vedette.cli.data import app\n"
+        "result = CliRunner().invoke(app, ['check', '--help'])\n"
+        "assert result.exit_code == 0 and 'Example' in result.output\nsys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,166 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageChops
+from torch import Tensor, nn
+
+from vedette import zoo
+from vedette.cli.main import run
+from vedette.errors import InputError
+from vedette.infer.detector import Detector
+from vedette.structures import Detections, InputSpec
+
+Captured = pytest.CaptureFixture[str]
+
+
+class UpperLeft(nn.Module):
+    """Finds two things: the upper left quarter (0.9) and the upper half (0.6)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+    def detect(self, predictions: Tensor, score: float = 0.05) -> list[Detections]:
+        height, width = predictions.shape[-2:]
+        boxes = torch.tensor([[0, 0, width / 2, height / 2], [0, 0, width, height / 2]])
+        row = Detections(boxes, torch.tensor([0.9, 0.6]), torch.tensor([1, 0]), torch.tensor([5, 6]))
+        return [row[row.scores >= score]] * len(predictions)
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever --model says, but "none"."""
+
+    def load(source: str, device: str | None = None) -> Detector:
+        if source == "none":
+            raise InputError("none: no such model")
+        return Detector(UpperLeft(), InputSpec(size=32), ("cat", "dog"), device or "cpu", category_ids=(17, 18))
+
+    monkeypatch.setattr(zoo, "load", load)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a folder of three photos."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.png", "c.webp"):
+        Image.new("RGB", (200, 100), "green").save(tmp_path / "in" / name)
+    return Path("in")
+
+
+def results(folder: str = "detections") -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = json.loads((Path(folder) / "detections.json").read_text())
+    return rows
+
+
+def test_one_photo(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "in/a.jpg"]) == 0
+    written = capsys.readouterr()
+    assert written.out == "in/a.jpg: dog 0.90, cat 0.60\n1 image, 2 detections: see detections/\n"
+    assert written.err == ""
+    assert results()[0] == {
+        "image_id": 0,
+        "category_id": 18,
+        "bbox": [0, 0, 100, 50],
+        "score": pytest.approx(0.9),
+        "file_name": "in/a.jpg",
+        "class_name": "dog",
+    }
+    assert [row["class_name"] for row in results()] == ["dog", "cat"]
+    with Image.open("detections/a.jpg") as drawn, Image.open("in/a.jpg") as given:
+        assert drawn.format == "JPEG"
+        assert ImageChops.difference(drawn, given).getextrema()[0][1] > 100
+
+
+def test_a_folder_with_a_score_and_another_place(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "in", "--score", "0.7", "--out", "some/where", "--batch-size", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "3 images, 3 detections: see some/where/"
+    assert sorted(file.name for file in Path("some/where").iterdir()) == ["a.jpg", "b.jpg", "c.jpg", "detections.json"]
+    assert [(row["image_id"], row["file_name"]) for row in results("some/where")] == [
+        (0, "in/a.jpg"),
+        (1, "in/b.png"),
+        (2, "in/c.webp"),
+    ]
+
+
+def test_nothing_found(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "in/*.png", "--score", "0.95"]) == 0
+    assert capsys.readouterr().out.startswith("in/b.png: nothing found\n1 image, 0 detections")
+    assert results() == []
+
+
+def test_json(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "in", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == results()
+    assert len(results()) == 6
+
+
+def test_same_names_do_not_overwrite_one_another(photos: Path) -> None:
+    for name in ("x/a.jpg", "x/A.png", "x/a-2.jpg"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9)).save(name)
+    assert run(["detect", "in/a.jpg", "x/a.jpg", "x/A.png", "x/a-2.jpg"]) == 0
+    pictures = [file.stem.lower() for file in Path("detections").glob("*.jpg")]
+    assert len(pictures) == len(set(pictures)) == 4
+
+
+def test_one_bad_file_among_many(photos: Path, capsys: Captured) -> None:
+    (photos / "b.png").write_text("no picture")
+    assert run(["detect", "in"]) == 1
+    written = capsys.readouterr()
+    assert written.err.startswith("error: in/b.png: not an image")
+    assert written.err.count("\n") == 1
+    assert written.out.splitlines()[-1] == "2 images, 4 detections: see detections/"
+    assert {row["file_name"] for row in results()} == {"in/a.jpg", "in/c.webp"}
+
+
+def test_one_missing_source_among_others(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "none.jpg", "in/a.jpg"]) == 1
+    assert capsys.readouterr().err == "error: none.jpg: no such file or folder; check the path\n"
+
+
+@pytest.mark.parametrize("source", ["none.jpg", "*.gif", "empty", "text.jpg", "zero.jpg", "cut.jpg"])
+def test_a_bad_source_alone(photos: Path, source: str, capsys: Captured) -> None:
+    Path("empty").mkdir()
+    Path("text.jpg").write_text("no picture")
+    Path("zero.jpg").touch()
+    Path("cut.jpg").write_bytes((photos / "a.jpg").read_bytes()[:500])
+    assert run(["detect", source]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith(f"error: {source}: ")
+    assert written.err.count("\n") == 1
+
+
+def test_bad_sources_alone(photos: Path, capsys: Captured) -> None:
+    Path("text.jpg").write_text("no picture")
+    assert run(["detect", "none.jpg", "text.jpg"]) == 2
+    assert [line.split(": ")[1] for line in capsys.readouterr().err.splitlines()] == ["none.jpg", "text.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in/a.jpg", "--out", "in"], "--out in: "),
+        (["in/a.jpg", "--out", "in/b.png"], "--out in/b.png: "),
+        (["in/a.jpg", "--model", "none"], "none: no such model"),
+        (["in/a.jpg", "--device", "toaster"], "device toaster: "),
+    ],
+)
+def test_bad_options(photos: Path, arguments: list[str], message: str, capsys: Captured) -> None:
+    assert run(["detect", *arguments]) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith(f"error: {message}")
+    assert written.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "I;16", "RGBA", "P", "1"])
+@pytest.mark.parametrize("size", [(60, 40), (1, 1), (1, 5000)])
+def test_pictures_of_all_kinds(tmp_path: Path, mode: str, size: tuple[int, int]) -> None:
+    name, out = tmp_path / f"a.{'tif' if mode == 'CMYK' else 'png'}", tmp_path / "out"
+    Image.new(mode, size).save(name)
+    assert run(["detect", str(name), "--out", str(out)]) == 0
+    with Image.open(out / "a.jpg") as drawn:
+        assert (drawn.mode, drawn.size) == ("RGB", size)

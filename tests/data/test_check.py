@@ -1,0 +1,148 @@
+"""The check: one finding of each kind, and what each means for a training."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from vedette.data.check import Report, check
+from vedette.data.findings import CHANGES, STOPS, Kind
+from vedette.errors import InputError
+
+Write = Callable[..., Path]
+HARMLESS = {"image without boxes", "duplicate box", "rotated by EXIF"}
+YAML = "train: images/train\nval: images/val\nnames: [fish, shark]\n"
+BOX = "1 0.5 0.5 0.5 0.2\n"
+
+
+def found(report: Report) -> list[tuple[str, str]]:
+    return [(finding.kind, Path(finding.file).name) for finding in report.findings]
+
+
+def test_every_kind_has_one_meaning() -> None:
+    assert sorted(get_args(Kind)) == sorted([*HARMLESS, *STOPS, *CHANGES])
+
+
+def test_a_sound_data_set(yolo: Write) -> None:
+    report = check(yolo({"images/train/a": BOX + "0 0.2 0.2 0.1 0.1\n", "images/val/b": BOX}, YAML))
+    assert (report.images, report.boxes, report.classes, report.findings) == (2, 3, ("fish", "shark"), ())
+    assert not report.harmful
+    assert {name: (count.images, count.boxes) for name, count in report.splits.items()} == {
+        "train": (1, 2),
+        "val": (1, 1),
+    }
+    assert report.splits["val"].categories == {0: "fish", 1: "shark"}
+
+
+@pytest.mark.parametrize(
+    ("bboxes", "kind", "harmful"),
+    [
+        ([[4, 5, 10, 10]], None, False),
+        ([[30, 20, 10, 10]], None, False),  # ends on the last pixel
+        ([[30, 20, 10.05, 10]], None, False),  # rounding
+        ([[4, 5, 10, 10], [4, 5, 10, 10]], "duplicate box", False),
+        ([[4, 5, 10, 10], [4, 5, 10, 11]], None, False),
+        ([[4, 5, 0, 10]], "degenerate box", True),
+        ([[41, 5, 10, 10]], "box outside image", True),
+        ([[35, 5, 10, 10]], "box clipped", True),
+        ([[35, 5, 10]], "annotation unreadable", True),
+    ],
+)
+def test_boxes(coco: Write, bboxes: list[list[float]], kind: str | None, harmful: bool) -> None:
+    report = check(coco(bboxes))
+    of_boxes = [one for one, _ in found(report) if one != "image without boxes"]
+    assert of_boxes == ([kind] if kind else [])
+    assert report.harmful == harmful
+    assert ("image without boxes", "b.jpg") in found(report)
+
+
+def test_the_same_box_of_another_class_or_image_is_no_duplicate(yolo: Write) -> None:
+    report = check(yolo({"images/train/a": BOX + "0" + BOX[1:], "images/train/b": BOX, "images/val/c": BOX}, YAML))
+    assert report.findings == ()
+
+
+def test_files(yolo: Write, picture: Callable[..., Path]) -> None:
+    folder = yolo({f"images/train/{name}": BOX for name in "abcde"} | {"images/val/f": BOX}, YAML)
+    images = folder / "images" / "train"
+    (images / "a.jpg").write_bytes((images / "b.jpg").read_bytes()[:-40])
+    (images / "c.jpg").write_text("no picture")
+    picture(images / "d.jpg", orientation=6)
+    (images / "e.jpg").write_bytes(b"")
+    report = check(folder)
+    assert sorted(found(report)) == [
+        ("rotated by EXIF", "d.jpg"),
+        ("truncated file", "a.jpg"),
+        ("unreadable file", "c.jpg"),
+        ("unreadable file", "e.jpg"),
+    ]
+    assert report.harmful
+
+
+def test_unreadable_files_whose_size_is_stated(coco: Write) -> None:
+    folder = coco()
+    (folder / "images" / "a.jpg").write_text("no picture")
+    (folder / "images" / "b.jpg").unlink()
+    assert [one for one in found(check(folder)) if one[0] != "image without boxes"] == [
+        ("missing file", "b.jpg"),
+        ("unreadable file", "a.jpg"),
+    ]
+
+
+@pytest.mark.parametrize(("stated", "use"), [((40, 30), "not turned"), ((30, 40), "turned before use")])
+def test_rotation_tells_the_frame(coco: Write, picture: Callable[..., Path], stated: tuple[int, int], use: str) -> None:
+    folder = coco(change=lambda content: content["images"][0].update(width=stated[0], height=stated[1]))
+    picture(folder / "images" / "a.jpg", (40, 30), 6)
+    report = check(folder)
+    (finding,) = [one for one in report.findings if one.kind == "rotated by EXIF"]
+    assert finding.detail.startswith(f"orientation 6: {use}")
+    assert not report.harmful
+
+
+def test_a_broken_annotation_does_not_stop_the_check(voc: Write) -> None:
+    cat = ("cat", 1, 1, 9, 9)
+    folder = voc({"a": [cat], "b": [cat], "c": [(*cat, 1)]}, train="a b", val="c")
+    (folder / "Annotations" / "a.xml").write_text("<annotation>")
+    (folder / "JPEGImages" / "c.jpg").write_text("no picture")
+    report = check(folder)
+    assert found(report) == [
+        ("annotation unreadable", "a.xml"),
+        ("image without boxes", "a.jpg"),
+        ("unreadable file", "c.jpg"),
+    ]
+    assert (report.images, report.boxes) == (3, 2)
+
+
+def test_an_image_in_two_splits_counts_once(voc: Write) -> None:
+    folder = voc({"a": [("cat", 1, 1, 9, 9), ("cat", 5, 5, 5, 5)], "b": []}, train="a", trainval="a b", val="b")
+    report = check(folder)
+    assert (report.images, report.boxes) == (2, 2)
+    assert sorted(found(report)) == [("degenerate box", "a.jpg"), ("image without boxes", "b.jpg")]
+    assert report.splits["trainval"].images == 2
+
+
+def test_one_split_alone(voc: Write) -> None:
+    folder = voc({"a": [], "b": []}, train="a", val="b")
+    assert found(check(folder, "val")) == [("image without boxes", "b.jpg")]
+    with pytest.raises(InputError, match=r'no split "test"; there is train, val'):
+        check(folder, "test")
+
+
+def test_the_files_are_watched(voc: Write) -> None:
+    seen: list[str] = []
+
+    def watch(files: list[str]) -> list[str]:
+        seen.extend(files)
+        return files
+
+    check(voc({"a": [], "b": []}, train="a b"), watch=watch)
+    assert [Path(file).name for file in seen] == ["a.jpg", "b.jpg"]
+
+
+def test_the_development_data(data_root: Path) -> None:
+    report = check(data_root / "bccd")
+    assert (report.images, report.boxes) == (364, 4888)
+    assert found(report) == [
+        ("degenerate box", "BloodImage_00343.jpg"),
+        ("degenerate box", "BloodImage_00338.jpg"),
+    ]

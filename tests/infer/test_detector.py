@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from vedette.errors import InputError
+from vedette.infer.detector import Detector, choose_device
+from vedette.structures import Detections, InputSpec
+
+
+def picture(size: tuple[int, int] = (200, 400), box: tuple[int, int, int, int] = (20, 80, 100, 200)) -> Image.Image:
+    """Black with a white rectangle."""
+    image = Image.new("RGB", size)
+    image.paste("white", box)
+    return image
+
+
+def check(found: Detections) -> None:
+    assert found.boxes.tolist() == [[20.0, 80.0, 100.0, 200.0]]
+    assert (found.boxes.dtype, found.scores.dtype) == (torch.float32, torch.float32)
+    assert found.scores.tolist() == pytest.approx([0.8])
+    assert found.labels.tolist() == [1]
+    assert found.source.tolist() == [42]
+    assert found.names == ["bright"]
+    assert found.image is not None
+    assert found.image.size == (200, 400)
+
+
+def test_every_kind_of_image(detector: Detector, tmp_path: Path) -> None:
+    image = picture()
+    image.save(tmp_path / "a.png")
+    array = np.array(image)
+    tensor = torch.from_numpy(array).permute(2, 0, 1)
+    for given in (tmp_path / "a.png", str(tmp_path / "a.png"), image, image.convert("L"), array, array[..., 0]):
+        check(detector.detect(given))
+    for given in (array[..., :1], np.dstack([array, np.full_like(array[..., 0], 255)]), tensor, tensor[:1], tensor[0]):
+        check(detector.detect(given))
+    check(detector.detect(array[..., ::-1]))  # a view with negative strides
+
+
+def test_transparent_arrays_lie_over_white(detector: Detector) -> None:
+    array = np.zeros((50, 50, 4), dtype=np.uint8)
+    assert detector.detect(array).boxes.tolist() == [[0, 0, 50, 50]]
+
+
+def test_one_gives_one_and_a_list_gives_a_list(detector: Detector) -> None:
+    assert isinstance(detector.detect(picture()), Detections)
+    for given in ([picture()], (picture(),)):
+        found = detector.detect(given)
+        assert isinstance(found, list)
+        check(found[0])
+    assert detector.detect([]) == []
+
+
+def test_batches(detector: Detector) -> None:
+    boxes = [(10 * i, 20, 10 * i + 30, 90) for i in range(1, 6)]
+    found = detector.detect([picture((100, 100), box) for box in boxes], batch_size=2)
+    assert [tuple(one.boxes[0].int().tolist()) for one in found] == boxes
+    assert [len(batch) for batch in detector.model.batches] == [2, 2, 1]
+
+
+def test_exif_rotation(detector: Detector, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture().transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.png", exif=exif)
+    check(detector.detect(tmp_path / "a.png"))
+    with Image.open(tmp_path / "a.png") as opened:
+        check(detector.detect(opened))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000)])
+def test_extreme_sizes(detector: Detector, size: tuple[int, int]) -> None:
+    found = detector.detect(Image.new("RGB", size, "white"))
+    assert found.boxes.tolist() == [[0, 0, *size]]
+    assert found.draw().size == size
+
+
+def test_boxes_are_cut_at_the_picture_and_dropped_outside_it(detector: Detector) -> None:
+    class Beyond(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images
+
+        def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
+            boxes = torch.tensor([[-10.0, 50, 60, 250], [110, 0, 120, 10], [10, 10, 20, 20]])
+            row = torch.arange(3)
+            return [Detections(boxes, torch.tensor([0.9, 0.8, 0.7]), row, row)]
+
+    found = Detector(Beyond(), detector.input_spec, None).detect(Image.new("RGB", (200, 50)))
+    assert found.boxes.tolist() == [[0, 25, 120, 50], [20, 5, 40, 10]]
+    assert found.source.tolist() == found.labels.tolist() == [0, 2]
+    assert found.names == ["class 0", "class 2"]
+
+
+def test_score(detector: Detector) -> None:
+    assert len(detector.detect(picture(), score=0.8)) == 1
+    assert len(detector.detect(picture(), score=0.81)) == 0
+
+
+def test_inputs_are_normalised(detector: Detector) -> None:
+    detector.input_spec = InputSpec(size=100, mean=(5.0, 0.0, 0.0), std=(2.0, 1.0, 1.0))
+    detector.detect(Image.new("RGB", (100, 100), (105, 7, 9)))
+    assert detector.model.batches[0][0, :, 0, 0].tolist() == [50, 7, 9]
+
+
+def test_short_side_inputs_are_padded_to_one_size(detector: Detector) -> None:
+    detector.input_spec = InputSpec(size=100, resize="short side", divisor=32, mean=(1.0, 1.0, 1.0))
+    found = detector.detect([picture((200, 400)), picture((200, 200), (20, 80, 100, 200))])
+    batch = detector.model.batches[0]
+    assert batch.shape == (2, 3, 224, 128)
+    assert batch[1, :, 100:].abs().max() == 0
+    for one in found:
+        assert one.boxes.tolist() == [[20, 80, 100, 200]]
+
+
+def test_bf16(detector: Detector) -> None:
+    seen = []
+    detector.model.register_forward_pre_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    detector.detect(picture(), bf16=True)
+    detector.detect(picture())
+    assert seen == [True, False]
+
+
+def test_results_can_be_changed(detector: Detector) -> None:
+    found = detector.detect(picture())
+    found.boxes += 1  # a tensor of inference mode would refuse
+    found.scores.mul_(2)
+    assert found.boxes[0, 0] == 21
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((4, 4, 3)), "float64"),
+        (np.zeros((4, 4, 2), dtype=np.uint8), r"\(4, 4, 2\)"),
+        (np.zeros((3, 40, 50), dtype=np.uint8), r"give \(height, width, 3\)"),
+        (np.zeros((2, 4, 4, 3), dtype=np.uint8), "list of images"),
+        (np.zeros((0, 4, 3), dtype=np.uint8), "no pixels"),
+        (torch.zeros(3, 4, 4), "float32"),
+        (torch.zeros(40, 50, 3, dtype=torch.uint8), r"give \(3, height, width\)"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "list of images"),
+        (torch.zeros(3, 0, 4, dtype=torch.uint8), "no pixels"),
+        (Image.new("RGB", (0, 5)), "no pixels"),
+        (None, "NoneType is no image"),
+        (7, "int is no image"),
+    ],
+)
+def test_what_is_no_image_is_refused(detector: Detector, given: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        detector.detect(given)  # type: ignore[call-overload]
+    with pytest.raises(InputError, match=message):
+        detector.detect([picture(), given])  # type: ignore[list-item]
+
+
+def test_bad_paths_are_refused(detector: Detector, tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("words")
+    for path in (tmp_path, tmp_path / "none.jpg", tmp_path / "text.jpg"):
+        with pytest.raises(InputError, match=str(path)):
+            detector.detect(path)
+
+
+def test_bad_numbers_are_refused(detector: Detector) -> None:
+    for score in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match="score"):
+            detector.detect(picture(), score=score)
+    with pytest.raises(InputError, match="batch_size"):
+        detector.detect([], batch_size=0)
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for name in ("toaster", "cuda:99"):
+        with pytest.raises(InputError, match=f"device {name}: "):
+            choose_device(name)

@@ -1,0 +1,52 @@
+from pathlib import Path
+from threading import Event
+
+import pytest
+from PIL import Image
+
+from vedette.errors import InputError
+from vedette.infer import files
+from vedette.infer.detector import Detector
+from vedette.infer.files import decode_ahead, detect_files
+
+
+def folder(path: Path, count: int) -> list[Path]:
+    """Pictures that become wider one by one."""
+    names = [path / f"{number}.png" for number in range(count)]
+    for number, name in enumerate(names):
+        Image.new("RGB", (10 + number, 10), "white").save(name)
+    return names
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 50])
+def test_bad_files_do_not_stop_the_others(detector: Detector, tmp_path: Path, batch_size: int) -> None:
+    names = folder(tmp_path, 7)
+    for bad in (2, 3, 6):
+        names[bad].write_text("no picture")
+    found = list(detect_files(detector, names, batch_size=batch_size))
+    assert [isinstance(one, InputError) for one in found] == [number in (2, 3, 6) for number in range(7)]
+    assert str(names[2]) in str(found[2])
+    assert [one.boxes.tolist() for one in found if not isinstance(one, InputError)] == [
+        [[0, 0, 10 + number, 10]] for number in (0, 1, 4, 5)
+    ]
+
+
+def test_no_files_and_bad_files_alone(detector: Detector, tmp_path: Path) -> None:
+    assert list(detect_files(detector, [])) == []
+    assert [type(one) for one in detect_files(detector, [tmp_path, tmp_path / "none"])] == [InputError] * 2
+
+
+def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = {name: Event() for name in folder(tmp_path, 6)}
+
+    def decode(path: Path) -> Image.Image:
+        decoded[path].set()
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(files, "decode_image", decode)
+    stream = decode_ahead(decoded, ahead=2)
+    next(stream)
+    events = list(decoded.values())
+    assert all(event.wait(10) for event in events[:3])
+    assert not any(event.is_set() for event in events[3:])
+    assert len(list(stream)) == 5
