@@ -31,10 +31,11 @@ format: $(DEV)  ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-constraints: $(DEV)  ## renew constraints.txt with the newest versions that go together
-	printf 'editables\nuv\n' | $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras \
-		--no-annotate --no-header --output-file $(VENV)/constraints.new pyproject.toml -
-	{ sed -n '/^#/p' constraints.txt; cat $(VENV)/constraints.new; } > $(VENV)/constraints.all
+constraints: $(DEV)  ## renew constraints.txt, all but torch and torchvision
+	{ grep -E '^torch(vision)?==' constraints.txt; printf 'editables\nuv\n'; } \
+		| $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras \
+			--no-annotate --no-header --output-file $(VENV)/constraints.new pyproject.toml -
+	{ grep '^#' constraints.txt; cat $(VENV)/constraints.new; } > $(VENV)/constraints.all
 	mv $(VENV)/constraints.all constraints.txt
 
 clean:  ## remove caches, builds and the demo's output (.venv and runs/ stay)

@@ -70,7 +70,7 @@ def test_lines_and_letters_grow_with_the_picture() -> None:
     for side in (400, 1600):
         picture = Image.new("RGB", (side, side))
         drawn = draw_boxes(picture, [[0, side / 2, 1, side / 2 + 1]], ["cat"], [0])
-        left, top, right, bottom = changed(picture, drawn)
+        _, top, _, bottom = changed(picture, drawn)
         heights.append(bottom - top)
     assert heights[1] > 2.5 * heights[0]
 

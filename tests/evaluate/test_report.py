@@ -157,6 +157,7 @@ def test_writes_a_page_with_its_pictures(scene, tmp_path, metric):
     assert path == folder / "report.html"
     pictures = re.findall(r'<img src="([^"]+)"', text)
     assert len(pictures) == 5
+    assert not any(sign in file for file in pictures for sign in "#<>")
     assert all(opened(folder / unquote(file)).shape == (320, 640, 3) for file in pictures)
     assert "<cat>" not in text
     assert "<m>" not in text

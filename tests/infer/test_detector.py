@@ -124,7 +124,7 @@ def test_bf16(detector: Detector) -> None:
 
 def test_results_can_be_changed(detector: Detector) -> None:
     found = detector.detect(picture())
-    found.boxes += 1  # a tensor of inference mode would refuse
+    found.boxes.add_(1)  # a tensor of inference mode would refuse
     found.scores.mul_(2)
     assert found.boxes[0, 0] == 21
 

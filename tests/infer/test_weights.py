@@ -187,7 +187,7 @@ def test_nothing_is_loaded_where_something_does_not_fit(tmp_path: Path) -> None:
 def test_missing_and_superfluous_tensors_are_named(tmp_path: Path) -> None:
     stored = read_weights(write(tmp_path / "a.safetensors"))
     del stored.tensors["body.bias"]
-    stored.tensors |= {f"extra{i}": torch.zeros(1) for i in range(3)}
+    stored.tensors.update({f"extra{i}": torch.zeros(1) for i in range(3)})
     with pytest.raises(InputError) as raised:
         load_into(Tiny(), stored)
     assert "body.bias is missing; extra0 is not in the model; extra1 is not in the model and 1 more" in str(

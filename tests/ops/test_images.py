@@ -13,7 +13,7 @@ from vedette.ops.images import ORIENTATION, decode_image, input_size, normalize,
 from vedette.structures import InputSpec
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
-# Where the first stored pixel is seen, by the EXIF standard: (right, bottom), and whether width and height change places.
+# Where the first stored pixel is seen, by the EXIF standard: right, bottom; and whether the sides change places.
 SEEN = {
     1: (0, 0, False),
     2: (1, 0, False),

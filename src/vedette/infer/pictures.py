@@ -23,16 +23,18 @@ def as_picture(image: ImageLike) -> Image.Image:
     if isinstance(image, str | Path):
         return decode_image(image)
     if isinstance(image, Image.Image):
-        picture = to_rgb(image)
-    elif isinstance(image, Tensor):
-        picture = _from_tensor(image)
-    elif isinstance(image, np.ndarray):
-        picture = _from_array(image, f"an array of shape {image.shape}", "(height, width, 3)")
-    else:
-        raise InputError(
-            f"{type(image).__name__} is no image: give a path, a PIL image, a uint8 array or a uint8 tensor"
-        )
-    return picture
+        return _from_pillow(image)
+    if isinstance(image, Tensor):
+        return _from_tensor(image)
+    if isinstance(image, np.ndarray):
+        return _from_array(image, f"an array of shape {image.shape}", "(height, width, 3)")
+    raise InputError(f"{type(image).__name__} is no image: give a path, a PIL image, a uint8 array or a uint8 tensor")
+
+
+def _from_pillow(image: Image.Image) -> Image.Image:
+    if not image.width * image.height:
+        raise InputError(f"a PIL image of {image.width} by {image.height} holds no pixels")
+    return to_rgb(image)
 
 
 def _from_tensor(tensor: Tensor) -> Image.Image:
