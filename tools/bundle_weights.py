@@ -1,6 +1,6 @@
 """Puts a trained weight file into the package, in half precision, with what `vedette evaluate --json` measured.
 
-    python tools/bundle_weights.py runs/lite0/best.safetensors --results voc12.json coco.json --data "VOC-7504, val"
+python tools/bundle_weights.py runs/lite0/best.safetensors --results voc12.json coco.json --data "VOC-7504, val"
 """
 
 import argparse

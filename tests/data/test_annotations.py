@@ -67,13 +67,14 @@ def test_boxes_may_be_written_to(tmp_path: Path) -> None:
 
 
 def test_boxes_in_any_order_come_to_their_images(tmp_path: Path) -> None:
-    draft = Draft(("cat",), (1,), unit="annotation")
+    draft = Draft(("cat", "dog"), (1, 2), unit="annotation")
     for name in "abc":
         draft.add_image(tmp_path / name, name, (100, 100))
     for number, image in enumerate([2, 0, 2, 0]):
-        draft.add_box(image, (number, 0, 50, 50), 0, number, difficult=number == 1, crowd=number == 2)
+        draft.add_box(image, (number, 0, 50, 50), number % 3 % 2, number, difficult=number == 1, crowd=number == 2)
     found, _ = settle(draft)
     assert [found.boxes(index)[:, 0].tolist() for index in range(3)] == [[1, 3], [], [0, 2]]
+    assert [found.labels(index).tolist() for index in range(3)] == [[1, 0], [], [0, 0]]
     assert [found.difficult(index).tolist() for index in range(3)] == [[True, False], [], [False, False]]
     assert [found.crowd(index).tolist() for index in range(3)] == [[False, False], [], [False, True]]
     assert found.boxes(1).shape == (0, 4)
@@ -129,6 +130,7 @@ def turned(
         ((40, 30), (80, 60), 6, (30, 40), (29, 0)),  # neither
         ((40, 40), (40, 40), 6, (40, 40), (39, 0)),  # square
         ((40, 30), (40, 30), 3, (40, 30), (39, 29)),  # upside down: both have that size
+        ((40, 30), (30, 40), 3, (40, 30), (39, 29)),  # upside down: neither has
         ((40, 30), (40, 30), 1, (40, 30), (0, 0)),
     ],
 )

@@ -18,6 +18,7 @@ def test_a_source_is_a_path_and_a_split(tmp_path: Path) -> None:
     assert parse_source(f"{tmp_path}/a:b") == (tmp_path / "a:b", None)
     assert parse_source(f"{tmp_path}/a:b:val") == (tmp_path / "a:b", "val")
     assert parse_source("C:/photos") == (Path("C:/photos"), None)
+    assert parse_source("C:\\photos") == (Path("C:\\photos"), None)
     assert parse_source("C") == (Path("C"), None)
 
 

@@ -81,13 +81,21 @@ def test_images_are_where_most_of_them_are(coco: Write, picture: Callable[..., P
     folder = coco()
     picture(folder / "train" / "a.jpg")
     assert parse_coco(folder / "train.json").files[0] == str(folder / "images" / "a.jpg")
+    (folder / "images" / "b.jpg").unlink()
+    (folder / "train" / "a.jpg").unlink()
+    assert parse_coco(folder / "train.json").files[1] == str(folder / "images" / "b.jpg")
 
 
-def test_results_and_captions_are_no_splits(coco: Write) -> None:
+def test_captions_are_no_split(coco: Write) -> None:
     folder = coco(file="annotations/instances_val2017.json")
     (folder / "annotations" / "captions_val2017.json").write_text("{}")
-    (folder / "detections.json").write_text(" [1]")
     assert list(coco_splits(folder)) == ["instances_val2017"]
+
+
+def test_results_are_no_split(coco: Write) -> None:
+    folder = coco()
+    (folder / "detections.json").write_text(" [1]")
+    assert list(coco_splits(folder)) == ["train"]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_a_file_may_list_the_images(yolo: Write) -> None:
     assert draft.findings == []
 
 
+def test_a_listed_image_that_is_not_there_is_found_once(yolo: Write) -> None:
+    folder = yolo({"images/a": BOX}, "train: train.txt\nnames: [fish, shark]\n")
+    (folder / "train.txt").write_text("images/a.jpg\nimages/b.jpg\n")
+    (folder / "labels" / "b.txt").write_text(BOX)
+    assert found_in(folder) == [("missing file", "b.jpg", "no such image file")]
+
+
 def test_only_a_test_split_may_be_absent(yolo: Write) -> None:
     folder = yolo({"train/images/a": BOX}, YAML + "test: test/images\n")
     assert list(yolo_splits(folder)) == ["train", "val"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import isnan
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,9 +56,16 @@ def evaluate(
     detector, classes = _load(model, device)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
-    with _progress(len(dataset)) as progress:
+    with Progress(len(dataset), "images") as bar:
         found = evaluate_model(
-            detector.model, dataset, detector.input_spec, detector.device, batch_size, workers, bf16, progress=progress
+            detector.model,
+            dataset,
+            detector.input_spec,
+            detector.device,
+            batch_size,
+            workers,
+            bf16,
+            progress=lambda done, _: bar.advance(done - bar.done),
         )
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))
@@ -96,25 +103,6 @@ def _read(sources: list[str]) -> Dataset:
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     return dataset
-
-
-@contextmanager
-def _progress(images: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr with the rate and the time left, gone at the end."""
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = ("images", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, start = bar.add_task("", total=images, rate=""), time.monotonic()
-
-        def advance(done: int, _: int) -> None:
-            rate = done / max(1e-9, time.monotonic() - start)
-            bar.update(task, completed=done, rate=f"{rate:.1f} images/s")
-
-        yield advance
 
 
 def _measure(

@@ -26,8 +26,7 @@ WANTED: dict[Purpose, tuple[str, ...]] = {"train": ("train",), "evaluate": ("val
 def parse_source(source: str) -> tuple[Path, str | None]:
     """PATH[:SPLIT] → path and split. A path that exists as a whole is taken as one, colons and all."""
     path, colon, split = source.rpartition(":")
-    drive = len(path) == 1 and path.isalpha()  # C:\photos
-    if Path(source).exists() or not colon or drive or not split or "/" in split or "\\" in split:
+    if Path(source).exists() or not colon or not split or "/" in split or "\\" in split:  # as in C:\photos
         return Path(source), None
     return Path(path), split
 
