@@ -27,7 +27,15 @@ def run(name: str, switches: list[str], arguments: argparse.Namespace) -> dict[s
     done = log.read_text().splitlines() if log.is_file() else []
     if len(done) < arguments.epochs:
         settings = [f"image_size={arguments.size}", *switches]
-        command = ["vedette", "train", "refinedet320-lite0", "--data", arguments.data, "--out", str(folder)]
+        command = [
+            str(Path(sys.executable).parent / "vedette"),
+            "train",
+            "refinedet320-lite0",
+            "--data",
+            arguments.data,
+            "--out",
+            str(folder),
+        ]
         command += [
             "--epochs",
             str(arguments.epochs),
@@ -38,7 +46,7 @@ def run(name: str, switches: list[str], arguments: argparse.Namespace) -> dict[s
         ]
         command += ["--workers", str(arguments.workers)]
         command += [part for setting in settings for part in ("--set", setting)]
-        subprocess.run([*command, *(["--resume"] if folder.exists() else [])], check=True)
+        subprocess.run([*command, *(["--resume"] if (folder / "last.pt").exists() else [])], check=True)
         done = log.read_text().splitlines()
     result: dict[str, float] = json.loads(done[-1])
     return result
