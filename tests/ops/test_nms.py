@@ -81,6 +81,11 @@ def test_what_was_dropped_drops_nothing() -> None:
     assert nms(boxes, torch.tensor([[0.9, 0.8, 0.7]]), torch.zeros(1, 3).long(), 0.4).tolist() == [[True, False, True]]
 
 
+def test_classes_do_not_meet_at_negative_coordinates() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [-10, -10, 0, 0], [-30, -30, -20, -20]]])
+    assert nms(boxes, torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 1, 3]]), 0.5).all()
+
+
 def test_equal_scores_keep_the_first() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [0, 1, 10, 11], [0, 0, 10, 10]]])
     scores, groups = torch.full((1, 4), 0.5), torch.zeros(1, 4).long()

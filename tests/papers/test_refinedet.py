@@ -409,6 +409,18 @@ def test_loss_and_detect_compile_as_one_graph() -> None:
             torch.testing.assert_close(a, b)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_loss_never_waits_for_the_gpu() -> None:
+    model = tiny().cuda()
+    images = torch.randn(3, 3, 64, 64, device="cuda")
+    targets = [t.to("cuda") for t in some_targets()]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        torch.stack(list(model.loss(model(images), targets).values())).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
     model = refinedet_timm("resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))

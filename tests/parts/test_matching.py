@@ -87,6 +87,7 @@ def test_by_hand() -> None:
 def test_the_threshold_itself_matches() -> None:
     anchors = line((0, 10), (0, 5), (0, 4.875))
     assert match_one(anchors, line((0, 10))) == [0, 0, NEGATIVE]  # IoU 1, 1/2, less
+    assert match_one(anchors, line((0, 10)), torch.tensor([True])) == [IGNORED, IGNORED, NEGATIVE]
 
 
 def test_two_boxes_with_one_best_anchor_both_get_one() -> None:
@@ -125,8 +126,8 @@ def test_ignored_boxes_take_no_anchor_and_shield_theirs() -> None:
 
 
 def test_padding_is_nobody() -> None:
-    boxes = torch.cat([random_boxes(3), torch.zeros(2, 4, dtype=torch.float64), random_boxes(1)])
-    valid, ignore = torch.tensor([True] * 3 + [False] * 3), torch.tensor([False, True, False, False, True, True])
+    boxes, valid = random_boxes(9), torch.tensor([True] * 3 + [False] * 6)  # whatever stands there
+    ignore = torch.tensor([False, True, False] + [False, True] * 3)
     found = match(ANCHORS, boxes[None], valid[None], ignore[None])
     assert torch.equal(found, match(ANCHORS, boxes[None, :3], valid[None, :3], ignore[None, :3]))
 
@@ -250,7 +251,7 @@ def test_any_float_type(dtype: torch.dtype) -> None:
 
 
 def test_the_operator_keeps_torchs_rules() -> None:
-    for shape in ((2, 3, 7), (2, 0, 7), (0, 3, 7), (2, 3, 0)):
+    for shape in ((2, 9, 7), (2, 0, 7), (0, 3, 7), (2, 3, 0)):
         torch.library.opcheck(
             torch.ops.vedette.assign_bipartite.default,
             (torch.rand(shape),),
