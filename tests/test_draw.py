@@ -85,6 +85,19 @@ def test_plates_avoid_one_another() -> None:
     assert sum(overlaps) == 0
 
 
+def test_captions_of_one_place_are_both_seen() -> None:
+    box, size = [80, 80, 150, 150], (300, 300)
+
+    def coloured(labels: list[int]) -> list[int]:
+        drawn = np.array(draw_boxes(Image.new("RGB", size), [box] * len(labels), ["bird 0.50"] * len(labels), labels))
+        return [int((drawn == colour_of(label)).all(-1).sum()) for label in labels]
+
+    line = 4 * 70 * line_width(size)
+    first, second = coloured([0, 1])  # the first box lies on the second; neither caption on the other
+    assert first > 1.3 * line
+    assert second > 0.8 * (coloured([1])[0] - line)
+
+
 def test_plates_stay_inside() -> None:
     for box in (Plate(0, 0, 5, 5), Plate(95, 95, 99, 99), Plate(0, 0, 99, 99)):
         left, top, right, bottom = place((100, 100), box, (60, 14), [])

@@ -68,8 +68,8 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
 
     Raises InputError for a name or a field that does not exist, and where the backbone's weights do not fit.
     """
-    if num_classes < 1:
-        raise InputError(f"num_classes is {num_classes}: give 1 or more")
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise InputError(f"num_classes is {num_classes}: give a whole number from 1 on")
     model = _construct(name, num_classes, config)
     if weights_backbone is not None:
         path = None if weights_backbone == "imagenet" else weights_backbone
@@ -139,5 +139,5 @@ def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module
     fixed = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     try:
         return builder(num_classes=num_classes, **fixed)
-    except TypeError as error:
-        raise InputError(f"{name}: {str(error).split('() ')[-1]}") from None
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{name}: {str(error).split('() ')[-1].splitlines()[0]}") from None

@@ -69,6 +69,7 @@ def test_the_strides_place() -> None:
                 assert (stage[0].conv1.stride, stage[0].conv2.stride) == ((first, first), (second, second))
                 assert {b.conv1.stride + b.conv2.stride for b in stage[1:]} == {(1, 1, 1, 1)}
             assert net.layer1[0].conv1.stride == net.layer1[0].conv2.stride == (1, 1)
+            assert net.maxpool(torch.empty(1, 64, 160, 160)).shape[2:] == (80, 80)
 
 
 def test_101_takes_torchvisions_101_alone() -> None:

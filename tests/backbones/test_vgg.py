@@ -92,6 +92,7 @@ def test_pool5_of_ssd_is_3x3_with_stride_1() -> None:
     x = torch.arange(16.0).view(1, 1, 4, 4)
     assert ssd(x).flatten().tolist() == [5, 6, 7, 7, 9, 10, 11, 11, 13, 14, 15, 15, 13, 14, 15, 15]
     assert refinedet(x).flatten().tolist() == [5, 7, 13, 15]
+    assert refinedet(15 - x).flatten().tolist() == [15, 13, 7, 5]
 
 
 def test_order_of_the_tensors_does_not_matter(torchvisions: dict[str, Tensor]) -> None:
@@ -137,7 +138,7 @@ def test_l2_norm_has_unit_length_over_channels_and_right_gradients() -> None:
 
 
 def test_l2_norm_does_not_overflow_in_half_precision() -> None:
-    x = torch.full((1, 512, 1, 1), 300.0, dtype=torch.float16)  # the squares sum to 4.6e7
+    x = torch.full((1, 512, 1, 1), 30000.0, dtype=torch.float16)  # the length is 7e5
     torch.testing.assert_close(
         L2Norm(512, 20.0).half()(x).float(), torch.full((1, 512, 1, 1), 20 / 512**0.5), rtol=1e-2, atol=0
     )

@@ -103,14 +103,18 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--epochs", "0"], "epochs is 0: give 1 or more"),
+        (["--epochs", "0"], "epochs is 0: give a number from 1"),
+        (["--start-size", "100"], "--start-size 100: give a multiple of 64"),
+        (["--set", "image_size=300"], "image_size is 300: give a multiple of 64"),
+        (["--set", "num_classes=5"], "the number of classes is that of the data"),
+        (["--set", "nms=fast"], "nms is 'fast': give one of hard, linear, gaussian"),
         (["--set", "tcb"], "--set tcb: write FIELD=VALUE"),
         (["--set", "wings=2"], "unexpected keyword argument 'wings'"),
         (["--val", "nowhere"], "nowhere"),
         (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--resume"], "no run to resume"),
         (["--device", "cuda:77"], "cuda:77"),
-        (["--lr", "-1"], "lr is -1.0"),
+        (["--lr", "-1"], "lr is -1.0: give a number from"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -136,3 +140,6 @@ def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.
 def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "refinedet99", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
     assert "there is no model 'refinedet99'; the names: refinedet320-vgg16" in capsys.readouterr().err
+    for name, fault in (("zzz", "timm has no model 'zzz'"), ("vit_tiny_patch16_224", "a pyramid needs [8, 16, 32]")):
+        assert run(["train", f"refinedet320-timm/{name}", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
+        assert fault in capsys.readouterr().err

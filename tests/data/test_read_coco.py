@@ -156,3 +156,22 @@ def test_the_development_data(data_root: Path) -> None:
     found, findings = settle(draft)
     assert (len(found), len(found.all_labels), findings) == (1000, 3094, [])
     assert sum(int(found.difficult(index).sum()) for index in range(len(found))) == 589
+
+
+def test_numbers_and_names_beyond_all_bounds_are_read(tmp_path: Path) -> None:
+    huge = 2**70
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    content = {
+        "images": [{"id": huge, "file_name": "a.jpg", "width": 1e30, "height": 1e30}],
+        "annotations": [{"id": huge, "image_id": huge, "category_id": 1, "bbox": [1, 2, 10, 10]}],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    dataset = read_dataset(tmp_path)
+    assert dataset.size(0) == (40, 30)
+    assert dataset.image_id(0) == str(huge)
+    assert len(dataset.boxes(0)) == 1
+    content["images"][0]["file_name"] = "\ud800.jpg"
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    with pytest.raises(InputError):
+        read_dataset(tmp_path)

@@ -64,8 +64,9 @@ def test_without_rotation(tmp_path: Path) -> None:
     assert decoded.getpixel((0, 0)) == RED
 
 
-def test_broken_exif_does_not_matter(tmp_path: Path) -> None:
-    path = saved(Image.new("RGB", (9, 7), RED), tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+@pytest.mark.parametrize("content", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense"])
+def test_broken_exif_does_not_matter(tmp_path: Path, content: bytes) -> None:
+    path = saved(Image.new("RGB", (9, 7), RED), tmp_path / "a.jpg", exif=content)
     assert decode_image(path).size == (9, 7)
 
 
@@ -106,9 +107,9 @@ def test_cmyk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
 def test_16_bit_is_scaled_not_clipped(tmp_path: Path, suffix: str) -> None:
-    values = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    values = np.array([[0, 200, 1000, 32768, 65535]], dtype=np.uint16)
     decoded = decode_image(saved(Image.fromarray(values), tmp_path / f"a.{suffix}"))
-    assert [pixel[0] for pixel in decoded.get_flattened_data()] == [0, 1, 128, 255]
+    assert [pixel[0] for pixel in decoded.get_flattened_data()] == [0, 1, 4, 128, 255]
 
 
 @pytest.mark.parametrize("white", [1.0, 255.0, 4000.0])
@@ -157,20 +158,18 @@ def bad_file(folder: Path, kind: str) -> Path:
     [
         ("missing", "no such file"),
         ("folder", "a folder"),
-        ("text", "not an image"),
-        ("empty", "empty"),
-        ("truncated", "truncated"),
-        ("damaged png", "damaged"),
+        ("text", "not an image in a format"),
+        ("empty", "the file is empty"),
+        ("truncated", "a truncated or damaged image (image file is truncated"),
+        ("damaged png", "a truncated or damaged image"),
     ],
 )
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, kind: str, reason: str) -> None:
     path = bad_file(tmp_path, kind)
     with pytest.raises(InputError) as raised:
         decode_image(path)
-    message = str(raised.value)
-    assert message.startswith(f"{path}: ")
-    assert reason in message
-    assert "\n" not in message
+    assert str(raised.value).startswith(f"{path}: {reason}")
+    assert "\n" not in str(raised.value)
 
 
 def test_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

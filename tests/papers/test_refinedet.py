@@ -272,6 +272,21 @@ def test_easy_anchors_are_never_mined_but_stay_positive() -> None:
     assert taught.tolist() == [g >= 0 for g in matched]  # every positive, no negative at all
 
 
+def test_targets_that_do_not_fit_are_refused() -> None:
+    model = tiny().eval()
+    predictions = model(torch.zeros(2, 3, 64, 64))
+    with pytest.raises(ValueError, match="1 targets for 2 images"):
+        model.loss(predictions, [target()])
+    with pytest.raises(ValueError, match=r"targets\[1\] has label 3; the model has 0..2"):
+        model.loss(predictions, [target(), target((1.0, 1.0, 9.0, 9.0, 3))])
+
+
+@pytest.mark.parametrize("setting", [{"image_size": 100}, {"aspect_ratios": ()}, {"keep": 0}, {"extra": "conv7"}])
+def test_a_config_that_cannot_be_is_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        tiny(**setting)
+
+
 def test_every_parameter_learns() -> None:
     model = tiny(norm=True, l2_norm=(10.0, 8.0), image_size=256, negatives_per_positive=1000.0)
     a_level_each = target(*[(10.0, 10.0, 10.0 + side, 10.0 + side, 1) for side in (32, 64, 128, 240)])

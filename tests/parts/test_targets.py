@@ -9,9 +9,9 @@ CPU = torch.device("cpu")
 
 
 def test_by_hand() -> None:
-    one = Target(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([6]))
+    one = Target(torch.tensor([[1.0, 2, 3, 4]], dtype=torch.float64), torch.tensor([6]))
     none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    boxes = torch.tensor([[5.0, 6, 7, 8], [-1, -2, 9, 9]], dtype=torch.float64)
+    boxes = torch.tensor([[5.0, 6, 7, 8], [-1, -2, 9, 9]])
     two = Target(boxes, torch.tensor([0, 2]), torch.tensor([False, True]))
     batch = pad_targets([one, none, two], CPU)
     assert batch.boxes.tolist() == [[[1, 2, 3, 4], [0] * 4], [[0] * 4, [0] * 4], [[5, 6, 7, 8], [-1, -2, 9, 9]]]

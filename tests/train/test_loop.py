@@ -155,6 +155,27 @@ def test_best_is_the_best_and_last_the_last(tmp_path: Path) -> None:
     assert run.best == 0.5
 
 
+def test_epochs_that_are_not_measured_never_become_the_best(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, eval_every=2), scores=[0.9, 0.1])
+    run.run()
+    assert run.best == 0.9
+    best, last = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
+    assert not torch.equal(best["head.weight"], last["head.weight"])
+
+
+def test_with_nothing_to_measure_the_last_is_the_best(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", scores=[float("nan")] * 4)
+    run.run()
+    best, last = (load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("best", "last"))
+    assert torch.equal(best["head.weight"], last["head.weight"])
+
+
+def test_resuming_with_other_settings_is_refused_in_a_line(tmp_path: Path) -> None:
+    training(tmp_path / "run", replace(RECIPE, epochs=1, ema=0.0)).run()
+    with pytest.raises(InputError, match=r"last\.pt: does not go on with these settings"):
+        training(tmp_path / "run").resume()
+
+
 def test_two_batches_accumulated_step_once(tmp_path: Path) -> None:
     run = training(tmp_path / "run", replace(RECIPE, batch_size=1, accumulate=2, epochs=1))
     run.run()

@@ -38,10 +38,24 @@ def test_epochs_scale_with_the_data(images: int, epochs: int) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("epochs", 0), ("batch_size", 0), ("lr", 0.0), ("lr", float("nan")), ("ema", 1.0), ("workers", -1)],
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("ema", 1.0),
+        ("clip_norm", -1.0),
+        ("max_zoom_out", float("nan")),
+        ("start_size", -64),
+        ("start_share", 5.0),
+        ("seed", -1),
+        ("seed", 2**70),
+        ("workers", -1),
+    ],
 )
 def test_what_cannot_be_is_refused(setting: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"{setting} is {value}"):
+    with pytest.raises(InputError, match=f"{setting} is {value}: give a number from"):
         Recipe(**{setting: value})  # type: ignore[arg-type]
 
 

@@ -79,6 +79,7 @@ def train(
         "schedule": None if schedule == "paper" else schedule,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
+    _check_extra()
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
@@ -88,9 +89,18 @@ def train(
     _start(run, dataset, out, init, backbone, device, resume)
 
 
+def _check_extra() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("accelerate") is None or find_spec("tensorboard") is None:
+        raise InputError('training needs more packages: pip install "vedette[train]"')
+
+
 def _check_folder(out: Path, resume: bool) -> None:
     from vedette.train.checkpoint import LAST
 
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: it is a file; give a folder")
     if not resume and (out / LAST).exists():
         raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
 
@@ -149,10 +159,12 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     settings = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
+        if name == "num_classes":
+            raise InputError(f"--set {pair}: the number of classes is that of the data")
         if not equals:
             raise InputError(f"--set {pair}: write FIELD=VALUE, such as tcb=false")
         try:
-            settings[name] = json.loads(value)
+            settings[name] = json.loads(value.lower() if value in ("True", "False") else value)
         except json.JSONDecodeError:
             settings[name] = value
     return settings
@@ -173,6 +185,8 @@ def _start(
     source = out / "last.safetensors" if resume else weight_file(init) if init else None
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
+    if run.recipe.start_size % spec.divisor:
+        raise InputError(f"--start-size {run.recipe.start_size}: give a multiple of {spec.divisor}")
 
     def save(path: Path, trained: nn.Module) -> None:
         save_weights(
@@ -188,9 +202,9 @@ def _start(
     training = Training(
         model, dataset, spec, run.recipe, out, validate=validate, save_weights=save, device=device, say=typer.echo
     )
-    run.save(out)
     if resume:
         training.resume()
+    run.save(out)
     _tell(run, dataset, device)
     training.run()
     typer.echo(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")

@@ -6,7 +6,6 @@ worker process as its reference counts change; tensors stay shared. `N` images, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ class Texts:
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
         """The strings, in their order."""
-        encoded = [os.fsencode(text) for text in texts]
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]  # names may hold any byte
         ends = torch.tensor([0, *map(len, encoded)]).cumsum(0)
         content = bytearray().join(encoded)
         return cls(torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8), ends)
@@ -40,7 +39,7 @@ class Texts:
 
     def __getitem__(self, index: int) -> str:
         start, end = self.ends[index : index + 2].tolist()
-        return os.fsdecode(self.content[start:end].numpy().tobytes())
+        return self.content[start:end].numpy().tobytes().decode("utf-8", "surrogatepass")
 
     @property
     def nbytes(self) -> int:

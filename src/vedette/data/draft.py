@@ -21,6 +21,7 @@ from vedette.data.files import measure, missing
 from vedette.data.findings import Finding, Kind
 
 TOLERANCE = 0.1  # pixels: what rounding in a file may put a box beyond its image
+LARGEST_SIDE = 2**31  # a size beyond it is no size
 
 
 @dataclass(eq=False)
@@ -54,7 +55,7 @@ class Draft:
         """An image of width and height as stated (0, 0: not stated); gives its index."""
         self.files.append(str(file))
         self.ids.append(image_id)
-        self.sizes.append(size)
+        self.sizes.append(size if max(size) < LARGEST_SIDE else (0, 0))  # measured where it cannot be
         return len(self.files) - 1
 
     def add_box(
@@ -128,6 +129,11 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
         all_flags=torch.from_numpy(np.array(draft.flags, dtype=np.uint8)[order][keep]),
     )
     return dataset, findings
+
+
+def fits_int64(value: int) -> bool:
+    """Whether a whole number can stand in a tensor."""
+    return -(2**63) <= value < 2**63
 
 
 def number(value: object) -> float | None:
@@ -214,6 +220,6 @@ def _about_box(draft: Draft, kind: Kind, box: NDArray[np.float64], place: int) -
 
 
 def _ids(ids: list[int | str]) -> torch.Tensor | Texts:
-    if all(isinstance(one, int) for one in ids):
+    if all(isinstance(one, int) and fits_int64(one) for one in ids):
         return torch.tensor(ids, dtype=torch.int64)
     return Texts.of(str(one) for one in ids)

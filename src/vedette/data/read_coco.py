@@ -13,7 +13,7 @@ from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from vedette.data.draft import Draft, number
+from vedette.data.draft import Draft, fits_int64, number
 from vedette.data.files import list_folder, missing
 from vedette.data.json_lists import read_lists
 
@@ -105,7 +105,8 @@ class _Reader:
         if not isinstance(record, dict):
             self.fault(f"annotation at place {place} is not an object")
             return
-        key = record["id"] if isinstance(record.get("id"), int) else place
+        given = record.get("id")
+        key = given if isinstance(given, int) and fits_int64(given) else place
         box = _box(record.get("bbox"))
         if box is None:
             self.fault(f"annotation {key}: bbox {record.get('bbox')!r} is not four numbers")

@@ -37,12 +37,12 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import to_centers, to_corners
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import Candidates, best_candidates, suppress, unpad
+from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, suppress, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
-from vedette.parts.targets import pad_targets
+from vedette.parts.targets import check_targets, pad_targets
 from vedette.structures import Detections, InputSpec, Step, Target
 
 
@@ -75,6 +75,17 @@ class RefineDetConfig:
     filter_negatives: bool = True  # tab. 3, the three switches
     cascade: bool = True
     tcb: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.image_size, int) or self.image_size < 64 or self.image_size % 64:
+            raise ValueError(f"image_size is {self.image_size!r}: give a multiple of 64")
+        if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
+            raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
+        if min(self.candidates, self.keep, self.tcb_channels, *self.extra_channels) < 1:
+            raise ValueError("candidates, keep, tcb_channels and extra_channels must be 1 or more")
+        for name, known in (("extra", ("conv6", "res6")), ("init", ("xavier", "gaussian")), ("nms", NMS_METHODS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(known)}")
 
 
 class Predictions(NamedTuple):
@@ -209,6 +220,7 @@ class RefineDet(nn.Module):
         anchors may be positives of the ODM, never its negatives.
         """
         arm, odm, anchors = predictions
+        check_targets(targets, len(odm.logits), self.config.num_classes)
         boxes, labels, valid, ignore = pad_targets(targets, anchors.device)
         losses = {}
         everything = torch.ones(odm.logits.shape[:2], dtype=torch.bool, device=anchors.device)

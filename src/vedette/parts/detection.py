@@ -12,6 +12,8 @@ from torch import Tensor
 from vedette.ops.nms import nms, soft_nms
 from vedette.structures import Detections
 
+NMS_METHODS = ("hard", "linear", "gaussian")
+
 
 class Candidates(NamedTuple):
     """The best of an image, padded: a score of 0 means there is none."""

@@ -19,6 +19,20 @@ class TargetBatch(NamedTuple):
     ignore: Tensor  # (B, G) bool
 
 
+def check_targets(targets: Sequence[Target], images: int, num_classes: int) -> None:
+    """Raises ValueError unless there is a target for each of the images, with labels that the model has.
+
+    Labels on a GPU are not looked at: the host would have to wait.
+    """
+    if len(targets) != images:
+        raise ValueError(f"{len(targets)} targets for {images} images: give one for each, empty where nothing is")
+    if torch.compiler.is_compiling():
+        return
+    for row, target in enumerate(targets):
+        if not target.labels.is_cuda and bool((target.labels >= num_classes).any()):
+            raise ValueError(f"targets[{row}] has label {int(target.labels.max())}; the model has 0..{num_classes - 1}")
+
+
 def pad_targets(targets: Sequence[Target], device: torch.device) -> TargetBatch:
     """Targets of one batch as four tensors; G is the largest number of boxes in an image, 0 if there is none."""
     if not targets:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +93,23 @@ class Training:
             self.log.close()
 
     def resume(self) -> None:
-        """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result."""
-        state = read_state(self.folder / LAST)
-        self.model.load_state_dict(state["model"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
+        """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result.
+
+        Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one."""
+        path = self.folder / LAST
+        state = read_state(path)
+        try:
+            self.model.load_state_dict(state["model"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{path}: does not go on with these settings ({reason}); use those of its run.json"
+            ) from None
 
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()
@@ -144,11 +154,8 @@ class Training:
             return
         due = self.epoch % self.recipe.eval_every == 0 or self.epoch == self.recipe.epochs
         results = self.validate(self.result.eval()) if self.validate is not None and due else {}
-        score = next(iter(results.values()), None)
         self.save_weights(self.folder / "last.safetensors", self.result)
-        if score is None or score > self.best:
-            self.best = self.best if score is None else score
-            self.save_weights(self.folder / "best.safetensors", self.result)
+        self._keep_best(next(iter(results.values()), None))
         self._save()
         losses = {name: round(value, 4) for name, value in progress.losses.items()}
         record: dict[str, Any] = {
@@ -161,6 +168,17 @@ class Training:
             self.log.epoch(record, self.steps)
         numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
         self.say(f"{progress.line(self.epoch)}  {numbers}".rstrip())
+
+    def _keep_best(self, score: float | None) -> None:
+        """Where nothing is measured, ever or so far (NaN: nothing to find), the last weights count as the best."""
+        if score is None or isnan(score):
+            if self.best >= 0:
+                return
+        elif score <= self.best:
+            return
+        else:
+            self.best = score
+        self.save_weights(self.folder / "best.safetensors", self.result)
 
     def _save(self) -> None:
         state = {

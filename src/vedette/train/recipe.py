@@ -9,6 +9,20 @@ PAPER_ITERATIONS = (80_000, 20_000, 20_000)  # at lr, lr / 10, lr / 100: RefineD
 PAPER_BATCH = 32
 FINE_TUNING_IMAGES = 150_000  # seen in a run: 24 epochs of 6000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 150
+RANGES = (  # setting, least, most
+    ("epochs", 1, 1e6),
+    ("batch_size", 1, 1e6),
+    ("accumulate", 1, 1e6),
+    ("eval_every", 1, 1e6),
+    ("lr", 1e-12, 1e3),
+    ("clip_norm", 0, 1e9),
+    ("ema", 0, 0.999999),
+    ("start_size", 0, 1e5),
+    ("start_share", 0, 1),
+    ("max_zoom_out", 1, 100),
+    ("workers", 0, 1e4),
+    ("seed", 0, 2**63 - 1),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +54,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "eval_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}: give 1 or more")
-        if not self.lr > 0:
-            raise InputError(f"lr is {self.lr}: give a number above 0")
-        if not 0 <= self.ema < 1:
-            raise InputError(f"ema is {self.ema}: give a decay from 0 to below 1")
-        if self.max_zoom_out < 1:
-            raise InputError(f"max_zoom_out is {self.max_zoom_out}: give 1 (none) or more")
-        if self.workers < 0:
-            raise InputError(f"workers is {self.workers}: give 0 or more")
+        for name, least, most in RANGES:
+            value = getattr(self, name)
+            if not (least <= value <= most):  # NaN is in no range
+                raise InputError(f"{name} is {value}: give a number from {least:g} to {most:g}")
 
 
 def fine_tuning_recipe(images: int) -> Recipe:

@@ -27,7 +27,9 @@ class Run:
     def save(self, folder: Path) -> None:
         """Writes run.json."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        temporary = folder / f".{NAME}"
+        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(folder / NAME)
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -36,12 +38,12 @@ class Run:
         if not path.is_file():
             raise InputError(f"{folder}: no run to resume (there is no {NAME}); start it without --resume")
         try:
-            stored = json.loads(path.read_text())
+            stored = json.loads(path.read_text(encoding="utf-8"))
             recipe = Recipe(**stored.pop("recipe"))
             known = {field.name: stored[field.name] for field in fields(cls) if field.name != "recipe"}
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
             return cls(recipe=recipe, **(known | tuples))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: cannot be read, it was damaged or written by another version ({error})"
             ) from None
