@@ -1,8 +1,9 @@
 """Targets padded once: by hand, empty images, an empty batch."""
 
+import pytest
 import torch
 
-from vedette.parts.targets import pad_targets
+from vedette.parts.targets import check_targets, pad_targets
 from vedette.structures import Target
 
 CPU = torch.device("cpu")
@@ -33,3 +34,15 @@ def test_goes_to_the_device_asked_for() -> None:
     one = Target(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([6]))
     for targets in ([], [one]):
         assert {t.device.type for t in pad_targets(targets, torch.device("meta"))} == {"meta"}
+
+
+def test_refuses_targets_that_do_not_fit_the_images_or_the_classes() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4], [1, 2, 3, 4]]), torch.tensor([6, 0]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    check_targets([none, one], images=2, num_classes=7)
+    check_targets([], images=0, num_classes=7)
+    with pytest.raises(ValueError, match=r"targets\[1\] has label 6; the model has 0..5"):
+        check_targets([none, one], images=2, num_classes=6)
+    for targets in ([one], [none, one, none]):
+        with pytest.raises(ValueError, match=f"{len(targets)} targets for 2 images"):
+            check_targets(targets, images=2, num_classes=7)
