@@ -36,8 +36,10 @@ def main() -> None:
         extra=stored.extra,
     )
     measured = [json.loads(result.read_text()) for result in arguments.results]
+    for one in measured:
+        one["data"] = arguments.data  # in words, not where it lay
     results = {f"{one['metric']} mAP": round(one["mAP"], 4) for one in measured}
-    card = {"results": results, "measured_on": arguments.data, "measured": measured}
+    card = {"results": results, "measured": measured}
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 
