@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from vedette.data.draft import settle
+from vedette.data.read import read_dataset
 from vedette.data.read_coco import coco_splits, parse_coco
+from vedette.errors import InputError
 
 Write = Callable[..., Path]
 
