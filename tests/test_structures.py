@@ -79,6 +79,11 @@ def test_indexing(index: Tensor | slice | int, sources: list[int]) -> None:
     assert picked.classes == ("cat", "dog")
 
 
+def test_an_index_beyond_the_end() -> None:
+    with pytest.raises(IndexError):
+        found()[3]
+
+
 def test_iteration_gives_one_detection_after_the_other() -> None:
     assert [one.names for one in found()] == [["dog"], ["cat"], ["dog"]]
 

@@ -116,7 +116,7 @@ class Detections:
     def __getitem__(self, index: Tensor | slice | int) -> Detections:
         """The detections that indices, a mask, a slice or one index picks."""
         if isinstance(index, int):
-            index = torch.tensor([range(len(self))[index]])
+            index = torch.tensor([index])
         return replace(
             self,
             boxes=self.boxes[index],

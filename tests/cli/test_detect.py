@@ -134,6 +134,11 @@ def test_a_bad_source_alone(photos: Path, source: str, capsys: Captured) -> None
     assert written.err.count("\n") == 1
 
 
+def test_without_images_nothing_is_made(photos: Path) -> None:
+    assert run(["detect", "none.jpg", "*.gif"]) == 2
+    assert not Path("detections").exists()
+
+
 def test_bad_sources_alone(photos: Path, capsys: Captured) -> None:
     Path("text.jpg").write_text("no picture")
     assert run(["detect", "none.jpg", "text.jpg"]) == 2

@@ -61,8 +61,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["detect", "a.jpg", "--score", "high"], "--score"),
         (["detect", "a.jpg", "--score", "1.5"], "--score"),
         (["detect", "a.jpg", "--batch-size", "0"], "--batch-size"),
-        (["data"], "vedette data --help"),
-        (["weights"], "vedette weights --help"),
+        (["data"], "error: Missing command. (see vedette data --help)"),
+        (["weights"], "error: Missing command. (see vedette weights --help)"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(

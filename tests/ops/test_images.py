@@ -1,3 +1,4 @@
+import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,10 @@ SEEN = {
     7: (1, 1, True),
     8: (0, 1, True),
 }
+
+BEYOND_THE_END = b"Exif\0\0II*\0\xff\xff\xff\xff"
+NO_TIFF = b"Exif\0\0nonsense"
+NO_NUMBER = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHI4sI", 1, ORIENTATION, 2, 2, b"x", 0)  # a text
 
 
 def saved(image: Image.Image, path: Path, **options: object) -> Path:
@@ -64,7 +69,7 @@ def test_without_rotation(tmp_path: Path) -> None:
     assert decoded.getpixel((0, 0)) == RED
 
 
-@pytest.mark.parametrize("content", [b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0nonsense"])
+@pytest.mark.parametrize("content", [BEYOND_THE_END, NO_TIFF, NO_NUMBER])
 def test_broken_exif_does_not_matter(tmp_path: Path, content: bytes) -> None:
     path = saved(Image.new("RGB", (9, 7), RED), tmp_path / "a.jpg", exif=content)
     assert decode_image(path).size == (9, 7)

@@ -40,7 +40,7 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", callback=_say_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
     pass

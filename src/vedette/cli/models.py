@@ -29,10 +29,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "paper", box=None)
+    table = Table(box=None)
+    table.add_column("name", no_wrap=True)
+    table.add_column("paper")
     for title in ("input", "parameters"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("weights")
+    table.add_column("weights", no_wrap=True)
     table.add_column("results")
     for row in rows:
         millions = f"{row['parameters'] / 1e6:.1f} M"

@@ -53,4 +53,4 @@ def _from_array(array: np.ndarray[Any, Any], what: str, expected: str) -> Image.
     if not array.size:
         raise InputError(f"{what} holds no pixels")
     pixels = array[..., 0] if array.ndim == 3 and channels == 1 else array
-    return to_rgb(Image.fromarray(np.ascontiguousarray(pixels), MODES[channels]))
+    return to_rgb(Image.fromarray(pixels, MODES[channels]))
