@@ -82,7 +82,7 @@ def voc(tmp_path: Path) -> Write:
     return write
 
 
-def _voc_object(name: str, xmin: object, ymin: object, xmax: object, ymax: object, difficult: int = 0) -> str:
+def _voc_object(name: str, xmin: object, ymin: object, xmax: object, ymax: object, difficult: object = 0) -> str:
     return (
         f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{xmin}</xmin>"
         f"<ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object>"

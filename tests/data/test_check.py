@@ -8,6 +8,7 @@ import pytest
 
 from vedette.data.check import Report, check
 from vedette.data.findings import CHANGES, STOPS, Kind
+from vedette.data.read import read_dataset
 from vedette.errors import InputError
 
 Write = Callable[..., Path]
@@ -146,3 +147,15 @@ def test_the_development_data(data_root: Path) -> None:
         ("degenerate box", "BloodImage_00343.jpg"),
         ("degenerate box", "BloodImage_00338.jpg"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("lists", "lack"), [(["images", "annotations"], "images"), (["annotations", "categories"], "classes")]
+)
+def test_a_split_that_lacks_what_training_needs_is_found(coco: Write, lists: list[str], lack: str) -> None:
+    folder = coco(change=lambda content: [content[name].clear() for name in lists])
+    report = check(folder)
+    details = [finding.detail for finding in report.findings if finding.kind == "annotation unreadable"]
+    assert details == [f"the split train has no {lack}"]
+    with pytest.raises(InputError, match=f"the split train has no {lack}"):
+        read_dataset(folder)

@@ -178,3 +178,37 @@ def test_numbers_and_names_beyond_all_bounds_are_read(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text(json.dumps(content))
     with pytest.raises(InputError):
         read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "crowd"), [("0", False), ("1", True), (None, False), (True, True), ("false", False)])
+def test_a_mark_may_be_text(coco: Write, value: object, crowd: bool) -> None:
+    draft = parse_coco(coco(change=edit("annotations", 0, iscrowd=value, difficult=value)) / "train.json")
+    found = settle(draft)[0]
+    assert (found.crowd(0).tolist(), found.difficult(0).tolist(), draft.findings) == ([crowd], [crowd], [])
+
+
+@pytest.mark.parametrize("value", [2, "maybe", [1], {}])
+def test_a_mark_that_is_neither_is_found(coco: Write, value: object) -> None:
+    folder = coco(change=edit("annotations", 0, iscrowd=value))
+    assert kinds(folder) == [("annotation unreadable", f"annotation 100: iscrowd is {value!r}, not 0 or 1")]
+
+
+def test_an_image_listed_twice_is_found(coco: Write) -> None:
+    folder = coco(change=edit("images", 1, file_name="a.jpg"))
+    assert kinds(folder) == [("annotation unreadable", "image at place 1, a.jpg: image listed twice")]
+
+
+def test_whole_floats_are_ids(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["annotations"][0].update(image_id=7.0, category_id=18)
+        content["images"][0]["id"], content["categories"][0]["id"] = 7, 18.0
+
+    found, findings = settle(parse_coco(coco(change=change) / "train.json"))
+    assert (found.category_ids, found.labels(0).tolist(), found.image_id(0)) == ((2, 18), [1], 7)
+    assert [finding.kind for finding in findings] == ["image without boxes"]
+
+
+@pytest.mark.parametrize("value", [7.5, True, [7]])
+def test_an_id_that_cannot_be_one_is_named(coco: Write, value: object) -> None:
+    folder = coco(change=edit("annotations", 0, image_id=value))
+    assert kinds(folder) == [("annotation unreadable", f"annotation 100: image_id {value!r} is not among the images")]

@@ -78,17 +78,18 @@ def test_an_image_may_have_another_suffix_or_name(voc: Write, picture: Callable[
     ("text", "detail"),
     [
         ("<annotation>\n<object></annotation>", "line 2, column 11: not XML (mismatched tag)"),
+        ("<html></html>", "not a VOC annotation: the outermost element is 'html'"),
         ("", "line 1, column 1: not XML (no element found)"),
-        ("<a><object><name> </name></object></a>", "object 1 has no name"),
+        ("<annotation><object><name> </name></object></annotation>", "object 1 has no name"),
         (
-            "<a><object><name>cat</name><bndbox><xmin>x</xmin></bndbox></object></a>",
+            "<annotation><object><name>cat</name><bndbox><xmin>x</xmin></bndbox></object></annotation>",
             "object 1, cat: xmin is 'x', not a number",
         ),
         (
-            "<a><object><name>cat</name><bndbox><xmin>nan</xmin></bndbox></object></a>",
+            "<annotation><object><name>cat</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
             "object 1, cat: xmin is 'nan', not a number",
         ),
-        ("<a><object><name>cat</name></object></a>", "object 1, cat: xmin is None, not a number"),
+        ("<annotation><object><name>cat</name></object></annotation>", "object 1, cat: xmin is None, not a number"),
     ],
 )
 def test_what_cannot_be_read_is_found(voc: Write, text: str, detail: str) -> None:
@@ -119,3 +120,20 @@ def test_a_size_that_is_not_stated_is_measured(voc: Write) -> None:
 def test_the_development_data(data_root: Path) -> None:
     found = settle(voc_splits(data_root / "voc100")["val"]())[0]
     assert (len(found), len(found.all_labels), int(found.all_flags.sum())) == (100, 273, 38)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("true", True), ("Yes", True), ("1", True), ("0", False), ("", False)])
+def test_difficult_may_be_a_word(voc: Write, text: str, expected: bool) -> None:
+    draft = voc_splits(voc({"a": [(*CAT, text)]}, train="a"))["train"]()
+    assert (settle(draft)[0].difficult(0).tolist(), draft.findings) == ([expected], [])
+
+
+def test_another_word_for_difficult_is_found(voc: Write) -> None:
+    detail = "object 1, cat: difficult is 'rather', not 0 or 1"
+    assert found_in(voc({"a": [(*CAT, "rather")]}, train="a"), "train") == [("annotation unreadable", "a.xml", detail)]
+
+
+def test_a_list_may_start_with_a_byte_order_mark(voc: Write) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    (folder / "ImageSets" / "Main" / "train.txt").write_text("a\n", encoding="utf-8-sig")
+    assert found_in(folder, "train") == []

@@ -139,3 +139,23 @@ def test_a_yaml_that_cannot_be_right_is_refused(yolo: Write, yaml: str, message:
 def test_the_development_data(data_root: Path) -> None:
     draft = yolo_splits(data_root / "aquarium")["val"]()
     assert (len(draft.files), len(draft.labels), draft.findings) == (127, 909, [])
+
+
+def test_a_split_without_any_label_file_is_found(yolo: Write) -> None:
+    folder = yolo({"train/images/a": None, "train/images/b": None}, YAML)
+    assert ("missing file", "labels", "no folder of labels for the images of the split") in found_in(folder)
+
+
+def test_names_are_matched_without_case(yolo: Write) -> None:
+    folder = yolo({"train/images/a": BOX}, "train: train/Images\nnames: [fish, shark]\n")
+    (folder / "train/images").rename(folder / "train/Images")
+    (folder / "train/labels/a.txt").rename(folder / "train/labels/a.TXT")
+    draft = yolo_splits(folder)["train"]()
+    assert (len(draft.labels), draft.findings) == (1, [])
+
+
+def test_files_may_start_with_a_byte_order_mark(yolo: Write) -> None:
+    folder = yolo({"images/a": BOX}, "train: train.txt\nnames: [fish, shark]\n")
+    (folder / "labels/a.txt").write_text(BOX, encoding="utf-8-sig")
+    (folder / "train.txt").write_text("images/a.jpg\n", encoding="utf-8-sig")
+    assert found_in(folder) == []

@@ -14,7 +14,7 @@ from PIL import Image
 from vedette.data.draft import Draft, settle
 from vedette.data.files import SIDEWAYS
 from vedette.data.findings import CHANGES, STOPS, Finding
-from vedette.data.read import find_splits
+from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
 from vedette.ops.images import ORIENTATION, TURNS, decode_image, to_rgb
 
@@ -65,7 +65,11 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
         counts[name] = _count(draft)
         boxes.update(zip(draft.files, _boxes_per_image(draft), strict=True))
         frames.update(zip(draft.files, draft.sizes, strict=True))
-        findings.update(dict.fromkeys(settle(draft)[1]))
+        found = settle(draft)[1]
+        lack = lack_of(len(draft.files), draft.classes)
+        if lack and not any(finding.kind in STOPS for finding in found):
+            found.append(Finding("annotation unreadable", str(path), f"the split {name} has {lack}"))
+        findings.update(dict.fromkeys(found))
     bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
     files = [file for file in frames if file not in bad]
     findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))

@@ -147,6 +147,17 @@ def number(value: object) -> float | None:
     return result if isfinite(result) else None
 
 
+def truth(value: object) -> bool | None:
+    """Whether an annotation says yes, as 0 or 1, true or false, or as text; no where it is silent; None: neither."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text in ("true", "yes") or text in ("false", "no", ""):
+        return text in ("true", "yes")
+    stated = number(text)
+    return bool(stated) if stated in (0, 1) else None
+
+
 def _sizes(draft: Draft, findings: list[Finding]) -> NDArray[np.int64]:
     """(N, 2) width and height of every image, measured where not stated; files not found are written down."""
     sizes = np.array(draft.sizes, dtype=np.int64).reshape(-1, 2)

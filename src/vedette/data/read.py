@@ -63,9 +63,17 @@ def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = 
     dataset, findings = settle(splits[name](), clip=purpose == "train")
     release_memory()
     refuse_faults(findings)
-    if len(dataset) == 0:
-        raise InputError(f"{path}: the split {name} has no images")
+    lack = lack_of(len(dataset), dataset.classes)
+    if lack:
+        raise InputError(f"{path}: the split {name} has {lack}")
     return replace(dataset, notes=notes_of(findings, clipped=purpose == "train"))
+
+
+def lack_of(images: int, classes: Sequence[str]) -> str | None:
+    """What a split needs and has none of."""
+    if images == 0:
+        return "no images"
+    return None if classes else "no classes"
 
 
 def read_datasets(sources: Sequence[str], purpose: Purpose = "train") -> Dataset:

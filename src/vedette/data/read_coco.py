@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
-from vedette.data.draft import Draft, fits_int64, number
+from vedette.data.draft import Draft, fits_int64, number, truth
 from vedette.data.files import list_folder, missing
 from vedette.data.json_lists import read_lists
 
@@ -55,6 +56,7 @@ class _Reader:
         self.file = file
         self.draft = Draft((), (), unit="annotation")
         self.images: dict[int | str, tuple[str, int, int]] = {}  # file name, width, height
+        self.names: set[str] = set()  # of the image files
         self.categories: dict[int, str] = {}
         self.image_numbers: dict[Any, int] = {}
         self.category_numbers: dict[Any, int] = {}
@@ -80,6 +82,7 @@ class _Reader:
     def take_category(self, place: int, record: Any) -> None:
         """One of `categories`."""
         key, name = (record.get("id"), record.get("name")) if isinstance(record, dict) else (None, None)
+        key = _whole(key)
         if not isinstance(key, int) or isinstance(key, bool) or not isinstance(name, str):
             self.fault(f"category at place {place} has no whole-number id and name")
         elif key in self.categories or name in self.categories.values():
@@ -90,6 +93,7 @@ class _Reader:
     def take_image(self, place: int, record: Any) -> None:
         """One of `images`."""
         name, key = (record.get("file_name"), record.get("id")) if isinstance(record, dict) else (None, None)
+        key = _whole(key)
         if not isinstance(name, str) or not name:
             self.fault(f'image at place {place} has no "file_name"')
         elif not isinstance(key, int | str) or isinstance(key, bool):
@@ -97,6 +101,9 @@ class _Reader:
         elif key in self.images:
             self.fault(f"image at place {place}, {name}: the id {key} is there twice")
         else:
+            if name in self.names:
+                self.fault(f"image at place {place}, {name}: image listed twice")
+            self.names.add(name)
             width, height = (int(number(record.get(side)) or 0) for side in ("width", "height"))
             self.images[key] = (name, width, height) if width > 0 and height > 0 else (name, 0, 0)
 
@@ -105,7 +112,7 @@ class _Reader:
         if not isinstance(record, dict):
             self.fault(f"annotation at place {place} is not an object")
             return
-        given = record.get("id")
+        given = _whole(record.get("id"))
         key = given if isinstance(given, int) and fits_int64(given) else place
         box = _box(record.get("bbox"))
         if box is None:
@@ -118,9 +125,16 @@ class _Reader:
             _numbered(record.get("category_id"), self.category_numbers),
             key,
             area=float("nan") if area is None else area,
-            difficult=bool(record.get("difficult")),
-            crowd=bool(record.get("iscrowd")),
+            difficult=self.mark(record, "difficult", key),
+            crowd=self.mark(record, "iscrowd", key),
         )
+
+    def mark(self, record: dict[str, Any], name: str, key: int) -> bool:
+        """Whether an annotation is marked so."""
+        marked = truth(record.get(name))
+        if marked is None:
+            self.fault(f"annotation {key}: {name} is {record[name]!r}, not 0 or 1")
+        return bool(marked)
 
     def resolve(self) -> None:
         """Adds the images and classes, and gives the boxes their images and labels."""
@@ -162,10 +176,26 @@ def _image_folder(file: Path, names: list[str]) -> Path:
     return min(likely, key=absent.__getitem__)
 
 
+@dataclass(frozen=True, repr=False)
+class _NoId:
+    """What is given for an id and cannot be one."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def _numbered(key: Any, numbers: dict[Any, int]) -> int:
-    """The number of an id, a new one for a new id; ids that cannot be any are as None."""
+    """The number of an id, a new one for a new id."""
+    key = _whole(key)
     valid = isinstance(key, int | str) and not isinstance(key, bool)
-    return numbers.setdefault(key if valid else None, len(numbers))
+    return numbers.setdefault(key if valid else _NoId(repr(key)), len(numbers))
+
+
+def _whole(key: Any) -> Any:
+    """An id that is a whole number written as a float, as an int; any other as it is."""
+    return int(key) if isinstance(key, float) and key.is_integer() else key
 
 
 def _box(values: Any) -> tuple[float, float, float, float] | None:

@@ -17,7 +17,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from xml.etree import ElementTree
 
-from vedette.data.draft import Draft, number
+from vedette.data.draft import Draft, number, truth
 from vedette.data.files import SUFFIXES, list_folder
 
 VOC_CLASSES = (
@@ -98,7 +98,7 @@ class VocFolder:
             return self.annotations
         ids: dict[str, None] = {}
         try:
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             draft.find("annotation unreadable", file, f"cannot be read ({error})")
             return ids
@@ -124,6 +124,8 @@ def read_xml(file: Path) -> Annotation:
         return Annotation(faults=[f"line {line}, column {column + 1}: not XML ({error.msg.split(':')[0]})"])
     except (OSError, ValueError, LookupError) as error:
         return Annotation(faults=[f"cannot be read ({error})"])
+    if root.tag != "annotation":
+        return Annotation(faults=[f"not a VOC annotation: the outermost element is {root.tag!r}"])
     width, height = (int(number(root.findtext(f"size/{side}")) or 0) for side in ("width", "height"))
     annotation = Annotation(file_name=(root.findtext("filename") or "").strip())
     if width > 0 and height > 0:
@@ -146,8 +148,10 @@ def _read_object(place: int, element: ElementTree.Element, annotation: Annotatio
             annotation.faults.append(f"object {place}, {name}: {side} is {text!r}, not a number")
             return
         corners.append(value)
-    box = _edges(*corners)
-    annotation.objects.append((place, name, box, bool(number(element.findtext("difficult")))))
+    difficult = truth(element.findtext("difficult"))
+    if difficult is None:
+        annotation.faults.append(f"object {place}, {name}: difficult is {element.findtext('difficult')!r}, not 0 or 1")
+    annotation.objects.append((place, name, _edges(*corners), bool(difficult)))
 
 
 def _edges(xmin: float, ymin: float, xmax: float, ymax: float) -> Box:

@@ -52,7 +52,8 @@ def parse_yolo(places: list[Path], names: dict[int, str]) -> Draft:
     ordered = sorted(names)
     draft = Draft(tuple(names[key] for key in ordered), tuple(ordered), unit="line", relative=True)
     labels = {key: label for label, key in enumerate(ordered)}
-    listings: dict[Path, set[str]] = {}  # names in each folder of labels
+    listings: dict[Path, dict[str, str]] = {}  # names in each folder of labels
+    labelled = False
     for place in places:
         if not place.exists():
             draft.find("missing file", place, "no such folder or list of images, but the yaml names it")
@@ -61,9 +62,13 @@ def parse_yolo(places: list[Path], names: dict[int, str]) -> Draft:
             image = draft.add_image(file, file.stem)
             text = _label_file(file)
             if text.parent not in listings:
-                listings[text.parent] = set(list_folder(text.parent))
+                listings[text.parent] = _by_plain_suffix(list_folder(text.parent))
             if text.name in listings[text.parent]:
-                _read_labels(text, image, labels, draft)
+                labelled = True
+                _read_labels(text.with_name(listings[text.parent][text.name]), image, labels, draft)
+    if not labelled:
+        for folder in (folder for folder in listings if not folder.is_dir()):  # an empty one: images without boxes
+            draft.find("missing file", folder, "no folder of labels for the images of the split")
     if all(place.is_dir() for place in places):
         _find_orphans(listings, draft)
     return draft
@@ -123,7 +128,7 @@ def _images(place: Path, draft: Draft) -> Iterator[Path]:
             yield from (Path(folder, name) for name in sorted(names) if Path(name).suffix.lower() in SUFFIXES)
         return
     try:
-        lines = place.read_text(encoding="utf-8").split("\n")
+        lines = place.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         draft.find("annotation unreadable", place, f"cannot be read ({error})")
         return
@@ -133,14 +138,20 @@ def _images(place: Path, draft: Draft) -> Iterator[Path]:
 def _label_file(image: Path) -> Path:
     """.../images/a/1.jpg → .../labels/a/1.txt; beside the image where no folder is called images."""
     parts = list(image.with_suffix(".txt").parts)
-    if "images" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+    plain = [part.lower() for part in parts[:-1]]
+    if "images" in plain:
+        parts[len(plain) - 1 - plain[::-1].index("images")] = "labels"
     return Path(*parts)
+
+
+def _by_plain_suffix(names: list[str]) -> dict[str, str]:
+    """File names by themselves with the suffix in small letters: a.txt → a.TXT."""
+    return {stem + suffix.lower(): name for name in names for stem, suffix in [os.path.splitext(name)]}
 
 
 def _read_labels(file: Path, image: int, labels: dict[int, int], draft: Draft) -> None:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         draft.find("annotation unreadable", file, f"cannot be read ({error})")
         return
@@ -171,11 +182,10 @@ def _box(values: list[float]) -> tuple[float, float, float, float]:
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
-def _find_orphans(listings: dict[Path, set[str]], draft: Draft) -> None:
+def _find_orphans(listings: dict[Path, dict[str, str]], draft: Draft) -> None:
     """Writes down labels whose image is not there."""
     used = {str(_label_file(Path(file))) for file in draft.files}
     for folder, names in listings.items():
-        for name in sorted(names):
-            text = folder / name
-            if text.suffix == ".txt" and name not in NOT_LABELS and str(text) not in used:
-                draft.find("missing file", text, "labels without an image of that name")
+        for plain, name in sorted(names.items()):
+            if plain.endswith(".txt") and plain not in NOT_LABELS and str(folder / plain) not in used:
+                draft.find("missing file", folder / name, "labels without an image of that name")
