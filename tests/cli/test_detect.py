@@ -169,3 +169,20 @@ def test_pictures_of_all_kinds(tmp_path: Path, mode: str, size: tuple[int, int])
     assert run(["detect", str(name), "--out", str(out)]) == 0
     with Image.open(out / "a.jpg") as drawn:
         assert (drawn.mode, drawn.size) == ("RGB", size)
+
+
+def test_a_picture_that_cannot_be_written_does_not_stop_the_others(photos: Path, capsys: Captured) -> None:
+    Path("found/a.jpg").mkdir(parents=True)
+    assert run(["detect", "in", "--out", "found"]) == 1
+    assert "a.jpg cannot be written" in capsys.readouterr().err
+    assert len(results("found")) == 6
+    assert Path("found/b.jpg").is_file()
+
+
+def test_nothing_is_written_through_a_link(photos: Path) -> None:
+    before = Path("in/a.jpg").read_bytes()
+    Path("links").mkdir()
+    Path("links/a.jpg").symlink_to(Path("in/a.jpg").resolve())
+    assert run(["detect", "links", "--out", "links"]) == 2
+    assert run(["detect", "in/a.jpg", "--out", "links"]) == 0
+    assert Path("in/a.jpg").read_bytes() == before

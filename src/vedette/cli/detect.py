@@ -42,7 +42,7 @@ def detect(
     pictures = _prepare(out, files)
     rows, unread = _run(files, pictures, model, score, batch_size, device, bf16, quiet=as_json)
     faults += unread
-    if len(unread) == len(files):
+    if len(unread) == len(files) and not rows:
         raise _failure(faults)
     results = _write_results(out / RESULTS, rows)
     count = len(files) - len(unread)
@@ -75,7 +75,7 @@ def _run(
             if isinstance(found, InputError):
                 faults.append(str(found))
             else:
-                found.save(picture)
+                faults += _save(found, file, picture)
                 rows += _rows(found, file, number, detector.category_ids)
                 if not quiet:
                     progress.say(f"{file}: {_summary(found)}")
@@ -85,7 +85,7 @@ def _run(
 
 def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
     """Makes the folder; the annotated picture of each file, no two the same and none of them a source."""
-    if out.resolve() in {file.resolve().parent for file in files}:
+    if out.resolve() in {folder for file in files for folder in (file.resolve().parent, file.parent.resolve())}:
         raise InputError(
             f"--out {out}: images to detect in lie there and must not be written over; give another folder"
         )
@@ -103,6 +103,17 @@ def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
         seen[name.lower()] += 1
         names.append(out / f"{name}.jpg")
     return names
+
+
+def _save(found: Detections, file: Path, picture: Path) -> list[str]:
+    """Writes the annotated picture, never through a link; a line where that cannot be, and the others are done."""
+    try:
+        if picture.is_symlink():
+            picture.unlink()
+        found.save(picture)
+    except OSError as error:
+        return [f"{file}: {picture} cannot be written ({error.strerror or error})"]
+    return []
 
 
 def _rows(found: Detections, file: Path, number: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:
