@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,11 @@ def test_nothing_is_written_through_a_link(photos: Path) -> None:
     assert run(["detect", "links", "--out", "links"]) == 2
     assert run(["detect", "in/a.jpg", "--out", "links"]) == 0
     assert Path("in/a.jpg").read_bytes() == before
+
+
+def test_a_name_that_is_not_utf8(photos: Path) -> None:
+    strange = os.fsdecode(b"in/\xff.jpg")
+    Image.new("RGB", (40, 30)).save(photos / "plain.jpg")
+    os.rename(photos / "plain.jpg", strange)
+    assert run(["detect", "in"]) == 0
+    assert {row["file_name"] for row in results()} >= {"in/a.jpg", strange}

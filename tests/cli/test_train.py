@@ -65,6 +65,8 @@ def test_trains_resumes_detects_and_starts_another(
     assert "mAP" in printed
     assert json.loads((out / "run.json").read_text())["recipe"]["epochs"] == 1
     assert train(data, out, "--epochs", "2", "--resume") == 0
+    assert train(data, out, "--resume", "--set", "tcb=false") == 2
+    assert "leave --set out of --resume" in capsys.readouterr().err
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
 

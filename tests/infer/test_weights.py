@@ -127,6 +127,7 @@ def bad_file(folder: Path, kind: str) -> Path:
             "bad version": ("vedette", "x"),
             "no JSON": ("config", "{"),
             "wrong kind": ("classes", "5"),
+            "too many classes": ("classes", '["cat", "dog", "cow"]'),
             "unknown field": ("input_spec", json.dumps({"size": 3, "shape": "round"})),
         }.get(kind, ("", ""))
         metadata[key] = value
@@ -155,6 +156,7 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("bad version", "format x"),
         ("no JSON", "header is damaged"),
         ("wrong kind", "header is damaged"),
+        ("too many classes", "classes does not fit the number of classes"),
         ("unknown field", "header is damaged"),
         ("key lost", "header is damaged"),
     ],

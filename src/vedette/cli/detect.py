@@ -78,7 +78,7 @@ def _run(
                 faults += _save(found, file, picture)
                 rows += _rows(found, file, number, detector.category_ids)
                 if not quiet:
-                    progress.say(f"{file}: {_summary(found)}")
+                    progress.say(f"{_shown(file)}: {_summary(found)}")
             progress.advance()
     return rows, faults
 
@@ -122,6 +122,11 @@ def _rows(found: Detections, file: Path, number: int, category_ids: Sequence[int
     return [row | {"file_name": str(file), "class_name": name} for row, name in zip(rows, found.names, strict=True)]
 
 
+def _shown(file: Path) -> str:
+    """The name in letters that a terminal can print."""
+    return str(file).encode("utf-8", "replace").decode("utf-8")
+
+
 def _summary(found: Detections) -> str:
     """Names and scores, the best first."""
     named = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores.tolist(), strict=True)]
@@ -132,8 +137,10 @@ def _summary(found: Detections) -> str:
 def _write_results(path: Path, rows: list[dict[str, Any]]) -> str:
     import json
 
-    text = json.dumps(rows, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(rows, indent=1)  # in ASCII: a file's name may hold any byte
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    temporary.replace(path)
     return text
 
 

@@ -83,7 +83,10 @@ def train(
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
-        run = _stored(out, model, dataset, chosen)
+        stored = _stored(out, model, dataset, chosen)
+        if set_ and _settings(set_) != stored.config:
+            raise InputError(f"--set: the run was started with {stored.config}; leave --set out of --resume")
+        run = replace(stored, val=val or stored.val)
     else:
         run = _new(model, data, val, metric, dataset, schedule == "paper", chosen, set_)
     _start(run, dataset, out, init, backbone, device, resume)

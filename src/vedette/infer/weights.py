@@ -167,6 +167,11 @@ def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Ten
     config, classes, category_ids, spec, extra = (
         json.loads(metadata[key]) for key in ("config", "classes", "category_ids", "input_spec", "extra")
     )
+    for key, values in (("classes", classes), ("category_ids", category_ids)):
+        if values is not None and (
+            not isinstance(values, list) or len(values) != config.get("num_classes", len(values))
+        ):
+            raise ValueError(f"{key} does not fit the number of classes")
     return WeightFile(
         path=path,
         name=metadata["name"],
