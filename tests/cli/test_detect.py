@@ -195,3 +195,34 @@ def test_a_name_that_is_not_utf8(photos: Path) -> None:
     os.rename(photos / "plain.jpg", strange)
     assert run(["detect", "in"]) == 0
     assert {row["file_name"] for row in results()} >= {"in/a.jpg", strange}
+
+
+def test_the_lines_of_a_name_that_is_not_utf8(photos: Path, capsys: Captured) -> None:
+    Path(os.fsdecode(b"in/\xff.jpg")).write_text("no picture")
+    assert run(["detect", "in", "--out", os.fsdecode(b"\xfe")]) == 1
+    written = capsys.readouterr()
+    assert written.err.startswith("error: in/?.jpg: not an image")
+    assert written.out.endswith("see ?/\n")
+
+
+def test_nothing_is_written_through_a_hard_link(photos: Path) -> None:
+    before = Path("in/a.jpg").read_bytes()
+    Path("found").mkdir()
+    Path("found/a.jpg").hardlink_to("in/a.jpg")
+    assert run(["detect", "in/a.jpg", "--out", "found"]) == 0
+    assert Path("in/a.jpg").read_bytes() == before
+
+
+def test_a_picture_too_long_for_a_jpeg(photos: Path, capsys: Captured) -> None:
+    Image.new("RGB", (1, 70000)).save(photos / "long.png")
+    assert run(["detect", "in"]) == 1
+    assert "error: in/long.png: detections/long.jpg cannot be written (" in capsys.readouterr().err
+    assert len(results()) == 8
+    assert sorted(file.name for file in Path("detections").glob("*.jpg")) == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_the_one_picture_cannot_be_written_and_shows_nothing(photos: Path, capsys: Captured) -> None:
+    Path("found/a.jpg").mkdir(parents=True)
+    assert run(["detect", "in/a.jpg", "--score", "0.95", "--out", "found"]) == 1
+    assert capsys.readouterr().out.endswith("1 image, 0 detections: see found/\n")
+    assert results("found") == []

@@ -128,6 +128,11 @@ def bad_file(folder: Path, kind: str) -> Path:
             "no JSON": ("config", "{"),
             "wrong kind": ("classes", "5"),
             "too many classes": ("classes", '["cat", "dog", "cow"]'),
+            "config no table": ("config", "[1]"),
+            "numbers for names": ("classes", "[1, 2]"),
+            "a word for names": ("classes", '"ab"'),
+            "names for ids": ("category_ids", '["1", "2"]'),
+            "too few ids": ("category_ids", "[1]"),
             "unknown field": ("input_spec", json.dumps({"size": 3, "shape": "round"})),
         }.get(kind, ("", ""))
         metadata[key] = value
@@ -157,6 +162,11 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("no JSON", "header is damaged"),
         ("wrong kind", "header is damaged"),
         ("too many classes", "classes does not fit the number of classes"),
+        ("config no table", "header is damaged"),
+        ("numbers for names", "classes is not a list of str"),
+        ("a word for names", "classes is not a list of str"),
+        ("names for ids", "category_ids is not a list of int"),
+        ("too few ids", "category_ids does not fit the number of classes"),
         ("unknown field", "header is damaged"),
         ("key lost", "header is damaged"),
     ],
@@ -184,6 +194,12 @@ def test_nothing_is_loaded_where_something_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"head\.bias is 3, the model's is 9; head\.weight is 3x4, the model's is 9x4"):
         load_into(model, stored)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_the_file_and_its_model_are_named_where_it_does_not_fit(tmp_path: Path) -> None:
+    stored = read_weights(write(tmp_path / "a.safetensors", name="small"))
+    with pytest.raises(InputError, match=r"a\.safetensors: does not fit the model \(the file is of small\): head"):
+        load_into(Tiny(outputs=9), stored)
 
 
 def test_missing_and_superfluous_tensors_are_named(tmp_path: Path) -> None:

@@ -40,15 +40,15 @@ def detect(
     if not files:
         raise _failure(faults)
     pictures = _prepare(out, files)
-    rows, unread = _run(files, pictures, model, score, batch_size, device, bf16, quiet=as_json)
-    faults += unread
-    if len(unread) == len(files) and not rows:
+    rows, unread, unwritten = _run(files, pictures, model, score, batch_size, device, bf16, quiet=as_json)
+    faults += unread + unwritten
+    if len(unread) == len(files):
         raise _failure(faults)
     results = _write_results(out / RESULTS, rows)
-    count = len(files) - len(unread)
-    typer.echo(results if as_json else f"{_plural(count, 'image')}, {_plural(len(rows), 'detection')}: see {out}/")
+    counts = f"{_plural(len(files) - len(unread), 'image')}, {_plural(len(rows), 'detection')}"
+    typer.echo(results if as_json else f"{counts}: see {_shown(out)}/")
     for fault in faults:
-        typer.echo(f"error: {fault}", err=True)
+        typer.echo(f"error: {_shown(fault)}", err=True)
     if faults:
         raise typer.Exit(1)
 
@@ -62,25 +62,25 @@ def _run(
     device: str | None,
     bf16: bool,
     quiet: bool,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Detects and writes the pictures; the rows of detections.json, and a line for each file that cannot be read."""
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Detects and writes the pictures; the rows of detections.json, and lines for files not read and not written."""
     from vedette.infer.files import detect_files
     from vedette.zoo import load
 
     detector = load(model, device=device)
-    rows, faults = [], []
+    rows, unread, unwritten = [], [], []
     with Progress(len(files), "images") as progress:
         results = detect_files(detector, files, score, batch_size, bf16)
         for number, (file, picture, found) in enumerate(zip(files, pictures, results, strict=True)):
             if isinstance(found, InputError):
-                faults.append(str(found))
+                unread.append(str(found))
             else:
-                faults += _save(found, file, picture)
+                unwritten += _save(found, file, picture)
                 rows += _rows(found, file, number, detector.category_ids)
                 if not quiet:
                     progress.say(f"{_shown(file)}: {_summary(found)}")
             progress.advance()
-    return rows, faults
+    return rows, unread, unwritten
 
 
 def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
@@ -108,8 +108,7 @@ def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
 def _save(found: Detections, file: Path, picture: Path) -> list[str]:
     """Writes the annotated picture, never through a link; a line where that cannot be, and the others are done."""
     try:
-        if picture.is_symlink():
-            picture.unlink()
+        picture.unlink(missing_ok=True)  # whether a symbolic or a hard link, what it leads to stays
         found.save(picture)
     except OSError as error:
         return [f"{file}: {picture} cannot be written ({error.strerror or error})"]
@@ -122,9 +121,9 @@ def _rows(found: Detections, file: Path, number: int, category_ids: Sequence[int
     return [row | {"file_name": str(file), "class_name": name} for row, name in zip(rows, found.names, strict=True)]
 
 
-def _shown(file: Path) -> str:
-    """The name in letters that a terminal can print."""
-    return str(file).encode("utf-8", "replace").decode("utf-8")
+def _shown(text: Path | str) -> str:
+    """A name, or a line that holds one, in letters that a terminal can print."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def _summary(found: Detections) -> str:
@@ -147,8 +146,8 @@ def _write_results(path: Path, rows: list[dict[str, Any]]) -> str:
 def _failure(faults: Sequence[str]) -> InputError:
     """The last of the faults as the command's error; the others are told before."""
     for fault in faults[:-1]:
-        typer.echo(f"error: {fault}", err=True)
-    return InputError(faults[-1])
+        typer.echo(f"error: {_shown(fault)}", err=True)
+    return InputError(_shown(faults[-1]))
 
 
 def _plural(count: int, noun: str) -> str:

@@ -106,7 +106,8 @@ def load_into(model: nn.Module, weights: WeightFile, leave_out: Iterable[str] = 
     faults = [fault for key in sorted(wanted.keys() | given.keys()) if (fault := _fault(key, wanted, given))]
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise InputError(f"{weights.path}: does not fit {weights.name}: {'; '.join(faults[:SHOWN])}{more}")
+        reason = "; ".join(faults[:SHOWN]) + more
+        raise InputError(f"{weights.path}: does not fit the model (the file is of {weights.name}): {reason}")
     model.load_state_dict(given, strict=False)
 
 
@@ -167,21 +168,30 @@ def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Ten
     config, classes, category_ids, spec, extra = (
         json.loads(metadata[key]) for key in ("config", "classes", "category_ids", "input_spec", "extra")
     )
-    for key, values in (("classes", classes), ("category_ids", category_ids)):
-        if values is not None and (
-            not isinstance(values, list) or len(values) != config.get("num_classes", len(values))
-        ):
-            raise ValueError(f"{key} does not fit the number of classes")
+    config = dict(config)
+    count = config.get("num_classes")
+    _check_classes("classes", classes, str, count)
+    _check_classes("category_ids", category_ids, int, count)
     return WeightFile(
         path=path,
         name=metadata["name"],
-        config=dict(config),
-        classes=None if classes is None else tuple(str(name) for name in classes),
-        category_ids=None if category_ids is None else tuple(int(number) for number in category_ids),
+        config=config,
+        classes=None if classes is None else tuple(classes),
+        category_ids=None if category_ids is None else tuple(category_ids),
         input_spec=_input_spec(spec),
         tensors=tensors,
         extra=dict(extra),
     )
+
+
+def _check_classes(key: str, values: Any, kind: type, count: int | None) -> None:
+    """Raises ValueError for anything but null or a list of `kind`, one for each class."""
+    if values is None:
+        return
+    if not isinstance(values, list) or any(type(value) is not kind for value in values):
+        raise ValueError(f"{key} is not a list of {kind.__name__}")
+    if count is not None and len(values) != count:
+        raise ValueError(f"{key} does not fit the number of classes")
 
 
 def _input_spec(fields: Mapping[str, Any]) -> InputSpec:
