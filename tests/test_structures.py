@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -123,3 +124,10 @@ def test_to_supervision() -> None:
     assert theirs.class_id.tolist() == [1, 0, 1]
     assert list(theirs[theirs.confidence > 0.85].data["class_name"]) == ["dog"]
     assert len(found()[:0].to_supervision()) == 0
+
+
+@pytest.mark.parametrize(("name", "given"), [("boxes", [[0.0, 0.0, 1.0, 1.0]]), ("labels", [0]), ("ignore", [True])])
+def test_a_target_says_that_it_wants_tensors(name: str, given: object) -> None:
+    fields: dict[str, Any] = {"boxes": torch.tensor([[0.0, 0.0, 1.0, 1.0]]), "labels": torch.tensor([0])}
+    with pytest.raises(TypeError, match=rf"Target\.{name} must be a tensor, not list: wrap it"):
+        Target(**(fields | {name: given}))

@@ -33,7 +33,8 @@ class Target:
 
     Ignored boxes (VOC's difficult, COCO's crowds) are neither to be found nor mined as background.
 
-    Raises ValueError for boxes that are not (G, 4), not finite or without area, and for labels that do not fit them.
+    Raises ValueError for boxes that are not (G, 4), not finite or without area, and for labels that do not fit them;
+    TypeError for what is no tensor.
     """
 
     boxes: Tensor  # (G, 4) float
@@ -42,6 +43,10 @@ class Target:
 
     def __post_init__(self) -> None:
         boxes, labels = self.boxes, self.labels
+        for name in ("boxes", "labels", *(("ignore",) if self.ignore is not None else ())):
+            if not isinstance(getattr(self, name), Tensor):
+                kind = type(getattr(self, name)).__name__
+                raise TypeError(f"Target.{name} must be a tensor, not {kind}: wrap it, torch.tensor(…)")
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"Target.boxes must have shape (G, 4), not {tuple(boxes.shape)}")
         if not boxes.is_floating_point():

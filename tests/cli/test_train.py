@@ -10,7 +10,8 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.train import _continued
+from vedette.cli.train import _continued, _new
+from vedette.data.read import read_datasets
 from vedette.infer.weights import read_weights, save_weights
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
@@ -67,6 +68,8 @@ def test_trains_resumes_detects_and_starts_another(
     assert train(data, out, "--epochs", "2", "--resume") == 0
     assert train(data, out, "--resume", "--set", "tcb=false") == 2
     assert "leave --set out of --resume" in capsys.readouterr().err
+    assert train(data, out, "--resume", "--metric", "coco") == 2
+    assert "leave --metric out" in capsys.readouterr().err
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
 
@@ -145,3 +148,14 @@ def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: py
     for name, fault in (("zzz", "timm has no model 'zzz'"), ("vit_tiny_patch16_224", "a pyramid needs [8, 16, 32]")):
         assert run(["train", f"refinedet320-timm/{name}", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
         assert fault in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("native", ["bf16", "fp32"])
+def test_the_precision_is_the_devices_unless_given(data: Path, monkeypatch: pytest.MonkeyPatch, native: str) -> None:
+    monkeypatch.setattr("vedette.train.precision.fast_precision", lambda device: native)
+    dataset = read_datasets([str(data)], "train")
+    chosen = [
+        _new(MODEL, [str(data)], None, "voc12", dataset, False, given, None, "cpu").recipe.precision
+        for given in ({}, {"precision": "fp32"}, {"precision": "bf16"})
+    ]
+    assert chosen == [native, "fp32", "bf16"]

@@ -153,3 +153,13 @@ def test_a_size_that_is_not_stated_is_measured_after_rotation(tmp_path: Path, pi
     assert turned(tmp_path, picture, (40, 30), (0, 0), 6).size(0) == (30, 40)
     assert turned(tmp_path, picture, (40, 30), (0, 0), 3).size(0) == (40, 30)
     assert turned(tmp_path, picture, (40, 30), (10, 20), 6).size(0) == (10, 20)
+
+
+def test_numbers_beyond_float32_are_findings_and_not_warnings() -> None:
+    draft = Draft(("cat",), (1,), unit="annotation")
+    image = draft.add_image("a.jpg", 1, (40, 30))
+    draft.add_box(image, (1e300, 1e300, 1.5e308, 1.5e308), 0, 1)
+    draft.add_box(image, (0, 0, 1e300, 1e300), 0, 2)
+    dataset, findings = settle(draft)
+    assert [f.kind for f in findings if f.kind != "missing file"] == ["degenerate box", "box clipped"]
+    assert dataset.boxes(0).tolist() == [[0, 0, 40, 30]]

@@ -159,3 +159,15 @@ def test_files_may_start_with_a_byte_order_mark(yolo: Write) -> None:
     (folder / "labels/a.txt").write_text(BOX, encoding="utf-8-sig")
     (folder / "train.txt").write_text("images/a.jpg\n", encoding="utf-8-sig")
     assert found_in(folder) == []
+
+
+@pytest.mark.parametrize("name", ["null", "yes", "[a]", "{a: b}"])
+def test_a_name_that_yaml_takes_for_something_else_is_refused(yolo: Write, name: str) -> None:
+    folder = yolo({"train/images/a": BOX}, f"train: train/images\nnames:\n  0: fish\n  1: {name}\n")
+    with pytest.raises(InputError, match=r"the name of class 1 as .* put it in quotes"):
+        yolo_splits(folder)["train"]()
+
+
+def test_names_of_digits_are_names(yolo: Write) -> None:
+    folder = yolo({"train/images/a": BOX}, "train: train/images\nnames: [5, 7]\n")
+    assert yolo_splits(folder)["train"]().classes == ("5", "7")

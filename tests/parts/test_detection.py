@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vedette.parts.detection import Candidates, best_candidates, suppress, unpad
+from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 
 examples = settings(max_examples=40, deadline=None, database=None, derandomize=True)
 
@@ -153,3 +153,14 @@ def test_compiles_whole_for_any_batch(method: str) -> None:
         scores, boxes = torch.rand(images, 40, 3), random_boxes(images, 40).float()
         for found, expected in zip(compiled(scores, boxes), detect(scores, boxes), strict=True):
             assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, float("inf")])
+def test_a_score_that_cannot_be_is_refused(score: float) -> None:
+    with pytest.raises(ValueError, match="give a number from 0 to 1"):
+        check_score(score)
+
+
+def test_the_ends_of_the_scores_are_taken() -> None:
+    check_score(0.0)
+    check_score(1.0)

@@ -22,8 +22,7 @@ class TimmPyramid(Backbone):
     """timm's `name` as a pyramid. `forward` gives one map for each of `strides`.
 
     Detection batches are too small for batch statistics, so batch norm is frozen. In the EfficientNets it is folded
-    into the convolutions, which spares most of their memory traffic: training on a CPU is half as fast again, and the
-    outputs are the same.
+    into the convolutions, which spares most of their memory traffic; the outputs are the same.
 
     Raises ValueError for a model that timm does not have, or without maps at these strides.
     """

@@ -24,8 +24,8 @@ def train(
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoints, curves, run.json.")],
     val: Annotated[str | None, typer.Option(help="PATH[:SPLIT] to evaluate on; default: --data's val, if any.")] = None,
     metric: Annotated[
-        Literal["voc07", "voc12", "coco"], typer.Option(help="What chooses the best checkpoint.")
-    ] = "voc12",
+        Literal["voc07", "voc12", "coco"] | None, typer.Option(help="What chooses the best checkpoint; default: voc12.")
+    ] = None,
     init: Annotated[str | None, typer.Option(help="Start from a whole detector: a path or a bundled name.")] = None,
     backbone: Annotated[
         str, typer.Option(help='The backbone\'s weights: "imagenet", "random", or a file.')
@@ -44,7 +44,9 @@ def train(
     start_size: Annotated[int | None, typer.Option(help="Begin with smaller images of this side; 0: do not.")] = None,
     start_share: Annotated[float | None, typer.Option(help="Share of the epochs that have --start-size.")] = None,
     max_zoom_out: Annotated[float | None, typer.Option(help="Largest side of the zoom-out canvas, in images.")] = None,
-    precision: Annotated[Literal["bf16", "fp32"] | None, typer.Option()] = None,
+    precision: Annotated[
+        Literal["bf16", "fp32"] | None, typer.Option(help="Default: bf16 where the device computes in it.")
+    ] = None,
     difficult: Annotated[Literal["ignore", "train"] | None, typer.Option(help="VOC's difficult boxes.")] = None,
     eval_every: Annotated[int | None, typer.Option(help="Epochs between evaluations.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
@@ -86,9 +88,11 @@ def train(
         stored = _stored(out, model, dataset, chosen)
         if set_ and _settings(set_) != stored.config:
             raise InputError(f"--set: the run was started with {stored.config}; leave --set out of --resume")
+        if metric is not None and metric != stored.metric:
+            raise InputError(f"--metric {metric}: the run's best is chosen by {stored.metric}; leave --metric out")
         run = replace(stored, val=val or stored.val)
     else:
-        run = _new(model, data, val, metric, dataset, schedule == "paper", chosen, set_)
+        run = _new(model, data, val, metric or "voc12", dataset, schedule == "paper", chosen, set_, device)
     _start(run, dataset, out, init, backbone, device, resume)
 
 
@@ -126,8 +130,11 @@ def _new(
     paper: bool,
     chosen: dict[str, Any],
     settings: list[str] | None,
+    device: str | None,
 ) -> Run:
     from vedette import __version__
+    from vedette.infer.detector import choose_device
+    from vedette.train.precision import fast_precision
     from vedette.train.recipe import fine_tuning_recipe, paper_recipe
     from vedette.train.run_file import Run
 
@@ -139,7 +146,7 @@ def _new(
         data=tuple(data),
         val=val,
         metric=metric,
-        recipe=replace(recipe, **chosen),
+        recipe=replace(recipe, **({"precision": fast_precision(choose_device(device))} | chosen)),
         version=__version__,
     )
 

@@ -95,6 +95,7 @@ class Draft:
         return rejected
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers beyond float32 are findings, not warnings
 def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
     """The data set, without boxes that have no area or lie outside their image; and all faults, the draft's first.
 

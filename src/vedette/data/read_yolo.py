@@ -101,6 +101,9 @@ def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
         raise InputError(f'{file}: "names" is neither a list of class names nor names by number')
     if isinstance(count, int) and count != len(names):
         raise InputError(f'{file}: "nc" is {count}, but "names" has {len(names)}')
+    for key, name in names.items():
+        if not isinstance(name, str | int | float) or isinstance(name, bool):
+            raise InputError(f'{file}: in "names", YAML reads the name of class {key} as {name!r}: put it in quotes')
     named = {key: str(name) for key, name in names.items()}
     if len(set(named.values())) < len(named):
         raise InputError(f'{file}: a class name is there twice in "names"')

@@ -37,7 +37,7 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import to_centers, to_corners
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, suppress, unpad
+from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
@@ -263,6 +263,7 @@ class RefineDet(nn.Module):
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
         """Second step of the cascade, the best 400 an image, NMS per class, the best 200; boxes in input pixels."""
+        check_score(score)
         return unpad(self.find(predictions, score))
 
 

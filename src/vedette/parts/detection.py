@@ -30,6 +30,12 @@ class Candidates(NamedTuple):
         return Candidates(boxes, scores, labels, source)
 
 
+def check_score(score: float) -> None:
+    """Raises ValueError for a least score that is not from 0 to 1."""
+    if not 0 <= score <= 1:  # NaN is not either
+        raise ValueError(f"score is {score}: give a number from 0 to 1")
+
+
 def best_candidates(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
     """The `count` best pairs of anchor and class above `floor` in each image.
 
