@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import vedette
 from vedette.backbones.backbone import IMAGENET
 from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig, refinedet_timm, refinedet_vgg16
 from vedette.structures import Step, Target
@@ -459,3 +460,10 @@ def test_distinct_layers_are_distinct() -> None:
     pointers = [p.data_ptr() for p in model.parameters()]
     assert len(set(pointers)) == len(pointers)
     assert F.mse_loss(model.tcbs[0].conv1[0].weight[:, :8], model.tcbs[1].conv1[0].weight[:, :8]) > 0
+
+
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 2.0])
+def test_detect_refuses_a_score_that_cannot_be(score: float) -> None:
+    model = vedette.build("refinedet320-timm/resnet10t", image_size=64, tcb_channels=8, extra_channels=(8, 16)).eval()
+    with pytest.raises(ValueError, match="give a number from 0 to 1"):
+        model.detect(model(torch.zeros(1, 3, 64, 64)), score=score)
