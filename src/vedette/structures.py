@@ -43,10 +43,9 @@ class Target:
 
     def __post_init__(self) -> None:
         boxes, labels = self.boxes, self.labels
-        for name in ("boxes", "labels", *(("ignore",) if self.ignore is not None else ())):
-            if not isinstance(getattr(self, name), Tensor):
-                kind = type(getattr(self, name)).__name__
-                raise TypeError(f"Target.{name} must be a tensor, not {kind}: wrap it, torch.tensor(…)")
+        for name, value in (("boxes", boxes), ("labels", labels), ("ignore", self.ignore)):
+            if not isinstance(value, Tensor) and (name, value) != ("ignore", None):
+                raise TypeError(f"Target.{name} must be a tensor, not {type(value).__name__}: wrap it, torch.tensor(…)")
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"Target.boxes must have shape (G, 4), not {tuple(boxes.shape)}")
         if not boxes.is_floating_point():

@@ -10,8 +10,7 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.train import _continued, _new
-from vedette.data.read import read_datasets
+from vedette.cli.train import _continued, _recipe
 from vedette.infer.weights import read_weights, save_weights
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
@@ -151,11 +150,7 @@ def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize("native", ["bf16", "fp32"])
-def test_the_precision_is_the_devices_unless_given(data: Path, monkeypatch: pytest.MonkeyPatch, native: str) -> None:
+def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPatch, native: str) -> None:
     monkeypatch.setattr("vedette.train.precision.fast_precision", lambda device: native)
-    dataset = read_datasets([str(data)], "train")
-    chosen = [
-        _new(MODEL, [str(data)], None, "voc12", dataset, False, given, None, "cpu").recipe.precision
-        for given in ({}, {"precision": "fp32"}, {"precision": "bf16"})
-    ]
-    assert chosen == [native, "fp32", "bf16"]
+    given: list[dict[str, str]] = [{}, {"precision": "fp32"}, {"precision": "bf16"}]
+    assert [_recipe(100, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]

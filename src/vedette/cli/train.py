@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vedette.data.annotations import Dataset
     from vedette.train.loop import Validate
+    from vedette.train.recipe import Recipe
     from vedette.train.run_file import Run
 
 
@@ -85,14 +86,11 @@ def train(
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
-        stored = _stored(out, model, dataset, chosen)
-        if set_ and _settings(set_) != stored.config:
-            raise InputError(f"--set: the run was started with {stored.config}; leave --set out of --resume")
-        if metric is not None and metric != stored.metric:
-            raise InputError(f"--metric {metric}: the run's best is chosen by {stored.metric}; leave --metric out")
+        stored = _stored(out, model, dataset, chosen, metric, set_)
         run = replace(stored, val=val or stored.val)
     else:
-        run = _new(model, data, val, metric or "voc12", dataset, schedule == "paper", chosen, set_, device)
+        recipe = _recipe(len(dataset), schedule == "paper", chosen, device)
+        run = _new(model, data, val, metric or "voc12", dataset, recipe, set_)
     _start(run, dataset, out, init, backbone, device, resume)
 
 
@@ -127,18 +125,12 @@ def _new(
     val: str | None,
     metric: Literal["voc07", "voc12", "coco"],
     dataset: Dataset,
-    paper: bool,
-    chosen: dict[str, Any],
+    recipe: Recipe,
     settings: list[str] | None,
-    device: str | None,
 ) -> Run:
     from vedette import __version__
-    from vedette.infer.detector import choose_device
-    from vedette.train.precision import fast_precision
-    from vedette.train.recipe import fine_tuning_recipe, paper_recipe
     from vedette.train.run_file import Run
 
-    recipe = paper_recipe(len(dataset)) if paper else fine_tuning_recipe(len(dataset))
     return Run(
         model=model,
         config=_settings(settings or []),
@@ -146,12 +138,25 @@ def _new(
         data=tuple(data),
         val=val,
         metric=metric,
-        recipe=replace(recipe, **({"precision": fast_precision(choose_device(device))} | chosen)),
+        recipe=recipe,
         version=__version__,
     )
 
 
-def _stored(out: Path, model: str, dataset: Dataset, chosen: dict[str, Any]) -> Run:
+def _recipe(images: int, paper: bool, chosen: dict[str, Any], device: str | None) -> Recipe:
+    """The paper's or the default for so many images, in the device's fastest precision, with what was chosen."""
+    from vedette.infer.detector import choose_device
+    from vedette.train.precision import fast_precision
+    from vedette.train.recipe import fine_tuning_recipe, paper_recipe
+
+    default = paper_recipe(images) if paper else fine_tuning_recipe(images)
+    return replace(default, **({"precision": fast_precision(choose_device(device))} | chosen))
+
+
+def _stored(
+    out: Path, model: str, dataset: Dataset, chosen: dict[str, Any], metric: str | None, settings: list[str] | None
+) -> Run:
+    """The run in `out`; raises InputError where the command asks for something that a started run cannot change."""
     from vedette.train.run_file import Run
 
     run = Run.read(out)
@@ -159,6 +164,10 @@ def _stored(out: Path, model: str, dataset: Dataset, chosen: dict[str, Any]) -> 
         raise InputError(f"{out} holds a run of {run.model}, not of {model}")
     if run.classes != dataset.classes:
         raise InputError(f"{out}: the run's classes are {', '.join(run.classes)}; those of --data differ")
+    if settings and _settings(settings) != run.config:
+        raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
+    if metric is not None and metric != run.metric:
+        raise InputError(f"--metric {metric}: the run's best is chosen by {run.metric}; leave --metric out")
     return replace(run, recipe=replace(run.recipe, **chosen))
 
 

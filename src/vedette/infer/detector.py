@@ -12,6 +12,7 @@ from vedette.errors import InputError
 from vedette.infer.pictures import ImageLike, as_picture
 from vedette.ops.boxes import clip
 from vedette.ops.images import normalize, to_input
+from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec
 
 
@@ -61,8 +62,7 @@ class Detector:
 
         Raises InputError for what is not an image, and for a score or a batch size that cannot be.
         """
-        if not 0 <= score <= 1:
-            raise InputError(f"score is {score}: give a number from 0 to 1")
+        check_score(score)
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}: give 1 or more")
         if not isinstance(images, list | tuple):

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from vedette.errors import InputError
 from vedette.ops.nms import nms, soft_nms
 from vedette.structures import Detections
 
@@ -31,9 +32,9 @@ class Candidates(NamedTuple):
 
 
 def check_score(score: float) -> None:
-    """Raises ValueError for a least score that is not from 0 to 1."""
+    """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
     if not 0 <= score <= 1:  # NaN is not either
-        raise ValueError(f"score is {score}: give a number from 0 to 1")
+        raise InputError(f"score is {score}: give a number from 0 to 1")
 
 
 def best_candidates(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:

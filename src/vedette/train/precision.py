@@ -8,7 +8,7 @@ import torch
 def fast_precision(device: torch.device) -> Literal["bf16", "fp32"]:
     """bf16 where the device computes in it, else fp32.
 
-    A CPU without instructions for it (AMX or AVX512-BF16) only imitates bf16, several times slower than fp32.
+    A CPU without instructions for it (AMX or AVX512-BF16) only imitates bf16, and is slower with it.
     """
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
