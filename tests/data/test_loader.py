@@ -16,6 +16,7 @@ from vedette.data.loader import (
     EpochSampler,
     eval_loader,
     random_numbers_from,
+    repeat_factors,
     train_loader,
 )
 from vedette.data.transforms import eval_transform
@@ -144,7 +145,7 @@ def test_zoom_out_can_be_switched_off() -> None:
 def test_an_image_is_augmented_anew_each_epoch() -> None:
     seeds = []
     for number in range(3):
-        sampler = EpochSampler(10, seed=0)
+        sampler = EpochSampler(torch.ones(10), seed=0)
         sampler.set_epoch(number)
         seeds.append({draw.index: draw.seed for draw in sampler})
     assert all(one[index] != other[index] for one, other in pairwise(seeds) for index in range(10))
@@ -174,11 +175,40 @@ def test_a_last_batch_is_left_out_unless_it_is_the_only_one() -> None:
 
 
 def test_processes_share_an_epoch() -> None:
-    shares = [[draw.index for draw in EpochSampler(10, 0, rank, world=3)] for rank in range(3)]
+    shares = [[draw.index for draw in EpochSampler(torch.ones(10), 0, rank, world=3)] for rank in range(3)]
     assert [len(share) for share in shares] == [4, 4, 4]
     assert {index for share in shares for index in share} == set(range(10))
-    assert len(EpochSampler(10, 0, 1, world=3)) == 4
-    assert sorted(draw.index for draw in EpochSampler(10, 0)) == list(range(10))
+    assert len(EpochSampler(torch.ones(10), 0, 1, world=3)) == 4
+    assert sorted(draw.index for draw in EpochSampler(torch.ones(10), 0)) == list(range(10))
+
+
+def test_an_image_comes_as_often_as_its_factor_says() -> None:
+    factors = torch.tensor([1.0, 1.5, 1.0, 2.25, 1.0])
+    sampler = EpochSampler(factors, seed=0)
+    assert len(sampler) == 7  # 6.75
+    counts = torch.zeros(400, 5)
+    seeds = set()
+    for number in range(400):
+        sampler.set_epoch(number)
+        drawn = list(sampler)
+        assert len(drawn) == 7
+        seeds |= {draw.seed for draw in drawn}
+        for draw in drawn:
+            counts[number, draw.index] += 1
+    assert counts.min() == 1
+    assert counts.max(0).values.tolist() == [2, 2, 2, 3, 2]  # 7 marks on 6.75: now and then one more than the ceiling
+    assert (counts.mean(0) - factors * 7 / 6.75).abs().max() < 0.08
+    assert len(seeds) > 2700  # an image that comes twice is augmented in two ways
+
+
+def test_rare_classes_ask_for_their_images() -> None:
+    pictures = Pictures(8)
+    held = [[0], [0], [0, 0], [0, 1], [0], [0], [0], []]
+    pictures.labels = lambda index: torch.tensor(held[index], dtype=torch.int64)
+    # class 0 is in 7/8 of the images, class 1 in 1/8: sqrt(0.5 / 0.125) = 2
+    assert repeat_factors(pictures, 0.5).tolist() == [1, 1, 1, 2, 1, 1, 1, 1]
+    assert repeat_factors(pictures, 0.0).tolist() == [1.0] * 8
+    assert repeat_factors(Pictures(0), 0.5).tolist() == []
 
 
 @pytest.mark.parametrize("workers", [0, 2])

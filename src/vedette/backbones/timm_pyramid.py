@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vedette.backbones.backbone import Backbone, Normalization
+from vedette.backbones.depthwise import quicken_depthwise
 from vedette.backbones.fit import check_fit
 
 STRIDES = (8, 16, 32)
@@ -36,6 +37,7 @@ class TimmPyramid(Backbone):
         self.channels = tuple(body.feature_info.channels())
         self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
         self.body = freeze_norms(body)
+        quicken_depthwise(self.body)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) → maps (B, channels[l], H / strides[l], W / strides[l])."""

@@ -45,6 +45,9 @@ def train(
     start_size: Annotated[int | None, typer.Option(help="Begin with smaller images of this side; 0: do not.")] = None,
     start_share: Annotated[float | None, typer.Option(help="Share of the epochs that have --start-size.")] = None,
     max_zoom_out: Annotated[float | None, typer.Option(help="Largest side of the zoom-out canvas, in images.")] = None,
+    repeat_below: Annotated[
+        float | None, typer.Option(help="Show images of classes rarer than this share of the images more often.")
+    ] = None,
     precision: Annotated[
         Literal["bf16", "fp32"] | None, typer.Option(help="Default: bf16 where the device computes in it.")
     ] = None,
@@ -74,6 +77,7 @@ def train(
         "start_size": start_size,
         "start_share": start_share,
         "max_zoom_out": max_zoom_out,
+        "repeat_below": repeat_below,
         "precision": precision,
         "difficult": difficult,
         "eval_every": eval_every,

@@ -146,12 +146,14 @@ class DetectionDataset(TorchDataset[Sample]):
 class EpochSampler(Sampler[Draw]):
     """The images of an epoch in an order and with seeds that (seed, epoch) decide; call `set_epoch` before each.
 
-    Of several processes each takes its share, `rank` of `world`, all of one length: some images come twice where the
-    number does not divide.
+    factors (N,): how often each image comes in an epoch, on average; 1.5 is once in one epoch and twice in another.
+    Of several processes each takes its share, `rank` of `world`, all of one length: some images come once more where
+    the number does not divide.
     """
 
-    def __init__(self, length: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.length, self.seed, self.rank, self.world = length, seed, rank, world
+    def __init__(self, factors: Tensor, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.factors, self.seed, self.rank, self.world = factors.double(), seed, rank, world
+        self.length = round(float(self.factors.sum()))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -166,9 +168,28 @@ class EpochSampler(Sampler[Draw]):
         generator = torch.Generator().manual_seed(int(mixed[0]))
         order = torch.randperm(self.length, generator=generator)
         seeds = torch.randint(2**32, (self.length,), generator=generator)
+        images = self._images(torch.rand((), generator=generator, dtype=torch.float64))
         mine = torch.arange(self.rank, len(self) * self.world, self.world) % max(1, self.length)
-        for index in order[mine].tolist():
-            yield Draw(index, int(seeds[index]))
+        for place in order[mine].tolist():
+            yield Draw(int(images[place]), int(seeds[place]))
+
+    def _images(self, offset: Tensor) -> Tensor:
+        """(length,) indices: evenly spaced marks over the factors laid end to end, so that no image is forgotten."""
+        ends = self.factors.cumsum(0)
+        marks = (torch.arange(self.length) + offset) * (ends[-1:] / max(1, self.length))
+        return torch.searchsorted(ends, marks, right=True).clamp(max=max(0, len(ends) - 1))
+
+
+def repeat_factors(dataset: AnnotatedImages, share: float) -> Tensor:
+    """(N,) how often each image should come so that rare classes are seen: LVIS's rule (Gupta et al., CVPR 2019).
+
+    A class that a share f of the images hold asks for sqrt(share / f) where that is more than 1; an image gets what
+    its rarest class asks for. share 0: every image once.
+    """
+    held = [torch.unique(dataset.labels(index)) for index in range(len(dataset))]
+    frequency = torch.cat([*held, torch.zeros(0, dtype=torch.int64)]).bincount() / max(1, len(held))
+    asked = (share / frequency.clamp(min=torch.finfo().tiny)).sqrt().clamp(min=1)
+    return torch.tensor([float(asked[labels].max()) if len(labels) else 1.0 for labels in held])
 
 
 def train_loader(
@@ -179,16 +200,18 @@ def train_loader(
     seed: int = 0,
     difficult: Difficult = "ignore",
     max_zoom_out: float = MAX_ZOOM_OUT,
+    factors: Tensor | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> DataLoader[Sample]:
     """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
 
     Gives `Batch`. A last batch that is not full is left out unless it is the only one. `max_zoom_out`: the largest
-    canvas around an image, in sides of it; 1 switches zoom-out off.
+    canvas around an image, in sides of it; 1 switches zoom-out off. `factors`: see `EpochSampler`; default: every
+    image once.
     """
     samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult)
-    sampler = EpochSampler(len(dataset), seed, rank, world)
+    sampler = EpochSampler(torch.ones(len(dataset)) if factors is None else factors, seed, rank, world)
     return _loader(samples, sampler, batch_size, workers, drop_last=len(sampler) > batch_size)
 
 

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin
 from torch import Tensor, nn
 
-from vedette.data.loader import AnnotatedImages, Batch, train_loader
+from vedette.data.loader import AnnotatedImages, Batch, repeat_factors, train_loader
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 from vedette.train.average import averaged
@@ -59,6 +59,7 @@ class Training:
             freeze(model)
         model.to(memory_format=torch.channels_last)
         self.data, self.spec = data, spec
+        self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
         self.loader = self._loader(spec)
         steps = recipe.epochs * max(1, len(self.loader) // recipe.accumulate)
         optimizer = build_optimizer(model, recipe)
@@ -206,6 +207,7 @@ class Training:
             recipe.seed,
             recipe.difficult,
             max_zoom_out=recipe.max_zoom_out,
+            factors=self.factors,
             rank=process.process_index,
             world=process.num_processes,
         )

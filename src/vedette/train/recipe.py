@@ -20,6 +20,7 @@ RANGES = (  # setting, least, most
     ("start_size", 0, 1e5),
     ("start_share", 0, 1),
     ("max_zoom_out", 1, 100),
+    ("repeat_below", 0, 1),
     ("workers", 0, 1e4),
     ("seed", 0, 2**63 - 1),
 )
@@ -47,6 +48,7 @@ class Recipe:
     start_size: int = 0  # images of this size in the first `start_share` of the epochs; 0: full size throughout
     start_share: float = 0.5
     max_zoom_out: float = 2.0  # SSD's 4 pays in runs of hundreds of epochs alone
+    repeat_below: float = 0.0  # images of a class that fewer than this share of them hold come more often (LVIS)
     precision: Literal["bf16", "fp32"] = "bf16"
     difficult: Literal["ignore", "train"] = "ignore"
     eval_every: int = 1  # epochs

@@ -1,0 +1,48 @@
+"""Depthwise convolutions with large kernels, made to train fast on a CPU."""
+
+from typing import Any
+
+import torch
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import pad_same
+from torch import Tensor, nn
+
+SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes without its fast kernels
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution that a CPU computes in float32 under autocast; parameters and results are the same.
+
+    oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions alone: those of 5×5 take four to six
+    times as long in bf16 as in float32, more than all the rest of a training step. See benchmarks/depthwise.py.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        shape: Any = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+        super().__init__(conv.in_channels, conv.out_channels, *shape, groups=conv.groups, device="meta")
+        self.weight, self.bias = conv.weight, conv.bias
+        self.pads_same = isinstance(conv, Conv2dSame)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H', W'), in the type of `x`."""
+        if self.pads_same:
+            x = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
+        if x.device.type != "cpu":
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            bias = None if self.bias is None else self.bias.float()
+            out: Tensor = self._conv_forward(x.float(), self.weight.float(), bias)
+        return out.to(x.dtype)
+
+
+def quicken_depthwise(body: nn.Module) -> None:
+    """Replaces, in place, the depthwise convolutions whose gradients would be slow; they keep names and parameters."""
+    for module in list(body.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and _is_slow(child):
+                setattr(module, name, DepthwiseConv2d(child))
+
+
+def _is_slow(conv: nn.Conv2d) -> bool:
+    depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
+    return depthwise and min(conv.kernel_size) >= SLOW_FROM and conv.padding_mode == "zeros"
