@@ -1,7 +1,5 @@
 """Depthwise convolutions with large kernels, made to train fast on a CPU."""
 
-from typing import Any
-
 import torch
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.padding import pad_same
@@ -18,8 +16,8 @@ class DepthwiseConv2d(nn.Conv2d):
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        shape: Any = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
-        super().__init__(conv.in_channels, conv.out_channels, *shape, groups=conv.groups, device="meta")
+        kept = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
+        super().__init__(conv.in_channels, conv.out_channels, **kept, device="meta")
         self.weight, self.bias = conv.weight, conv.bias
         self.pads_same = isinstance(conv, Conv2dSame)
 
