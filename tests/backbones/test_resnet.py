@@ -45,6 +45,16 @@ def test_maps_equal_torchvisions_in_eval_and_in_training(theirs: Theirs, ours: R
                 torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_batch_norm_learns_when_asked_and_takes_the_same_weights(theirs: Theirs) -> None:
+    net = ResNet(50, train_norm=True)
+    net.load_imagenet(theirs.state_dict())
+    assert {"bn1.weight", "layer4.0.downsample.1.bias"} <= {name for name, _ in net.named_parameters()}
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for found, wanted in zip(net.eval()(x), slow_maps(theirs, x), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_batch_norm_is_not_trained(ours: ResNet) -> None:
     assert not any(isinstance(module, nn.BatchNorm2d) for module in ours.modules())
     assert not any("bn" in name or "downsample.1" in name for name, _ in ours.named_parameters())

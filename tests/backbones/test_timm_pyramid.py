@@ -46,6 +46,18 @@ def test_no_batch_norm_is_left_to_train(name: str) -> None:
     assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
 
+@pytest.mark.parametrize("name", [LITE0, "resnet18"])
+def test_batch_norm_learns_when_asked_and_takes_the_same_weights(name: str) -> None:
+    whole, net = classifier(name), TimmPyramid(name, train_norm=True)
+    net.load_imagenet(whole.state_dict())
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in net.modules()) > 10
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = whole.forward_intermediates(x, indices=LEVELS[name], intermediates_only=True)
+        for found, wanted in zip(net.eval()(x), expected, strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+
+
 def test_lite0_is_folded_whole_and_trains_the_weights_but_not_what_was_batch_norms_bias() -> None:
     net = TimmPyramid(LITE0)
     assert not any("norm" in type(module).__name__.lower() for module in net.modules())

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models import vgg16
+from torchvision.models import vgg16, vgg16_bn
 
 from vedette.backbones.vgg import VGG16, L2Norm
 
@@ -40,6 +40,25 @@ def test_maps_equal_torchvisions(torchvisions: dict[str, Tensor]) -> None:
         conv4_3, conv5_3, _ = ours(x)
         torch.testing.assert_close(conv4_3, features[:23](x))
         torch.testing.assert_close(conv5_3, features[:30](x))
+
+
+def test_with_batch_norm_it_takes_torchvisions_vgg16_bn(torchvisions: dict[str, Tensor]) -> None:
+    with torch.device("meta"):
+        theirs = vgg16_bn(weights=None)
+    features = theirs.features.to_empty(device="cpu").eval()
+    for tensor in features.state_dict().values():
+        tensor.copy_(torch.rand(tensor.shape) * 0.1)
+    ours, x = VGG16(train_norm=True).eval(), torch.randn(1, 3, 32, 64)
+    weights = {f"features.{name}": tensor for name, tensor in features.state_dict().items()}
+    ours.load_imagenet(weights | {k: v for k, v in torchvisions.items() if k.startswith("classifier.")})
+    with torch.no_grad():
+        conv4_3, conv5_3, fc7 = ours(x)
+        torch.testing.assert_close(conv4_3, features[:33](x))
+        torch.testing.assert_close(conv5_3, features[:43](x))
+    with pytest.raises(ValueError, match=r"features\.1\.weight"):  # a ReLU there, a norm here
+        ours.load_imagenet(torchvisions)
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in ours.modules()) == 15
+    assert fc7.shape == (1, 1024, 1, 2)
 
 
 def test_fully_connected_layers_are_every_fourth_channel_and_every_third_cell(torchvisions: dict[str, Tensor]) -> None:

@@ -61,3 +61,8 @@ def test_the_papers_two_drops() -> None:
     assert seen[99] == pytest.approx(0.1)
     assert seen[100] == pytest.approx(0.01)
     assert torch.tensor(seen).min() == pytest.approx(0.01)
+
+
+def test_drops_at_other_shares() -> None:
+    seen = rates(Recipe(optimizer="sgd", lr=1.0, schedule="step", warmup=0.0, drops=(0.6, 0.8)), 10)
+    assert seen == pytest.approx([1, 1, 1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])

@@ -1,4 +1,4 @@
-"""ResNet-50 and ResNet-101 (He et al., CVPR 2016), with torchvision's names and weights, batch norm frozen."""
+"""ResNet-50 and ResNet-101 (He et al., CVPR 2016), with torchvision's names and weights."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -16,17 +16,18 @@ class ResNet(Backbone):
     """`forward` gives c3, c4, c5 at strides 8, 16, 32.
 
     `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;
-    torchvision's own weights have it in the 3×3.
+    torchvision's own weights have it in the 3×3. Batch norm is frozen unless `train_norm`, for training from scratch.
     """
 
     channels = (512, 1024, 2048)
     strides = (8, 16, 32)
     normalization = IMAGENET
 
-    def __init__(self, depth: Literal[50, 101], *, stride_in_1x1: bool = False) -> None:
+    def __init__(self, depth: Literal[50, 101], *, stride_in_1x1: bool = False, train_norm: bool = False) -> None:
         super().__init__()
         self.depth = depth
-        net = {50: resnet50, 101: resnet101}[depth](norm_layer=FrozenBatchNorm2d)
+        norm = nn.BatchNorm2d if train_norm else FrozenBatchNorm2d
+        net = {50: resnet50, 101: resnet101}[depth](norm_layer=norm)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
         if stride_in_1x1:
@@ -47,8 +48,9 @@ class ResNet(Backbone):
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
         """Takes torchvision's state dict of the same depth; raises ValueError naming the first that does not fit."""
-        check_fit(weights, self.state_dict(), f"torchvision's ResNet-{self.depth}")
-        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+        own = {name: tensor for name, tensor in self.state_dict().items() if not name.endswith("_tracked")}
+        check_fit(weights, own, f"torchvision's ResNet-{self.depth}")
+        self.load_state_dict({name: weights[name] for name in own}, strict=False)
 
 
 def move_stride_to_1x1(block: Bottleneck) -> None:

@@ -1,4 +1,4 @@
-"""Any timm backbone as a pyramid of maps at strides 8, 16, 32, its batch norm frozen."""
+"""Any timm backbone as a pyramid of maps at strides 8, 16, 32."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -23,21 +23,21 @@ class TimmPyramid(Backbone):
     """timm's `name` as a pyramid. `forward` gives one map for each of `strides`.
 
     Detection batches are too small for batch statistics, so batch norm is frozen. In the EfficientNets it is folded
-    into the convolutions, which spares most of their memory traffic; the outputs are the same.
+    into the convolutions, which spares most of their memory traffic; the outputs are the same. With `train_norm`, for
+    training from scratch, it stays what it is.
 
     Raises ValueError for a model that timm does not have, or without maps at these strides.
     """
 
     strides = STRIDES
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, train_norm: bool = False) -> None:
         super().__init__()
-        self.name = name
+        self.name, self.train_norm = name, train_norm
         body: Any = _create(name)
         self.channels = tuple(body.feature_info.channels())
         self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
-        self.body = freeze_norms(body)
-        quicken_depthwise(self.body)
+        self.body = self._prepared(body)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) → maps (B, channels[l], H / strides[l], W / strides[l])."""
@@ -62,7 +62,12 @@ class TimmPyramid(Backbone):
             own = body.state_dict()
             check_fit(weights, {whole: own[name] for whole, name in wanted.items()}, f"timm/{self.name}'s")
             body.load_state_dict({name: weights[whole] for whole, name in wanted.items()}, strict=False)
-        self.body.load_state_dict(freeze_norms(body).state_dict())
+        self.body.load_state_dict(self._prepared(body).state_dict())
+
+    def _prepared(self, body: nn.Module) -> nn.Module:
+        body = body if self.train_norm else freeze_norms(body)
+        quicken_depthwise(body)
+        return body
 
 
 def _whole_name(name: str, weights: Mapping[str, Tensor]) -> str:

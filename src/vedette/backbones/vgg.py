@@ -20,18 +20,21 @@ class VGG16(Backbone):
     """VGG-16 to fc7. `forward` gives conv4_3, conv5_3 and fc7.
 
     RefineDet: `pool5_stride=2, dilation=3`, strides 8, 16, 32. SSD: `pool5_stride=1, dilation=6`, strides 8, 16, 16.
+    `train_norm`: batch norm after every convolution, as in torchvision's `vgg16_bn`; without it VGG-16 does not learn
+    from scratch.
     """
 
     channels = (512, 512, FC_CHANNELS)
     normalization = IMAGENET
 
-    def __init__(self, *, pool5_stride: int = 2, dilation: int = 3) -> None:
+    def __init__(self, *, pool5_stride: int = 2, dilation: int = 3, train_norm: bool = False) -> None:
         super().__init__()
         incoming = (3, *(stage[-1] for stage in STAGES))
-        self.stages = nn.ModuleList(_stage(i, widths) for i, widths in zip(incoming, STAGES, strict=False))
+        self.stages = nn.ModuleList(_stage(i, widths, train_norm) for i, widths in zip(incoming, STAGES, strict=False))
         self.pool5 = nn.MaxPool2d(2, 2) if pool5_stride == 2 else nn.MaxPool2d(3, 1, padding=1)
         self.fc6 = nn.Conv2d(512, FC_CHANNELS, 3, padding=dilation, dilation=dilation)
         self.fc7 = nn.Conv2d(FC_CHANNELS, FC_CHANNELS, 1)
+        self.fc6_norm, self.fc7_norm = (nn.BatchNorm2d(FC_CHANNELS) if train_norm else nn.Identity() for _ in range(2))
         self.strides = (8, 16, 16 * pool5_stride)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -42,39 +45,42 @@ class VGG16(Backbone):
         x = F.max_pool2d(conv3(x), 2, ceil_mode=True)  # 75 → 38 in SSD300
         conv4_3 = conv4(x)
         conv5_3 = conv5(F.max_pool2d(conv4_3, 2))
-        fc7 = F.relu(self.fc7(F.relu(self.fc6(self.pool5(conv5_3)))))
-        return conv4_3, conv5_3, fc7
+        fc6 = self.fc6_norm(self.fc6(self.pool5(conv5_3))).relu()
+        return conv4_3, conv5_3, self.fc7_norm(self.fc7(fc6)).relu()
 
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""
         yield from list(self.stages)[:2]
 
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes torchvision's `vgg16` state dict, with fc6 and fc7 subsampled to 3×3 and 1024 channels.
+        """Takes torchvision's `vgg16` state dict (`vgg16_bn` with `train_norm`), its fc layers subsampled.
 
-        Raises ValueError naming the first tensor that is missing or has another shape.
+        fc6 and fc7 become 3×3 and 1×1 of 1024 channels. Raises ValueError naming the first tensor that is missing or
+        has another shape.
         """
-        own = self._convolutions()
+        own = self._features()
         linear = {"classifier.0": (4096, 512 * 7 * 7), "classifier.3": (4096, 4096)}
-        wanted = {f"{name}.weight": conv.weight for name, conv in own.items()}
-        wanted |= {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in linear.items()}
-        wanted |= {name.replace("weight", "bias"): weight.flatten(1)[:, 0] for name, weight in wanted.items()}
+        wanted = own | {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in linear.items()}
+        wanted |= {f"{name}.bias": torch.empty(shape[0], device="meta") for name, shape in linear.items()}
         check_fit(weights, wanted, "torchvision's VGG-16")
+        fc6 = weights["classifier.0.weight"].reshape(4096, 512, 7, 7)[::4, :, ::3, ::3]
+        fc7 = weights["classifier.3.weight"].reshape(4096, 4096, 1, 1)[::4, ::4]
         with torch.no_grad():
-            for name, conv in own.items():
-                _copy(conv, weights[f"{name}.weight"], weights[f"{name}.bias"])
-            fc6 = weights["classifier.0.weight"].reshape(4096, 512, 7, 7)[::4, :, ::3, ::3]
-            fc7 = weights["classifier.3.weight"].reshape(4096, 4096, 1, 1)[::4, ::4]
-            _copy(self.fc6, fc6, weights["classifier.0.bias"][::4])
-            _copy(self.fc7, fc7, weights["classifier.3.bias"][::4])
+            for name, tensor in own.items():
+                tensor.copy_(weights[name])
+            self.fc6.weight.copy_(fc6)
+            self.fc6.bias.copy_(weights["classifier.0.bias"][::4])  # type: ignore[union-attr]
+            self.fc7.weight.copy_(fc7)
+            self.fc7.bias.copy_(weights["classifier.3.bias"][::4])  # type: ignore[union-attr]
 
-    def _convolutions(self) -> dict[str, nn.Conv2d]:
-        """conv1_1 … conv5_3 by torchvision's names, which count the ReLUs and pools between them."""
-        place, found = 0, {}
+    def _features(self) -> dict[str, Tensor]:
+        """conv1_1 … conv5_3, norms with them, by torchvision's names, which count the layers and the pools between."""
+        place = 0
+        found: dict[str, Tensor] = {}
         for stage in self.stages:
             for layer in stage.children():
-                if isinstance(layer, nn.Conv2d):
-                    found[f"features.{place}"] = layer
+                tensors = layer.state_dict()
+                found |= {f"features.{place}.{name}": t for name, t in tensors.items() if not name.endswith("_tracked")}
                 place += 1
             place += 1  # the pool
         return found
@@ -92,15 +98,12 @@ class L2Norm(nn.Module):
         return F.normalize(x.float(), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
 
 
-def _stage(incoming: int, widths: tuple[int, ...]) -> nn.Sequential:
+def _stage(incoming: int, widths: tuple[int, ...], norm: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in widths:
-        layers += [nn.Conv2d(incoming, width, 3, padding=1), nn.ReLU(inplace=True)]
+        layers.append(nn.Conv2d(incoming, width, 3, padding=1))
+        if norm:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
         incoming = width
     return nn.Sequential(*layers)
-
-
-def _copy(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
-    conv.weight.copy_(weight)
-    if conv.bias is not None:
-        conv.bias.copy_(bias)

@@ -151,9 +151,9 @@ def _recipe(images: int, paper: bool, chosen: dict[str, Any], device: str | None
     """The paper's or the default for so many images, in the device's fastest precision, with what was chosen."""
     from vedette.infer.detector import choose_device
     from vedette.train.precision import fast_precision
-    from vedette.train.recipe import fine_tuning_recipe, paper_recipe
+    from vedette.train.recipe import SSD_TRAINING, fine_tuning_recipe
 
-    default = paper_recipe(images) if paper else fine_tuning_recipe(images)
+    default = SSD_TRAINING.whole(images) if paper else fine_tuning_recipe(images)
     return replace(default, **({"precision": fast_precision(choose_device(device))} | chosen))
 
 

@@ -24,7 +24,7 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,7 @@ class RefineDetConfig:
     l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3
     tcb_channels: int = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
+    train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.3: Gaussian for ResNet-101
     deep_heads: bool = False  # authors' code, ResNet-101: a residual block before each level's heads
     stride_in_1x1: bool = False  # authors' code, ResNet-101: where a stage's stride is; torchvision: in the 3×3
@@ -119,6 +120,7 @@ class RefineDet(nn.Module):
     """The detector on a backbone that gives maps at strides 8, 16 and 32."""
 
     class_layers = ("odm.logits.",)  # what depends on the classes, by the beginning of the names
+    from_scratch: ClassVar[dict[str, Any]] = {"norm": True, "train_norm": True}  # fields to train without ImageNet
 
     def __init__(self, config: RefineDetConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -324,7 +326,8 @@ def _initialize(modules: Sequence[nn.Module], kind: str) -> None:
 
 def refinedet_vgg16(**config: Any) -> RefineDet:
     """VGG-16 with pool5 2×2 of stride 2 and dilation 3, so that fc7 lies at stride 32."""
-    return RefineDet(RefineDetConfig(**config), VGG16(pool5_stride=2, dilation=3))
+    c = RefineDetConfig(**config)
+    return RefineDet(c, VGG16(pool5_stride=2, dilation=3, train_norm=c.train_norm))
 
 
 def refinedet_resnet101(**config: Any) -> RefineDet:
@@ -337,10 +340,11 @@ def refinedet_resnet101(**config: Any) -> RefineDet:
         "init": "gaussian",
     }
     c = RefineDetConfig(**(paper | config))
-    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1))
+    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
 
 
 def refinedet_timm(name: str, **config: Any) -> RefineDet:
     """Any timm backbone: no L2 norm, batch norm in the new layers."""
     ours: dict[str, Any] = {"l2_norm": (), "norm": True, "init": "gaussian"}
-    return RefineDet(RefineDetConfig(**(ours | config)), TimmPyramid(name))
+    c = RefineDetConfig(**(ours | config))
+    return RefineDet(c, TimmPyramid(name, train_norm=c.train_norm))

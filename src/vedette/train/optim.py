@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from vedette.train.recipe import PAPER_ITERATIONS, Recipe
+from vedette.train.recipe import Recipe
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -46,24 +46,21 @@ def _bias_rate(recipe: Recipe, decayed: bool) -> float:
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LambdaLR:
-    """The rate over `steps` optimizer steps: linear warm-up, then cosine to 1 %, or the papers' two drops."""
+    """The rate over `steps` optimizer steps: linear warm-up, then cosine to 1 %, or the recipe's drops."""
     warmup = max(1, round(recipe.warmup * steps))
 
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
         share = min(1.0, step / max(1, steps))
-        return _cosine((step - warmup) / max(1, steps - warmup)) if recipe.schedule == "cosine" else _drops(share)
+        return (
+            _cosine((step - warmup) / max(1, steps - warmup))
+            if recipe.schedule == "cosine"
+            else 0.1 ** sum(share >= drop for drop in recipe.drops)
+        )
 
     return LambdaLR(optimizer, factor)
 
 
 def _cosine(share: float) -> float:
     return 0.01 + 0.99 * (1 + cos(pi * min(1.0, share))) / 2
-
-
-def _drops(share: float) -> float:
-    """1, then 1/10, then 1/100, at the shares of the papers' iterations."""
-    total = sum(PAPER_ITERATIONS)
-    first, second = PAPER_ITERATIONS[0] / total, sum(PAPER_ITERATIONS[:2]) / total
-    return 1.0 if share < first else 0.1 if share < second else 0.01

@@ -1,12 +1,10 @@
 """What a training run is made of, as one plain record that is printed, stored in the run and read back by --resume."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from vedette.errors import InputError
 
-PAPER_ITERATIONS = (80_000, 20_000, 20_000)  # at lr, lr / 10, lr / 100: RefineDet and SSD on VOC 07+12
-PAPER_BATCH = 32
 FINE_TUNING_IMAGES = 150_000  # seen in a run: 24 epochs of 6000 images
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 150
 RANGES = (  # setting, least, most
@@ -19,6 +17,7 @@ RANGES = (  # setting, least, most
     ("ema", 0, 0.999999),
     ("start_size", 0, 1e5),
     ("start_share", 0, 1),
+    ("warmup", 0, 1),
     ("max_zoom_out", 1, 100),
     ("repeat_below", 0, 1),
     ("workers", 0, 1e4),
@@ -41,6 +40,7 @@ class Recipe:
     backbone_lr: float = 0.3  # times lr: the backbone's layers are trained already
     weight_decay: float = 0.02
     schedule: Literal["cosine", "step"] = "cosine"
+    drops: tuple[float, ...] = (2 / 3, 5 / 6)  # shares of all steps after which "step" divides the rate by 10
     warmup: float = 0.04  # share of all steps
     clip_norm: float = 10.0  # of the gradient; 0 does not clip
     ema: float = 0.998  # decay of the averaged weights; 0 keeps no average
@@ -60,30 +60,58 @@ class Recipe:
             value = getattr(self, name)
             if not (least <= value <= most):  # NaN is in no range
                 raise InputError(f"{name} is {value}: give a number from {least:g} to {most:g}")
+        object.__setattr__(self, "drops", tuple(self.drops))  # a list where it was read from JSON
+
+
+def epochs_for(images: int) -> int:
+    """The smaller the data set, the more epochs, so that a run takes hours and not days."""
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(FINE_TUNING_IMAGES / max(images, 1))))
 
 
 def fine_tuning_recipe(images: int) -> Recipe:
-    """AdamW from ImageNet's weights; the smaller the data set, the more epochs."""
-    epochs = round(FINE_TUNING_IMAGES / max(images, 1))
-    return Recipe(epochs=min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs)))
+    """AdamW from ImageNet's weights."""
+    return Recipe(epochs=epochs_for(images))
 
 
-def paper_recipe(images: int) -> Recipe:
-    """SSD's and RefineDet's own: SGD, 120k steps of 32 images at 1e-3, 1e-4, 1e-5, the whole network, VOC's difficult.
+@dataclass(frozen=True, kw_only=True)
+class PaperTraining:
+    """How a paper trains, the whole network at one rate; its length counted in images, so that it fits any data."""
 
-    Another batch size keeps the number of images seen; scale the rate with it (`--lr`).
-    """
-    return Recipe(
-        epochs=max(1, round(sum(PAPER_ITERATIONS) * PAPER_BATCH / max(images, 1))),
-        batch_size=PAPER_BATCH,
-        optimizer="sgd",
-        backbone_lr=1.0,
-        weight_decay=5e-4,
-        schedule="step",
-        warmup=0.004,
-        clip_norm=0.0,
-        ema=0.0,
-        freeze_stem=False,
-        max_zoom_out=4.0,
-        difficult="train",
-    )
+    images: int  # seen from the first to the last step
+    recipe: Recipe  # its number of epochs is not looked at
+
+    def whole(self, images: int) -> Recipe:
+        """The paper's own length on a data set of so many images: days on a GPU.
+
+        Another batch size keeps the number of images seen; scale the rate with it (`--lr`).
+        """
+        return replace(self.recipe, epochs=max(1, round(self.images / max(images, 1))))
+
+    def scaled(self, images: int) -> Recipe:
+        """The same rates at the same shares of `epochs_for` epochs, with the warm-up that so short a run needs."""
+        return replace(self.recipe, epochs=epochs_for(images), warmup=max(SHORT_WARMUP, self.recipe.warmup))
+
+
+SHORT_WARMUP = 0.03
+_SGD = Recipe(
+    optimizer="sgd",
+    backbone_lr=1.0,
+    weight_decay=5e-4,
+    schedule="step",
+    clip_norm=0.0,
+    ema=0.0,
+    freeze_stem=False,
+    max_zoom_out=4.0,
+    difficult="train",
+)
+# 80k, 20k and 20k steps of 32 images at 1e-3, 1e-4 and 1e-5 on VOC 07+12, for SSD and RefineDet
+SSD_TRAINING = PaperTraining(images=120_000 * 32, recipe=replace(_SGD, lr=1e-3, drops=(8 / 12, 10 / 12), warmup=0.004))
+# 150 epochs of COCO's trainval35k, five of them warm-up to 2e-3; 2e-4 from the 90th, 2e-5 from the 120th
+M2DET_TRAINING = PaperTraining(
+    images=150 * 117_266, recipe=replace(_SGD, lr=2e-3, drops=(90 / 150, 120 / 150), warmup=5 / 150)
+)
+
+
+def without_pretraining(recipe: Recipe) -> Recipe:
+    """The recipe for a backbone that knows nothing yet: no layer frozen or slowed down, three times the warm-up."""
+    return replace(recipe, backbone_lr=1.0, freeze_stem=False, warmup=min(1.0, 3 * recipe.warmup))
