@@ -1,0 +1,134 @@
+"""SSD, RefineDet and M2Det side by side: one backbone, one data set, one budget, one seed, one recipe.
+
+    python benchmarks/one_stage.py --data PATH --out runs/one-stage [--epochs 2 --size 320 --models NAME …]
+
+Trains each with `vedette train`, measures it with `vedette evaluate`, times it on random images, and prints the table
+as Markdown. A model that is trained already is not trained again, so an interrupted comparison goes on.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import vedette
+
+BATCH = 8  # images at once when detecting
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: the detector and what is changed about it."""
+
+    title: str
+    model: str
+    settings: tuple[str, ...] = ()
+
+
+ROWS = (
+    Row("SSD", "ssd300-lite0"),
+    Row("RefineDet", "refinedet320-lite0"),
+    Row("M2Det, slim: 4 levels, 128 wide", "m2det320-lite0"),
+)
+
+
+def command(*words: str) -> float:
+    """Runs `vedette`, ends where it fails; the most memory that it held, in GiB."""
+    process = subprocess.Popen([str(Path(sys.executable).parent / "vedette"), *words])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"vedette {' '.join(words)} failed")
+    return usage.ru_maxrss / 2**20
+
+
+def train(row: Row, folder: Path, arguments: argparse.Namespace) -> None:
+    """One run of `arguments.epochs` epochs, or what is left of it."""
+    done = (folder / "log.jsonl").read_text().splitlines() if (folder / "log.jsonl").is_file() else []
+    if len(done) >= arguments.epochs:
+        return
+    words = ["train", row.model, "--data", arguments.data, "--out", str(folder), "--recipe", "fine-tuning"]
+    words += ["--epochs", str(arguments.epochs), "--eval-every", str(arguments.epochs)]
+    words += ["--seed", str(arguments.seed), "--workers", str(arguments.workers)]
+    size = (f"image_size={arguments.size}",) if arguments.size else ()
+    words += [word for setting in (*size, *row.settings) for word in ("--set", setting)]
+    peak = command(*words, *(["--resume"] if (folder / "last.pt").exists() else []))
+    (folder / "memory.json").write_text(json.dumps({"peak_gib": peak}))
+
+
+def evaluate(folder: Path, data: str, metric: str) -> dict[str, Any]:
+    """The numbers of one metric, measured once."""
+    file = folder / f"{metric}.json"
+    if not file.is_file():
+        weights = str(folder / "best.safetensors")
+        command("evaluate", weights, "--data", f"{data}:val", "--metric", metric, "--bf16", "--json", str(file))
+    numbers: dict[str, Any] = json.loads(file.read_text())
+    return numbers
+
+
+def cost(model: torch.nn.Module, size: int) -> tuple[float, float]:
+    """Millions of parameters, and GFLOPs of one image (a multiplication and an addition are two)."""
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model(torch.zeros(1, 3, size, size))
+    return sum(p.numel() for p in model.parameters()) / 1e6, counter.get_total_flops() / 1e9
+
+
+def detect_rate(detector: vedette.Detector, size: int, repeats: int = 7) -> float:
+    """Images a second from the network's input to boxes, bf16 on a CPU that has it: the median of several batches."""
+    torch.manual_seed(0)
+    images = torch.randn(BATCH, 3, size, size).contiguous(memory_format=torch.channels_last)
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            detector.model.detect(detector.model(images), score=0.05)  # type: ignore[operator]
+        times.append(time.perf_counter() - start)
+    return BATCH / statistics.median(times[1:])
+
+
+def line(row: Row, arguments: argparse.Namespace) -> str:
+    """Trains, measures and times one detector."""
+    folder = Path(arguments.out) / row.title.split(":")[0].lower().replace(", ", "-").replace(" ", "-")
+    train(row, folder, arguments)
+    voc, coco = (evaluate(folder, arguments.data, metric) for metric in ("voc12", "coco"))
+    by_size = " / ".join(f"{100 * coco['table'][f'ap_{name}']:.1f}" for name in ("small", "medium", "large"))
+    detector = vedette.load(folder / "best.safetensors", device="cpu")
+    size = detector.input_spec.size
+    millions, gflops = cost(detector.model, size)
+    trained = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["images_per_second"]
+    memory = json.loads((folder / "memory.json").read_text())["peak_gib"]
+    return (
+        f"| {row.title} | {100 * voc['mAP']:.1f} | {100 * coco['mAP']:.1f} ({by_size}) | {millions:.1f} | {gflops:.1f} "
+        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {memory:.1f} |"
+    )
+
+
+def main() -> None:
+    """Prints the table, a line as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a folder with train and val")
+    parser.add_argument("--out", default="runs/one-stage")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--size", type=int, default=0, help="another input size for all; 0: each its own")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--models", nargs="*", default=[row.model for row in ROWS])
+    arguments = parser.parse_args()
+    print("| | mAP (VOC area) | COCO AP (small / medium / large) | M parameters | GFLOPs | train, images/s ", end="")
+    print("| detect, images/s | peak memory, GiB |\n|---|---|---|---|---|---|---|---|")
+    for row in ROWS:
+        if row.model in arguments.models:
+            print(line(row, arguments), flush=True)
+
+
+if __name__ == "__main__":
+    main()
