@@ -64,7 +64,8 @@ class Training:
         steps = recipe.epochs * max(1, len(self.loader) // recipe.accumulate)
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, steps)
-        self.step, self.optimizer = self.accelerator.prepare(TrainStep(model, spec), optimizer)
+        step = TrainStep(model, spec, recipe.precision == "bf16")
+        self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
         self.average = averaged(model.to(self.accelerator.device), recipe.ema) if recipe.ema else None
         self.epoch, self.steps, self.best = 0, 0, -1.0
         self.log: RunLog | None = None
@@ -233,7 +234,7 @@ def freeze(model: nn.Module) -> None:
 def _accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(
         cpu=device == "cpu",
-        mixed_precision="bf16" if recipe.precision == "bf16" else "no",
+        mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=recipe.accumulate, sync_with_dataloader=False
         ),
