@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from io import StringIO
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,9 @@ class Training:
     def run(self) -> None:
         """All epochs that are left."""
         self.log = RunLog(self.folder) if self.accelerator.is_main_process else None
-        per_epoch = len(self.loader) * self.recipe.batch_size
-        progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch)
+        per_epoch = len(self.loader) * self.recipe.batch_size * self.accelerator.num_processes
+        stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
+        progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch, stream)
         while self.epoch < self.recipe.epochs:
             self._train_epoch(progress)
             self.epoch += 1
@@ -93,6 +95,7 @@ class Training:
             self._finish_epoch(progress)
         if self.log is not None:
             self.log.close()
+        self.accelerator.wait_for_everyone()  # the files are there once any process is done
 
     def resume(self) -> None:
         """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result.
