@@ -117,7 +117,7 @@ def test_labels_without_an_image_are_found(yolo: Write) -> None:
 def test_an_image_without_a_size_is_found(yolo: Write) -> None:
     folder = yolo({"train/images/a": BOX}, YAML)
     (folder / "train/images/a.jpg").write_text("no picture")
-    assert found_in(folder) == [("unreadable file", "a.jpg", "not an image in a format that can be read")]
+    assert found_in(folder) == [("unreadable file", "a.jpg", "not an image in a format that can be read; replace it or leave it out")]
 
 
 @pytest.mark.parametrize(
