@@ -28,6 +28,12 @@ def list_folder(folder: Path) -> list[str]:
         return []
 
 
+def file_in(folder: Path, name: str) -> Path:
+    """The file of a name in an annotation: with / for Windows's \\ where there is none of the name as it stands."""
+    path = folder / name
+    return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
+
+
 def missing(files: Sequence[str]) -> list[int]:
     """Indices of the files that do not exist: one listing a folder, not a question a file."""
     listings: dict[str, set[str]] = {}
