@@ -35,8 +35,7 @@ def plain(model: nn.Module) -> nn.Module:
 def images_per_second(step: TrainStep, images: torch.Tensor, targets: list[vedette.Target]) -> float:
     """One step's forward and backward."""
     start = time.perf_counter()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        losses = step(images, targets)
+    losses = step(images, targets)
     torch.stack(list(losses.values())).sum().backward()
     return len(images) / (time.perf_counter() - start)
 
@@ -55,7 +54,7 @@ def main() -> None:
     for change in (plain, lambda model: model):
         model = change(vedette.build("refinedet320-lite0", image_size=arguments.size)).train()
         freeze(model)
-        steps.append(TrainStep(model.to(memory_format=torch.channels_last), model.input_spec))
+        steps.append(TrainStep(model.to(memory_format=torch.channels_last), model.input_spec, bf16=True))
         images_per_second(steps[-1], images, [target] * arguments.batch)
     rates = [
         [images_per_second(step, images, [target] * arguments.batch) for step in steps]

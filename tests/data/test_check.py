@@ -90,6 +90,41 @@ def test_unreadable_files_whose_size_is_stated(coco: Write) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("stated", "orientation", "detail"),
+    [
+        ((40, 30), 1, None),
+        ((80, 60), 1, "annotated as 80 x 60, the picture is 40 x 30"),
+        ((30, 40), 1, "annotated as 30 x 40, the picture is 40 x 30"),
+        ((40, 30), 6, None),  # as it lies in the file
+        ((30, 40), 6, None),  # as it is seen
+        ((41, 30), 6, "annotated as 41 x 30, the picture is 30 x 40"),
+        ((0, 30), 1, None),  # not stated
+    ],
+)
+def test_an_image_of_another_size_than_annotated(
+    coco: Write, picture: Callable[..., Path], stated: tuple[int, int], orientation: int, detail: str | None
+) -> None:
+    folder = coco(change=lambda content: content["images"][0].update(width=stated[0], height=stated[1]))
+    picture(folder / "images" / "a.jpg", (40, 30), orientation)
+    report = check(folder)
+    details = [one.detail for one in report.findings if one.kind == "image size differs"]
+    assert details == ([detail] if detail else [])
+    assert report.harmful == bool(detail)
+    notes = [f"1 image of another size than annotated: its boxes are scaled with it (first: {folder}/images/a.jpg, "]
+    assert [note.removesuffix(f"{detail})") for note in read_dataset(folder).notes] == (notes if detail else [])
+
+
+def test_broken_exif_does_not_make_an_image_unreadable(voc: Write) -> None:
+    folder = voc({"a": [("cat", 1, 1, 9, 9)]}, size=None)
+    file = folder / "JPEGImages" / "a.jpg"
+    content = file.read_bytes()
+    broken = b"Exif\x00\x00MM\x00\x2a\x00\x00\xff\xff"
+    file.write_bytes(content[:2] + b"\xff\xe1" + (len(broken) + 2).to_bytes(2) + broken + content[2:])
+    assert check(folder).findings == ()
+    assert read_dataset(folder).size(0) == (40, 30)
+
+
 @pytest.mark.parametrize(("stated", "use"), [((40, 30), "not turned"), ((30, 40), "turned before use")])
 def test_rotation_tells_the_frame(coco: Write, picture: Callable[..., Path], stated: tuple[int, int], use: str) -> None:
     folder = coco(change=lambda content: content["images"][0].update(width=stated[0], height=stated[1]))

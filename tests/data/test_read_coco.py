@@ -212,3 +212,16 @@ def test_whole_floats_are_ids(coco: Write) -> None:
 def test_an_id_that_cannot_be_one_is_named(coco: Write, value: object) -> None:
     folder = coco(change=edit("annotations", 0, image_id=value))
     assert kinds(folder) == [("annotation unreadable", f"annotation 100: image_id {value!r} is not among the images")]
+
+
+def test_names_written_on_windows_are_found(coco: Write, picture: Callable[..., Path]) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["images"][0]["file_name"] = "left\\a.jpg"
+        content["images"][1]["file_name"] = "odd\\b.jpg"  # a name that holds a backslash, outside Windows
+
+    folder = coco(change=change)
+    picture(folder / "images" / "left" / "a.jpg")
+    picture(folder / "images" / "odd\\b.jpg")
+    found = settle(parse_coco(folder / "train.json"))[0]
+    assert [found.file(index) for index in range(2)] == [folder / "images/left/a.jpg", folder / "images/odd\\b.jpg"]
+    assert kinds(folder) == []

@@ -137,3 +137,16 @@ def test_a_list_may_start_with_a_byte_order_mark(voc: Write) -> None:
     folder = voc({"a": [CAT]}, train="a")
     (folder / "ImageSets" / "Main" / "train.txt").write_text("a\n", encoding="utf-8-sig")
     assert found_in(folder, "train") == []
+
+
+def test_ids_may_hold_spaces_and_end_as_images_do(voc: Write) -> None:
+    folder = voc({"a": [CAT], "my cat": [CAT], "b.jpg": [CAT], "c 1": [CAT], "d": [], "e": [CAT]}, train="")
+    lines = ["a.JPG", "my cat", "b.jpg", "c 1", "d -1", "images/e.png"]
+    file = folder / "ImageSets" / "Main" / "train.txt"
+    file.write_text("\n".join(lines))
+    found = voc_splits(folder)["train"]()
+    assert found.ids == ["a", "my cat", "b.jpg", "c 1", "d", "e"]
+    assert found.findings == []
+    file.write_text("no cat.jpg\nf 1")
+    missing = [name for _, name, _ in found_in(folder, "train")]
+    assert missing == ["no cat.jpg.xml", "f.xml"]

@@ -57,6 +57,8 @@ def test_classes_may_be_counted_alone(yolo: Write) -> None:
         ("images/train", "images/train"),
         ("../train/images", "train/images"),
         ("./train/images", "train/images"),
+        ("train\\images", "train/images"),
+        ("..\\train\\images", "train/images"),
         ("train", "train/images"),
         ("[train/images]", "train/images"),
         ("images/train\npath: sub", "sub/images/train"),
@@ -117,7 +119,9 @@ def test_labels_without_an_image_are_found(yolo: Write) -> None:
 def test_an_image_without_a_size_is_found(yolo: Write) -> None:
     folder = yolo({"train/images/a": BOX}, YAML)
     (folder / "train/images/a.jpg").write_text("no picture")
-    assert found_in(folder) == [("unreadable file", "a.jpg", "not an image in a format that can be read")]
+    assert found_in(folder) == [
+        ("unreadable file", "a.jpg", "not an image in a format that can be read; replace it or leave it out")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -171,3 +175,10 @@ def test_a_name_that_yaml_takes_for_something_else_is_refused(yolo: Write, name:
 def test_names_of_digits_are_names(yolo: Write) -> None:
     folder = yolo({"train/images/a": BOX}, "train: train/images\nnames: [5, 7]\n")
     assert yolo_splits(folder)["train"]().classes == ("5", "7")
+
+
+def test_a_list_written_on_windows_is_read(yolo: Write) -> None:
+    folder = yolo({"train/images/a": BOX}, "train: train.txt\nnames: [fish, shark]\n")
+    (folder / "train.txt").write_text("train\\images\\a.jpg\r\n")
+    found = settle(yolo_splits(folder)["train"]())[0]
+    assert (found.file(0), len(found.boxes(0))) == (folder / "train/images/a.jpg", 1)

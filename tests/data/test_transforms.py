@@ -254,7 +254,7 @@ def test_each_distortion_comes_half_the_time_in_its_range() -> None:
         ("brightness", 0.0, -32.0, 32.0),
         ("contrast", 1.0, 0.5, 1.5),
         ("saturation", 1.0, 0.5, 1.5),
-        ("hue", 0.0, -18.0, 18.0),
+        ("hue", 0.0, -36.0, 36.0),
     ]:
         values = [draw[name] for draw in draws if draw[name] != unchanged]
         assert within_chance(len(values), 4000, 0.5)

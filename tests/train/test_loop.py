@@ -176,6 +176,20 @@ def test_resuming_with_other_settings_is_refused_in_a_line(tmp_path: Path) -> No
         training(tmp_path / "run").resume()
 
 
+def test_runs_of_either_precision_in_one_process(tmp_path: Path) -> None:
+    runs = [training(tmp_path / name, replace(RECIPE, precision=name)) for name in ("fp32", "bf16")]  # type: ignore[arg-type]
+    computed: list[list[torch.dtype]] = []
+    for run in runs:
+        seen: list[torch.dtype] = []
+        computed.append(seen)
+        run.model.backbone.register_forward_hook(lambda _, __, output, seen=seen: seen.append(output.dtype))
+        run.run()
+    assert [set(seen) for seen in computed] == [{torch.float32}, {torch.bfloat16}]
+    step = runs[1].step
+    step.model.loss = lambda predictions, _: {"area": predictions.mean()}
+    assert step(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), [])["area"].dtype == torch.float32
+
+
 def test_two_batches_accumulated_step_once(tmp_path: Path) -> None:
     run = training(tmp_path / "run", replace(RECIPE, batch_size=1, accumulate=2, epochs=1))
     run.run()

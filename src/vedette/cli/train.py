@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -119,8 +120,19 @@ def _read(sources: list[str], purpose: Literal["train", "evaluate"]) -> Dataset:
 
     dataset = read_datasets(sources, purpose)
     for note in dataset.notes:
-        typer.echo(f"note: {note}")
+        _say(f"note: {note}")
     return dataset
+
+
+def _is_main() -> bool:
+    """Whether this process speaks and writes: the only one, or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _say(line: str) -> None:
+    """Prints a line, once however many processes train."""
+    if _is_main():
+        typer.echo(line)
 
 
 def _new(
@@ -223,14 +235,15 @@ def _start(
 
     validate = _validation(run, dataset.classes, spec, device)
     training = Training(
-        model, dataset, spec, run.recipe, out, validate=validate, save_weights=save, device=device, say=typer.echo
+        model, dataset, spec, run.recipe, out, validate=validate, save_weights=save, device=device, say=_say
     )
     if resume:
         training.resume()
-    run.save(out)
+    if _is_main():
+        run.save(out)
     _tell(run, dataset, device)
     training.run()
-    typer.echo(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
+    _say(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
 
 
 def _fresh(run: Run, backbone: str, classes: tuple[str, ...]) -> Any:
@@ -262,7 +275,7 @@ def _validation(run: Run, classes: tuple[str, ...], spec: Any, device: str) -> V
 
     source = run.val or _own_validation(run.data)
     if source is None:
-        typer.echo("note: no validation data (--val): the last weights will count as the best")
+        _say("note: no validation data (--val): the last weights will count as the best")
         return None
     dataset = _read([source], "evaluate")
     truths = truths_for(dataset, classes)
@@ -295,5 +308,5 @@ def _own_validation(data: tuple[str, ...]) -> str | None:
 def _tell(run: Run, dataset: Dataset, device: str) -> None:
     from dataclasses import asdict
 
-    typer.echo(f"{run.model} on {len(dataset)} images of {len(dataset.classes)} classes, {device}")
-    typer.echo("  " + "  ".join(f"{name} {value}" for name, value in asdict(run.recipe).items()))
+    _say(f"{run.model} on {len(dataset)} images of {len(dataset.classes)} classes, {device}")
+    _say("  " + "  ".join(f"{name} {value}" for name, value in asdict(run.recipe).items()))

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from vedette.data.draft import Draft, settle
-from vedette.data.files import SIDEWAYS
+from vedette.data.files import SIDEWAYS, orientation_of
 from vedette.data.findings import CHANGES, STOPS, Finding
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
-from vedette.ops.images import ORIENTATION, TURNS, decode_image, to_rgb
+from vedette.ops.images import TURNS, to_rgb
 
 Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
 
@@ -98,34 +98,14 @@ def _look_at_images(files: list[str], frames: dict[str, tuple[int, int]], watch:
 
 
 def _look_at(file: str, frame: tuple[int, int]) -> Finding | None:
-    try:
-        image = Image.open(file)
-    except Exception:  # a decoder may raise anything on a damaged file
-        return Finding("unreadable file", file, _reason(file))
-    with image:
+    with Image.open(file) as image:  # it has been measured
         try:
             to_rgb(image, rotate=False)
         except InputError as error:
             return Finding("truncated file", file, str(error).removeprefix(f"{file}: "))
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         if orientation not in TURNS:
             return None
         stated = orientation in SIDEWAYS and frame == image.size != image.size[::-1]
     use = "not turned, as the annotation states its size so" if stated else "turned before use"
     return Finding("rotated by EXIF", file, f"orientation {orientation}: {use}")
-
-
-def _reason(file: str) -> str:
-    """Why a file is no image, in the words of training."""
-    try:
-        decode_image(file)
-    except InputError as error:
-        return str(error).removeprefix(f"{file}: ")
-    return "not an image"
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken EXIF does not make a picture unreadable
-        return 1

@@ -160,17 +160,23 @@ def truth(value: object) -> bool | None:
 
 
 def _sizes(draft: Draft, findings: list[Finding]) -> NDArray[np.int64]:
-    """(N, 2) width and height of every image, measured where not stated; files not found are written down."""
+    """(N, 2) width and height of every image's frame, measured where not stated.
+
+    Files not found, not images, or of another size than stated are written down.
+    """
     sizes = np.array(draft.sizes, dtype=np.int64).reshape(-1, 2)
     absent = missing(draft.files)
     findings += [Finding("missing file", draft.files[index], "no such image file") for index in absent]
-    gone = set(absent)
-    unknown = [index for index in np.flatnonzero((sizes == 0).any(1)).tolist() if index not in gone]
-    for index, size in zip(unknown, measure([draft.files[index] for index in unknown]), strict=True):
-        if isinstance(size, str):
-            findings.append(Finding("unreadable file", draft.files[index], size))
-        else:
-            sizes[index] = size
+    there = np.setdiff1d(np.arange(len(sizes)), absent).tolist()
+    for index, extent in zip(there, measure([draft.files[index] for index in there]), strict=True):
+        if isinstance(extent, str):
+            findings.append(Finding("unreadable file", draft.files[index], extent))
+        elif not sizes[index].all():
+            sizes[index] = extent.seen
+        elif tuple(sizes[index]) not in (extent.seen, extent.raw):
+            (width, height), (across, down) = sizes[index], extent.seen
+            detail = f"annotated as {width} x {height}, the picture is {across} x {down}"
+            findings.append(Finding("image size differs", draft.files[index], detail))
     return sizes
 
 

@@ -8,11 +8,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from vedette.ops.images import ORIENTATION
+from vedette.errors import InputError
+from vedette.ops.images import ORIENTATION, decode_image
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -24,6 +26,12 @@ def list_folder(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """The file of a name in an annotation: with / for Windows's \\ where there is none of the name as it stands."""
+    path = folder / name
+    return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
 
 
 def missing(files: Sequence[str]) -> list[int]:
@@ -39,23 +47,45 @@ def missing(files: Sequence[str]) -> list[int]:
     return absent
 
 
-def measure(files: Sequence[str]) -> list[tuple[int, int] | str]:
-    """Width and height of each image after EXIF rotation, from the files' heads; a reason where there is none."""
+@dataclass(frozen=True)
+class Extent:
+    """Width and height of a picture, as it is seen (turned as its EXIF says) and as it lies in the file."""
+
+    seen: tuple[int, int]
+    raw: tuple[int, int]
+
+
+def measure(files: Sequence[str]) -> list[Extent | str]:
+    """The extent of each image, from the files' heads; a reason where there is none."""
     with warnings.catch_warnings(), ThreadPoolExecutor(16) as pool:
         warnings.simplefilter("ignore")  # Pillow's, about EXIF that it half understands
         return list(pool.map(_measure_one, files))
 
 
-def _measure_one(file: str) -> tuple[int, int] | str:
+def _measure_one(file: str) -> Extent | str:
     try:
         with Image.open(file) as image:
-            width, height = image.size
-            sideways = image.getexif().get(ORIENTATION) in SIDEWAYS
-            return (height, width) if sideways else (width, height)
-    except UnidentifiedImageError:
-        return "not an image in a format that can be read"
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        return f"cannot be read ({error})"
+            size = image.size
+            return Extent(size[::-1] if orientation_of(image) in SIDEWAYS else size, size)
+    except Exception:  # a decoder may raise anything on a damaged file
+        return _reason(file)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where none is stated."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # broken EXIF does not make a picture unreadable
+        return 1
+
+
+def _reason(file: str) -> str:
+    """Why a file is no image, in the words of training."""
+    try:
+        decode_image(file)
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
+    return "not an image"
 
 
 def release_memory() -> None:

@@ -14,6 +14,7 @@ Kind = Literal[
     "box outside image",
     "box clipped",
     "duplicate box",
+    "image size differs",
     "unknown class",
     "missing file",
     "unreadable file",
@@ -28,6 +29,10 @@ CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
     "degenerate box": ("degenerate box left out", "degenerate boxes left out"),
     "box outside image": ("box outside its image left out", "boxes outside their images left out"),
     "box clipped": ("box clipped to its image", "boxes clipped to their images"),
+    "image size differs": (
+        "image of another size than annotated: its boxes are scaled with it",
+        "images of other sizes than annotated: their boxes are scaled with them",
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vedette.data.draft import Draft, fits_int64, number, truth
-from vedette.data.files import list_folder, missing
+from vedette.data.files import file_in, list_folder, missing
 from vedette.data.json_lists import read_lists
 
 EXPORTED = "_annotations.coco"  # the stem of one common exporter's file, a folder a split
@@ -143,7 +143,7 @@ class _Reader:
         draft.category_ids, draft.classes = tuple(ordered), tuple(self.categories[key] for key in ordered)
         folder = _image_folder(self.file, [name for name, _, _ in self.images.values()])
         images = {
-            key: draft.add_image(folder / name, key, (width, height))
+            key: draft.add_image(file_in(folder, name), key, (width, height))
             for key, (name, width, height) in self.images.items()
         }
         labels = {key: label for label, key in enumerate(ordered)}
@@ -170,7 +170,7 @@ def _image_folder(file: Path, names: list[str]) -> Path:
     likely = [root / path for root in roots for path in inner if (root / path).is_dir()]
     absent = {}
     for folder in likely:
-        absent[folder] = len(missing([str(folder / name) for name in names]))
+        absent[folder] = len(missing([str(file_in(folder, name)) for name in names]))
         if absent[folder] == 0:
             return folder
     return min(likely, key=absent.__getitem__)

@@ -24,6 +24,7 @@ VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
+MARKS = (["1"], ["0"], ["-1"])  # what VOC's lists of one class add to an id
 EVERYTHING = "all"  # the split's name where there is no list of ids
 Box = tuple[float, float, float, float]
 
@@ -92,7 +93,7 @@ class VocFolder:
         return draft
 
     def _ids(self, split: str, draft: Draft) -> Iterable[str]:
-        """The ids of a split: the first word of each line."""
+        """The ids of a split, one a line."""
         file = self.folder / "ImageSets" / "Main" / f"{split}.txt"
         if split == EVERYTHING and not file.exists():
             return self.annotations
@@ -103,12 +104,20 @@ class VocFolder:
             draft.find("annotation unreadable", file, f"cannot be read ({error})")
             return ids
         for place, line in enumerate(lines, 1):
-            key = line.split()[0] if line.strip() else None
+            key = self._id(line) if line.strip() else None
             if key in ids:
                 draft.find("annotation unreadable", file, f"line {place}: {key} is there twice")
             elif key is not None:
                 ids[key] = None
         return ids
+
+    def _id(self, line: str) -> str:
+        """The id in a line that may add VOC's 1, 0 or -1, or the suffix of the image; the id itself may hold spaces."""
+        whole = line.strip()
+        first, *rest = line.split()
+        names = [whole, first]
+        names += [Path(name).stem for name in names if Path(name).suffix.lower() in SUFFIXES]
+        return next((name for name in names if name in self.annotations), first if rest in MARKS else whole)
 
     def _image_file(self, key: str, annotation: Annotation) -> Path:
         found = self.images.get(key) or self.images.get(annotation.file_name)

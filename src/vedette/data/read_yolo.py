@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vedette.data.draft import Draft, number
-from vedette.data.files import SUFFIXES, list_folder
+from vedette.data.files import SUFFIXES, file_in, list_folder
 from vedette.errors import InputError
 
 SPLITS = ("train", "val", "valid")  # must exist where they are named; exporters write "test" in any case
@@ -115,11 +115,11 @@ def _find(entry: str, path: object, folder: Path) -> Path:
 
     Beside the yaml where it is nowhere.
     """
-    bases = [folder / str(path), folder] if path else [folder]
-    inner = entry
+    bases = [file_in(folder, str(path)), folder] if path else [folder]
+    inner = entry.replace("\\", "/")
     while inner.startswith("../"):
         inner = inner.removeprefix("../")
-    candidates = [base / one for one in (entry, inner) for base in bases]
+    candidates = [file_in(base, one) for one in (entry, inner) for base in bases]
     return next((candidate for candidate in candidates if candidate.exists()), folder / entry)
 
 
@@ -135,7 +135,7 @@ def _images(place: Path, draft: Draft) -> Iterator[Path]:
     except (OSError, UnicodeDecodeError) as error:
         draft.find("annotation unreadable", place, f"cannot be read ({error})")
         return
-    yield from (place.parent / line.strip() for line in lines if line.strip())
+    yield from (file_in(place.parent, line.strip()) for line in lines if line.strip())
 
 
 def _label_file(image: Path) -> Path:

@@ -32,7 +32,7 @@ MIN_BOX_SIDE = 1.0  # pixels of the output: less is no longer an object to learn
 
 BRIGHTNESS = 32.0  # added to 0..255
 CONTRAST = SATURATION = (0.5, 1.5)  # factors
-HUE = 18.0  # degrees
+HUE = 36.0  # degrees: SSD's code adds 18 to the hue of 8-bit images, which OpenCV counts in steps of two degrees
 
 
 def train_transform(spec: InputSpec, max_zoom_out: float = MAX_ZOOM_OUT) -> v2.Compose:
@@ -198,8 +198,9 @@ class PhotometricDistort(v2.Transform):  # type: ignore[misc]
     """SSD's distortion of colours, on an RGB PIL image: each of four with probability 0.5.
 
     As in SSD's code brightness is added, contrast multiplies, saturation and hue change in HSV, and contrast comes
-    before or after these two at random. torchvision's RandomPhotometricDistort, no faster, multiplies brightness,
-    pulls contrast towards the mean grey and also permutes the channels.
+    before or after these two at random. Only in the code a hue turned back beyond red stops there, since bytes have
+    nothing below 0. torchvision's RandomPhotometricDistort, no faster, multiplies brightness, pulls contrast towards
+    the mean grey and also permutes the channels.
     """
 
     _transformed_types = (Image.Image,)

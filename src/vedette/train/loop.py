@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from io import StringIO
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ class Training:
         steps = recipe.epochs * max(1, len(self.loader) // recipe.accumulate)
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, steps)
-        self.step, self.optimizer = self.accelerator.prepare(TrainStep(model, spec), optimizer)
+        step = TrainStep(model, spec, recipe.precision == "bf16")
+        self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
         self.average = averaged(model.to(self.accelerator.device), recipe.ema) if recipe.ema else None
         self.epoch, self.steps, self.best = 0, 0, -1.0
         self.log: RunLog | None = None
@@ -83,8 +85,9 @@ class Training:
     def run(self) -> None:
         """All epochs that are left."""
         self.log = RunLog(self.folder) if self.accelerator.is_main_process else None
-        per_epoch = len(self.loader) * self.recipe.batch_size
-        progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch)
+        per_epoch = len(self.loader) * self.recipe.batch_size * self.accelerator.num_processes
+        stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
+        progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch, stream)
         while self.epoch < self.recipe.epochs:
             self._train_epoch(progress)
             self.epoch += 1
@@ -92,6 +95,7 @@ class Training:
             self._finish_epoch(progress)
         if self.log is not None:
             self.log.close()
+        self.accelerator.wait_for_everyone()  # the files are there once any process is done
 
     def resume(self) -> None:
         """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result.
@@ -233,7 +237,7 @@ def freeze(model: nn.Module) -> None:
 def _accelerator(recipe: Recipe, device: str) -> Accelerator:
     return Accelerator(
         cpu=device == "cpu",
-        mixed_precision="bf16" if recipe.precision == "bf16" else "no",
+        mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=recipe.accumulate, sync_with_dataloader=False
         ),
