@@ -194,6 +194,39 @@ def test_soft_nms_lets_the_first_of_equals_go_first() -> None:
     assert soft_nms(boxes, torch.full((1, 2), 0.5), torch.zeros(1, 2).long()).tolist() == [[0.5, 0.0]]
 
 
+@devices
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_soft_nms_of_groups_large_small_and_strange(method: str, device: str) -> None:
+    """A group of half the candidates beside groups of one, numbers far apart and below 0, ties and padding."""
+    boxes, scores, groups = candidates(3, 60, 30, torch.float32)
+    groups = torch.where(torch.rand(3, 60) < 0.5, -1, 1000 * groups)
+    groups[0], groups[1, :2] = 5, 30000
+    scores = (scores * 8).round() / 8  # many ties, much padding
+    scores[2, 40:] = 0
+    found = soft_nms(boxes.to(device), scores.to(device), groups.to(device), method=method)
+    expected = torch.tensor(loop(slow_soft_nms, boxes, scores, groups, method, 0.3, 0.5))
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-6)
+    assert (found[0] > 0).sum() > 25
+
+
+def test_soft_nms_compares_in_double() -> None:
+    """In float32 the second would fall below the third after the first round, and the third would go before it."""
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10]]])  # each has IoU 1 / 3 with the next
+    second = torch.tensor(0.75)
+    weakened = second.double() * (1 - 1 / 3)
+    third = weakened.float()
+    assert second * (1 - torch.tensor(1 / 3)) < third <= weakened
+    found = soft_nms(boxes, torch.stack([torch.tensor(0.9), second, third])[None], torch.zeros(1, 3).long())
+    torch.testing.assert_close(found[0], torch.stack([torch.tensor(0.9), third, third * 2 / 3]))
+
+
+def test_soft_nms_leaves_padding_as_it_is() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8], [0, 0, 10, 8]]])
+    scores = torch.tensor([[0.0, 0.5, -1.0, 0.25]])
+    found = soft_nms(boxes, scores, torch.zeros(1, 4).long(), iou=0.5)
+    torch.testing.assert_close(found, torch.tensor([[0.0, 0.5, -1.0, 0.25 / 9]]))
+
+
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
 def test_soft_nms_never_raises_a_score(method: str) -> None:
     boxes, scores, groups = candidates(3, 30, 2)

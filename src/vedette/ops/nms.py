@@ -4,13 +4,15 @@ Shapes: `B` images, `K` candidates an image. A candidate suppresses only candida
 class). Every function has static shapes: it returns a mask or new scores for the K candidates, never a shorter list.
 """
 
+from math import nextafter
 from typing import Literal
 
 import torch
 import torchvision.ops
 from torch import Tensor
+from torch.nn.functional import threshold
 
-from vedette.ops.boxes import iou as pairwise_iou
+from vedette.ops.boxes import area
 
 
 def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
@@ -70,7 +72,7 @@ def soft_nms(
 
     boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64. In the order of their current scores (ties: the first),
     each candidate multiplies the scores of those after it in its group: linear by 1 - IoU where IoU ≥ `iou`, Gaussian
-    by exp(-IoU² / sigma). → (B, K) float scores, in the order of the input.
+    by exp(-IoU² / sigma). Scores of 0 or less are padding and stay. → (B, K) float scores, in the order of the input.
     """
     if method not in ("linear", "gaussian"):
         raise ValueError(f"soft_nms method must be 'linear' or 'gaussian', not {method!r}")
@@ -80,18 +82,62 @@ def soft_nms(
 
 @torch.library.custom_op("vedette::soft_nms", mutates_args=())
 def _soft_nms(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float) -> Tensor:
-    """K rounds over the whole batch: classes are independent, so each image's best candidate of any class goes next."""
-    scores = scores.clone()
-    rows = torch.arange(len(scores), device=scores.device)
-    waiting = torch.ones_like(scores, dtype=torch.bool)
-    for _ in range(scores.shape[1]):
-        best = scores.masked_fill(~waiting, -torch.inf).argmax(1)
-        waiting[rows, best] = False
-        overlap = pairwise_iou(boxes[rows, best, None], boxes)[:, 0]  # (B, K)
-        decay = torch.where(overlap >= iou, 1 - overlap, 1.0) if linear else torch.exp(-overlap.square() / sigma)
-        affected = waiting & (groups == groups[rows, best, None])
-        scores = torch.where(affected, (scores * decay).to(scores.dtype), scores)
-    return scores
+    """Every image's groups side by side, `R` rows padded to the largest, `S`: S rounds over (R, S), not K over (B, K).
+
+    In float64, as the order of nearly equal scores decides much.
+    """
+    softened = scores.clone()
+    image, candidate = (scores > 0).nonzero(as_tuple=True)
+    if not len(image):
+        return softened
+    row, place, sizes = _regroup(image * (groups.amax() - groups.amin() + 1) + groups[image, candidate])
+    rows = scores.new_zeros(len(sizes), int(sizes[0]), dtype=torch.float64)
+    rows[row, place] = scores[image, candidate].double()
+    columns = rows.new_zeros(4, *rows.shape)
+    columns[:, row, place] = boxes[image, candidate].double().T
+    softened[image, candidate] = _soften(columns, rows, sizes, linear, iou, sigma)[row, place].to(scores.dtype)
+    return softened
+
+
+def _regroup(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A row for each different key, the longest first: the row and the place in it of every key, the rows' sizes."""
+    _, row, sizes = torch.unique(keys, return_inverse=True, return_counts=True)
+    sizes, longest_first = sizes.sort(descending=True)
+    row = longest_first.argsort()[row]
+    order = row.argsort(stable=True)  # equals go in the order of the input
+    place = torch.empty_like(row)
+    place[order] = torch.arange(len(row), device=row.device) - (sizes.cumsum(0) - sizes)[row[order]]
+    return row, place, sizes
+
+
+def _soften(columns: Tensor, waiting: Tensor, sizes: Tensor, linear: bool, iou: float, sigma: float) -> Tensor:
+    """columns (4, R, S): x1, y1, x2, y2; waiting (R, S) scores, 0 is padding, used up; sizes (R,) descending → (R, S).
+
+    Who has had its turn waits with a score of 0, which is never the best and which nothing weakens.
+    """
+    softened, areas = torch.zeros_like(waiting), area(columns.permute(1, 2, 0))
+    below = nextafter(iou, -1.0)  # threshold() keeps what is above, the paper what is not below
+    rounds = torch.arange(waiting.shape[1], device=sizes.device)
+    for count in (sizes[:, None] > rounds).sum(0).tolist():  # rows that are long enough for this round
+        left, own = waiting[:count], columns[:, :count]
+        score, best = left.max(1, keepdim=True)
+        softened[:count].scatter_add_(1, best, score)
+        left.scatter_(1, best, 0.0)
+        overlap = _iou_with(best, own, areas[:count])
+        left *= 1 - threshold(overlap, below, 0.0) if linear else torch.exp(overlap.square() / -sigma)
+    return softened
+
+
+def _iou_with(best: Tensor, columns: Tensor, areas: Tensor) -> Tensor:
+    """(R, S) IoU of each row's boxes with its best, (R, 1): `ops.boxes.iou` made whole rounds a third slower."""
+    (x1, y1, x2, y2), (left, top, right, bottom) = columns, columns.gather(2, best.expand(4, -1, -1))
+    width, height = (
+        torch.minimum(x2, right) - torch.maximum(x1, left),
+        torch.minimum(y2, bottom) - torch.maximum(y1, top),
+    )
+    shared = width.clamp_(min=0) * height.clamp_(min=0)
+    union = areas.gather(1, best) + areas - shared
+    return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
 @_soft_nms.register_fake
