@@ -15,12 +15,15 @@ from vedette.backbones.imagenet import load_imagenet
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.weights import load_into, read_weights
+from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
 
 Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
 REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
+M2DET = "M2Det, Zhao et al., AAAI 2019"
+M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,22 @@ BUILT_IN = (
         input=512,
         build=partial(refinedet_timm, LITE0, tcb_channels=128, extra_channels=(128, 256), image_size=512),
     ),
+    Model(name="m2det320-vgg16", paper=M2DET, input=320, build=m2det_vgg16),
+    Model(name="m2det512-vgg16", paper=M2DET, input=512, build=partial(m2det_vgg16, image_size=512)),
+    Model(name="m2det800-vgg16", paper=M2DET, input=800, build=partial(m2det_vgg16, image_size=800)),
+    Model(name="m2det320-resnet101", paper=M2DET, input=320, build=m2det_resnet101),
+    Model(name="m2det512-resnet101", paper=M2DET, input=512, build=partial(m2det_resnet101, image_size=512)),
+    Model(name="m2det320-lite0", paper=M2DET, input=320, build=partial(m2det_timm, LITE0, **M2DET_SLIM)),
+    Model(
+        name="m2det512-lite0", paper=M2DET, input=512, build=partial(m2det_timm, LITE0, image_size=512, **M2DET_SLIM)
+    ),
 )
 ON_TIMM = (
     Model(name="refinedet320-timm/", paper=REFINEDET, input=320, build=refinedet_timm),
     Model(name="refinedet512-timm/", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
+    Model(name="m2det320-timm/", paper=M2DET, input=320, build=m2det_timm),
+    Model(name="m2det512-timm/", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
+    Model(name="m2det800-timm/", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
 )
 
 

@@ -72,6 +72,19 @@ def test_shapes_and_strides(depth: int, stride_in_1x1: bool, size: int) -> None:
     assert [tuple(m.shape) for m in maps] == expected
 
 
+@pytest.mark.parametrize("stride_in_1x1", [False, True])
+def test_layer3_may_keep_the_size(ours: ResNet, stride_in_1x1: bool) -> None:
+    net = ResNet(50, stride_in_1x1=stride_in_1x1, layer3_stride=1)
+    assert net.strides == (8, 8, 16)
+    net.load_state_dict(ours.state_dict())  # the same tensors
+    strides = [c.stride[0] for c in (net.layer3[0].conv1, net.layer3[0].conv2, net.layer3[0].downsample[0])]
+    assert strides == [1, 1, 1]
+    if not stride_in_1x1:
+        maps, usual = net(torch.randn(1, 3, 64, 96)), ours(torch.randn(1, 3, 64, 96))
+        assert [m.shape[2:] for m in maps] == [(8, 12), (8, 12), (4, 6)]
+        assert [m.shape[1] for m in maps] == [m.shape[1] for m in usual]
+
+
 def test_the_strides_place() -> None:
     with torch.device("meta"):
         for net, first, second in ((ResNet(50), 1, 2), (ResNet(50, stride_in_1x1=True), 2, 1)):

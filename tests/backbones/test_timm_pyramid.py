@@ -41,6 +41,19 @@ def test_maps_equal_timms_in_eval_and_in_training(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEVELS)
+def test_fewer_strides_are_the_same_maps_without_the_layers_behind_them(name: str) -> None:
+    whole, all_three, two = classifier(name), TimmPyramid(name), TimmPyramid(name, strides=(8, 16))
+    for net in (all_three, two):
+        net.load_imagenet(whole.state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    for a, b in zip(two(x), all_three(x), strict=False):
+        torch.testing.assert_close(a, b)
+    assert (two.strides, two.channels) == ((8, 16), all_three.channels[:2])
+    sum(m.sum() for m in two(x)).backward()
+    assert [n for n, p in two.named_parameters() if p.requires_grad and p.grad is None] == []
+
+
+@pytest.mark.parametrize("name", LEVELS)
 def test_no_batch_norm_is_left_to_train(name: str) -> None:
     net = TimmPyramid(name)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())

@@ -5,7 +5,7 @@ from math import sqrt
 import pytest
 import torch
 
-from vedette.parts.anchors import grid_anchors, ratio_shapes
+from vedette.parts.anchors import grid_anchors, multibox_shapes, ratio_shapes
 
 
 def test_shapes_by_hand() -> None:
@@ -13,6 +13,19 @@ def test_shapes_by_hand() -> None:
     expected = torch.tensor([[32 * sqrt(2), 32 / sqrt(2)], [32.0, 32.0], [32 / sqrt(2), 32 * sqrt(2)], [16.0, 64.0]])
     torch.testing.assert_close(shapes, expected)
     torch.testing.assert_close(shapes.prod(1), torch.full((4,), 32.0**2))
+
+
+def test_multibox_shapes_by_hand() -> None:
+    four = [[30.0, 30.0], [sqrt(1800), sqrt(1800)], [30 * sqrt(2), 30 / sqrt(2)], [30 / sqrt(2), 30 * sqrt(2)]]
+    torch.testing.assert_close(multibox_shapes(30, 60, (2.0,)), torch.tensor(four))
+    six = [*four, [30 * sqrt(3), 30 / sqrt(3)], [30 / sqrt(3), 30 * sqrt(3)]]
+    torch.testing.assert_close(multibox_shapes(30, 60, (2.0, 3.0)), torch.tensor(six))
+    assert multibox_shapes(16, 64, ()).tolist() == [[16, 16], [32, 32]]
+
+
+def test_steps_across_and_down_may_differ() -> None:
+    anchors = grid_anchors(torch.tensor([[2.0, 4.0]]), rows=2, columns=2, step=(10, 20))
+    assert anchors.tolist() == [[4, 8, 6, 12], [14, 8, 16, 12], [4, 28, 6, 32], [14, 28, 16, 32]]
 
 
 def test_a_grid_by_hand() -> None:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.detection import Candidates, best_candidates, best_of_each_class, check_score, suppress, unpad
 
+Choose = Callable[..., Candidates]
 examples = settings(max_examples=40, deadline=None, database=None, derandomize=True)
 
 
@@ -57,6 +58,37 @@ def test_no_more_candidates_than_pairs() -> None:
     best = best_candidates(torch.rand(2, 3, 2), decoder(random_boxes(2, 3)), floor=0.0, count=400)
     assert best.scores.shape == (2, 6)
     assert suppress(best, iou=0.5, keep=200, floor=0.0).scores.shape == (2, 6)
+
+
+def test_the_best_of_each_class_by_hand() -> None:
+    scores = torch.tensor([[[0.1, 0.9], [0.5, 0.05], [0.3, 0.7]], [[0.01, 0.02], [0.0, 0.3], [0.04, 0.05]]])
+    boxes = torch.arange(24.0).view(2, 3, 4)
+    best = best_of_each_class(scores, decoder(boxes), floor=0.05, count=2)
+    assert best.labels.tolist() == [[0, 0, 1, 1]] * 2
+    assert best.scores[0].tolist() == pytest.approx([0.5, 0.3, 0.9, 0.7])
+    assert best.source[0].tolist() == [1, 2, 0, 2]
+    assert best.boxes[0].tolist() == boxes[0, [1, 2, 0, 2]].tolist()
+    assert best.scores[1].tolist() == pytest.approx([0, 0, 0.3, 0])  # at the floor is not above it
+    assert best.source[1, 2] == 1
+    assert best_of_each_class(scores, decoder(boxes), floor=0.0, count=400).scores.shape == (2, 6)
+
+
+@examples
+@given(st.integers(0, 2**31))
+def test_the_best_of_each_class_equal_the_loop(seed: int) -> None:
+    torch.manual_seed(seed)
+    scores, boxes = torch.rand(2, 15, 3, dtype=torch.float64), random_boxes(2, 15)
+    best = best_of_each_class(scores, decoder(boxes), floor=0.3, count=6)
+    found = unpad(suppress(best, iou=0.4, keep=9, floor=0.3))
+    for image in range(2):
+        rows = []
+        for label in range(3):
+            own = [[s if c == label else 0.0 for c, s in enumerate(row)] for row in scores[image].tolist()]
+            rows += slow_detect(own, boxes[image].tolist(), 0.3, 6, 0.4, 6)
+        expected = sorted(rows, reverse=True)[:9]
+        assert found[image].labels.tolist() == [label for _, label, _ in expected]
+        assert found[image].source.tolist() == [anchor for _, _, anchor in expected]
+        torch.testing.assert_close(found[image].boxes, boxes[image, found[image].source].float())
 
 
 def test_suppression_by_hand() -> None:
@@ -118,20 +150,20 @@ def test_a_batch_gives_what_single_images_give(method: str) -> None:
             assert torch.equal(both[image : image + 1], one)
 
 
+@pytest.mark.parametrize("choose", [best_candidates, best_of_each_class])
 @pytest.mark.parametrize("method", ["hard", "linear"])
 @pytest.mark.parametrize(("images", "anchors"), [(0, 5), (2, 0), (0, 0), (2, 5)])
-def test_nothing_found(images: int, anchors: int, method: str) -> None:
-    best = best_candidates(
-        torch.zeros(images, anchors, 3), decoder(torch.rand(images, anchors, 4)), floor=0.05, count=9
-    )
+def test_nothing_found(images: int, anchors: int, method: str, choose: Choose) -> None:
+    best = choose(torch.zeros(images, anchors, 3), decoder(torch.rand(images, anchors, 4)), floor=0.05, count=9)
     found = unpad(suppress(best, iou=0.5, keep=4, floor=0.05, method=method))  # type: ignore[arg-type]
     assert [len(d) for d in found] == [0] * images
     assert all(d.boxes.shape == (0, 4) and d.source.shape == (0,) for d in found)
 
 
-def test_nan_scores_find_nothing() -> None:
+@pytest.mark.parametrize("choose", [best_candidates, best_of_each_class])
+def test_nan_scores_find_nothing(choose: Choose) -> None:
     scores = torch.full((1, 3, 2), float("nan"))
-    assert (best_candidates(scores, decoder(random_boxes(1, 3)), floor=0.05, count=4).scores == 0).all()
+    assert (choose(scores, decoder(random_boxes(1, 3)), floor=0.05, count=4).scores == 0).all()
 
 
 def test_detections_are_float32() -> None:
@@ -141,10 +173,11 @@ def test_detections_are_float32() -> None:
     assert found.labels.dtype == found.source.dtype == torch.int64
 
 
+@pytest.mark.parametrize("choose", [best_candidates, best_of_each_class])
 @pytest.mark.parametrize("method", ["hard", "linear"])
-def test_compiles_whole_for_any_batch(method: str) -> None:
+def test_compiles_whole_for_any_batch(method: str, choose: Choose) -> None:
     def detect(scores: Tensor, boxes: Tensor) -> Candidates:
-        best = best_candidates(scores, decoder(boxes), floor=0.2, count=50)
+        best = choose(scores, decoder(boxes), floor=0.2, count=50)
         return suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
 
     torch.compiler.reset()

@@ -16,27 +16,37 @@ class ResNet(Backbone):
     """`forward` gives c3, c4, c5 at strides 8, 16, 32.
 
     `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;
-    torchvision's own weights have it in the 3×3. Batch norm is frozen unless `train_norm`, for training from scratch.
+    torchvision's own weights have it in the 3×3. `layer3_stride` 1: c4 and c5 at strides 8 and 16 (M2Det). Batch norm
+    is frozen unless `train_norm`, for training from scratch.
     """
 
     channels = (512, 1024, 2048)
-    strides = (8, 16, 32)
     normalization = IMAGENET
 
-    def __init__(self, depth: Literal[50, 101], *, stride_in_1x1: bool = False, train_norm: bool = False) -> None:
+    def __init__(
+        self,
+        depth: Literal[50, 101],
+        *,
+        stride_in_1x1: bool = False,
+        layer3_stride: Literal[1, 2] = 2,
+        train_norm: bool = False,
+    ) -> None:
         super().__init__()
         self.depth = depth
+        self.strides = (8, 8 * layer3_stride, 16 * layer3_stride)
         norm = nn.BatchNorm2d if train_norm else FrozenBatchNorm2d
         net = {50: resnet50, 101: resnet101}[depth](norm_layer=norm)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        for conv in (self.layer3[0].conv2, self.layer3[0].downsample[0]):
+            conv.stride = (layer3_stride, layer3_stride)
         if stride_in_1x1:
             self.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
             for block in (layer[0] for layer in (self.layer2, self.layer3, self.layer4)):
                 move_stride_to_1x1(block)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, H, W) → c3 (B, 512, H/8, W/8), c4 (B, 1024, H/16, W/16), c5 (B, 2048, H/32, W/32)."""
+        """(B, 3, H, W) → c3 (B, 512, …), c4 (B, 1024, …), c5 (B, 2048, …), sides divided by `strides`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         c3 = self.layer2(self.layer1(x))
         c4 = self.layer3(c3)

@@ -1,4 +1,4 @@
-"""Any timm backbone as a pyramid of maps at strides 8, 16, 32."""
+"""Any timm backbone as a pyramid of maps at strides 8, 16, 32 or some of these."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -29,12 +29,10 @@ class TimmPyramid(Backbone):
     Raises ValueError for a model that timm does not have, or without maps at these strides.
     """
 
-    strides = STRIDES
-
-    def __init__(self, name: str, *, train_norm: bool = False) -> None:
+    def __init__(self, name: str, strides: tuple[int, ...] = STRIDES, *, train_norm: bool = False) -> None:
         super().__init__()
-        self.name, self.train_norm = name, train_norm
-        body: Any = _create(name)
+        self.name, self.strides, self.train_norm = name, strides, train_norm
+        body: Any = _create(name, strides)
         self.channels = tuple(body.feature_info.channels())
         self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
         self.body = self._prepared(body)
@@ -56,7 +54,7 @@ class TimmPyramid(Backbone):
 
         Raises ValueError naming the first tensor that is missing or does not fit.
         """
-        body = _create(self.name, pretrained=weights is None)
+        body = _create(self.name, self.strides, pretrained=weights is None)
         if weights is not None:
             wanted = {_whole_name(name, weights): name for name in body.state_dict() if not name.endswith("_tracked")}
             own = body.state_dict()
@@ -106,14 +104,18 @@ def _normalization(name: str) -> Normalization:
     return {"range": 1.0, "mean": settings.mean, "std": settings.std}
 
 
-def _create(name: str, pretrained: bool = False) -> nn.Module:
+def _create(name: str, strides: tuple[int, ...], pretrained: bool = False) -> nn.Module:
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
         raise ValueError(f"timm has no model {name!r}" + (f"; close: {close}" if close else ""))
     probe: Any = timm.create_model(name, features_only=True)
     reductions: list[int] = probe.feature_info.reduction()
-    if not set(STRIDES) <= set(reductions):
-        raise ValueError(f"timm/{name} has maps at strides {reductions}; a pyramid needs {list(STRIDES)}")
+    if not set(strides) <= set(reductions):
+        raise ValueError(f"timm/{name} has maps at strides {reductions}; a pyramid needs {list(strides)}")
     last = {stride: index for index, stride in enumerate(reductions)}
-    indices = tuple(last[stride] for stride in STRIDES)
-    return timm.create_model(name, features_only=True, pretrained=pretrained, out_indices=indices)
+    indices = tuple(last[stride] for stride in strides)
+    body: Any = timm.create_model(name, features_only=True, pretrained=pretrained, out_indices=indices)
+    if isinstance(body, EfficientNetFeatures):  # the only ones that keep the layers behind the last map
+        del body.blocks[max(info["stage"] for info in body.feature_info.get_dicts()) :]
+    pyramid: nn.Module = body
+    return pyramid

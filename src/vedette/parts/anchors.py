@@ -17,10 +17,28 @@ def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
     return torch.tensor([[scale / sqrt(ratio), scale * sqrt(ratio)] for ratio in ratios])
 
 
-def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float) -> Tensor:
-    """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around the centre of every cell of `step` pixels."""
-    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * step
-    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * step
+def multibox_shapes(size: float, next_size: float, ratios: Sequence[float]) -> Tensor:
+    """(K, 2) widths and heights in pixels of the anchors in a cell (SSD, section 2.2).
+
+    Squares of `size` and of the geometric mean with the next level's size, then for each ratio the wide box of area
+    size² and its inverse, the high one; a ratio is the longer side over the shorter.
+    """
+    mean = sqrt(size * next_size)
+    shapes = [(size, size), (mean, mean)]
+    for ratio in ratios:
+        long, short = size * sqrt(ratio), size / sqrt(ratio)
+        shapes += [(long, short), (short, long)]
+    return torch.tensor(shapes)
+
+
+def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float | tuple[float, float]) -> Tensor:
+    """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around the centre of every cell.
+
+    step: pixels from cell to cell, or those across and those down.
+    """
+    across, down = step if isinstance(step, tuple) else (step, step)
+    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * down
+    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * across
     centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)
     count = len(shapes)
     centers = centers[:, :, None].expand(rows, columns, count, 2)

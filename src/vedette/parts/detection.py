@@ -50,6 +50,18 @@ def best_candidates(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor
     return Candidates(decode(source), best, pair % num_classes, source)
 
 
+def best_of_each_class(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
+    """The `count` best anchors above `floor` of each class in each image, class by class: K is C × `count`.
+
+    scores and decode as in `best_candidates`.
+    """
+    anchors, num_classes = scores.shape[1:]
+    best, source = torch.where(scores > floor, scores, 0.0).transpose(1, 2).topk(min(count, anchors))  # (B, C, count)
+    labels = torch.arange(num_classes, device=scores.device)[:, None].expand_as(source)
+    boxes = decode(source.flatten(1))
+    return Candidates(boxes, best.flatten(1), labels.flatten(1), source.flatten(1))
+
+
 def suppress(
     candidates: Candidates,
     *,

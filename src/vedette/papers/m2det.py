@@ -1,0 +1,339 @@
+"""M2Det: a single-shot detector on a pyramid in which every scale holds features of several levels.
+
+Zhao, Sheng, Wang, Tang, Chen, Cai, Ling. "M2Det: A Single-Shot Object Detector Based on Multi-Level Feature Pyramid
+Network." AAAI 2019. arXiv:1811.04533
+
+Where the paper is in this file
+    Network (fig. 2) ............................. M2Det.forward
+    Base feature, FFMv1 (fig. 4a) ................ FFMv1
+    FFMv2 (fig. 4b) .............................. FFMv2
+    Thinned U-shape module (fig. 4c) ............. TUM
+    Multi-level features (eq. 1) ................. M2Det.multi_level
+    Scale-wise aggregation (fig. 3) .............. SFAM
+    Anchors (sec. "Network configurations") ...... M2Det.build_anchors
+    Loss, matching, mining ....................... SSD's (papers/ssd.py)
+    Inference, linear Soft-NMS ................... M2Det.detect
+    Ablation (tab. 2 and 3) ...................... sfam, levels, width
+
+Shapes
+    B images, A anchors over all scales, C foreground classes, L levels (TUMs), S scales (maps of a TUM).
+    Boxes are x1 y1 x2 y2 in pixels of the network's input. Background is index 0 of the logits.
+
+Where this file leaves the paper
+    * An image is given at least `min_negatives`: with 3:1 alone an image without objects would teach nothing.
+    * Ignored ground truth (VOC's difficult) is neither matched nor mined; training may count it as ordinary instead.
+    * Other backbones than VGG-16 and ResNet-101: any of timm; the batch norm of backbones is frozen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from vedette.backbones.backbone import Backbone
+from vedette.backbones.resnet import ResNet
+from vedette.backbones.timm_pyramid import TimmPyramid
+from vedette.backbones.vgg import VGG16
+from vedette.ops.boxes import to_centers, to_corners
+from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
+from vedette.parts.anchors import grid_anchors, multibox_shapes
+from vedette.parts.box_coder import BoxCoder
+from vedette.parts.detection import NMS_METHODS, Candidates, check_score, unpad
+from vedette.parts.heads import MultiboxHead
+from vedette.parts.norm import BatchNorm
+from vedette.structures import Detections, InputSpec, Target
+
+STRIDE = 8  # of the base feature
+DIVISOR = 16  # sides are multiples of it: then both maps that FFMv1 fuses fit
+FINEST_SIZE = {320: 0.08, 512: 0.06, 800: 0.04}  # authors' code, by input
+LARGER_SIZES = (0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # authors' code
+
+
+@dataclass(frozen=True, kw_only=True)
+class M2DetConfig:
+    """The paper's numbers for 320 pixels."""
+
+    num_classes: int = 20  # VOC, without background
+    image_size: int = 320  # or 512, 800
+    sizes: tuple[float, ...] = (FINEST_SIZE[320], *LARGER_SIZES)  # of anchors, by input; one more than there are scales
+    aspect_ratios: tuple[float, ...] = (2.0, 3.0)  # and their inverses; with two squares six anchors a cell
+    clip_anchors: bool = False  # authors' code: centre and size limited to the image
+    fused: tuple[int, int] = (0, -1)  # FFMv1: which maps of the backbone; conv4_3 and fc7 of VGG-16
+    base_channels: tuple[int, int] = (256, 512)  # fig. 4a: of the shallow and the deep half of the base feature
+    levels: int = 8  # TUMs, tab. 3
+    width: int = 256  # channels of a TUM, tab. 3; half of it of the base feature in FFMv2
+    sfam: bool = True  # tab. 2; authors' published configs: off
+    squeeze: int = 16  # SFAM: channels over those of the bottleneck
+    share_layers: bool = False  # authors' code: one 1×1 for all levels and one attention for all scales
+    norm_finest: bool = False  # authors' code: batch norm on the finest map before the heads
+    match_iou: float = 0.5  # SSD
+    negatives_per_positive: float = 3.0  # SSD
+    min_negatives: int = 3  # ours
+    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # SSD
+    candidates: int = 200  # ours: into NMS, a class
+    nms: Literal["hard", "linear", "gaussian"] = "linear"
+    nms_iou: float = 0.45  # authors' code
+    keep: int = 200  # SSD: an image
+
+    def __post_init__(self) -> None:
+        if self.scales < 3 or min(self.sizes) <= 0:
+            raise ValueError(f"sizes is {self.sizes}: give numbers above 0, one more than scales, of which 3 or more")
+        if not isinstance(self.image_size, int) or not _fits(self.image_size, self.scales):
+            raise ValueError(f"image_size is {self.image_size!r}: give {_allowed(self.scales)}")
+        if min(self.aspect_ratios, default=1.0) <= 0:
+            raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
+        if min(self.levels, self.width // 2, self.squeeze, self.candidates, self.keep, *self.base_channels) < 1:
+            raise ValueError("levels, squeeze, candidates, keep and base_channels must be 1 or more, width 2 or more")
+        if self.nms not in NMS_METHODS:
+            raise ValueError(f"nms is {self.nms!r}: give one of {', '.join(NMS_METHODS)}")
+
+    @property
+    def scales(self) -> int:
+        """Maps of a TUM."""
+        return len(self.sizes) - 1
+
+
+class FFMv1(nn.Module):
+    """The base feature: a shallow and a deep map of the backbone side by side (fig. 4a)."""
+
+    def __init__(self, incoming: tuple[int, int], outgoing: tuple[int, int]) -> None:
+        super().__init__()
+        self.shallow = _conv(incoming[0], outgoing[0], 3)
+        self.deep = _conv(incoming[1], outgoing[1], 1)
+
+    def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """(B, C1, H, W), (B, C2, H/2, W/2) → (B, sum of outgoing, H, W)."""
+        return torch.cat([self.shallow(shallow), F.interpolate(self.deep(deep), scale_factor=2.0, mode="nearest")], 1)
+
+
+class FFMv2(nn.Module):
+    """What a TUM sees: the base feature, thinned, beside the largest map of the TUM before (fig. 4b)."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        super().__init__()
+        self.thin = _conv(incoming, outgoing, 1)
+
+    def forward(self, base: Tensor, largest: Tensor | None) -> Tensor:
+        """(B, incoming, H, W), (B, width, H, W) → (B, outgoing + width, H, W); the first TUM has none before it."""
+        thin: Tensor = self.thin(base)
+        return thin if largest is None else torch.cat([thin, largest], 1)
+
+
+class TUM(nn.Module):
+    """Thinned U-shape module: down by convolutions, up again with what lay beside, smoothed by 1×1 (fig. 4c)."""
+
+    def __init__(self, incoming: int, width: int, scales: int) -> None:
+        super().__init__()
+        widths = [incoming] + [width] * (scales - 2)  # of the maps that the encoder goes down from
+        self.encoder = nn.ModuleList(_conv(n, width, 3, stride=2) for n in widths[:-1])
+        self.encoder.append(_conv(widths[-1], width, 3, padding=0))
+        self.top = _conv(width, width, 1)
+        self.laterals = nn.ModuleList(_conv(n, width, 3) for n in widths)
+        self.smooth = nn.ModuleList(_conv(width, width, 1) for _ in widths)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, incoming, H, W) → S maps of `width` channels, fine to coarse."""
+        maps = [x]
+        for conv in self.encoder:
+            maps.append(conv(maps[-1]))
+        x = self.top(maps.pop())
+        pyramid = [x]
+        for i in reversed(range(len(maps))):
+            x = self.laterals[i](maps[i]) + F.interpolate(x, size=maps[i].shape[-2:], mode="nearest")
+            pyramid.insert(0, self.smooth[i](x))
+        return pyramid
+
+
+class SFAM(nn.Module):
+    """Scale-wise feature aggregation: in each scale, which channels of which level count (fig. 3, eq. 2 and 3)."""
+
+    def __init__(self, channels: int, scales: int, squeeze: int, share: bool) -> None:
+        super().__init__()
+        attention = (SqueezeExcitation(channels, max(1, channels // squeeze)) for _ in range(1 if share else scales))
+        self.attention = nn.ModuleList(attention)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
+        """S maps of `channels` channels → the same, each channel weakened by a factor from 0 to 1."""
+        return [attend(x) for attend, x in zip(_for_each(self.attention, len(pyramid)), pyramid, strict=True)]
+
+
+class M2Det(nn.Module):
+    """The detector on a backbone two of whose maps lie at strides 8 and 16."""
+
+    class_layers = ("head.logits.",)  # what depends on the classes, by the beginning of the names
+
+    def __init__(self, config: M2DetConfig, backbone: Backbone) -> None:
+        super().__init__()
+        self.config = c = config
+        self.backbone = backbone
+        shallow, deep = c.fused
+        if (backbone.strides[shallow], backbone.strides[deep]) != (STRIDE, 2 * STRIDE):
+            raise ValueError(f"fused is {c.fused}: give maps at strides 8 and 16, of those at {backbone.strides}")
+        self.ffm1 = FFMv1((backbone.channels[shallow], backbone.channels[deep]), c.base_channels)
+        thin = c.width // 2
+        self.ffm2 = nn.ModuleList(FFMv2(sum(c.base_channels), thin) for _ in range(1 if c.share_layers else c.levels))
+        incoming = [thin] + [thin + c.width] * (c.levels - 1)
+        self.tums = nn.ModuleList(TUM(n, c.width, c.scales) for n in incoming)
+        channels = c.levels * c.width
+        self.sfam = SFAM(channels, c.scales, c.squeeze, c.share_layers) if c.sfam else None
+        self.norm = BatchNorm(channels) if c.norm_finest else None
+        per_cell = 2 + 2 * len(c.aspect_ratios)
+        self.head = MultiboxHead([channels] * c.scales, [per_cell] * c.scales, c.num_classes + 1)
+
+        self.coder = BoxCoder(c.box_std)
+        self.input_spec = InputSpec(size=c.image_size, divisor=DIVISOR, **backbone.normalization)
+        self.register_buffer("anchors", self.build_anchors(c.image_size, c.image_size), persistent=False)
+        self.anchors: Tensor  # (A, 4)
+        self._initialize()
+
+    def forward(self, images: Tensor) -> Predictions:
+        """images (B, 3, H, W), normalised, sides multiples of 16. The whole of fig. 2."""
+        anchors = self.anchors_for(images)
+        maps = self.backbone(images)
+        shallow, deep = self.config.fused
+        pyramid = self.multi_level(self.ffm1(maps[shallow], maps[deep]))
+        if self.sfam is not None:
+            pyramid = self.sfam(pyramid)
+        if self.norm is not None:
+            pyramid[0] = self.norm(pyramid[0])
+        logits, deltas = self.head(pyramid)
+        return Predictions(logits, deltas, anchors)
+
+    def multi_level(self, base: Tensor) -> list[Tensor]:
+        """Eq. 1: the levels' pyramids, each TUM after the one before, side by side: S maps of L × width channels."""
+        levels: list[list[Tensor]] = []
+        largest = None
+        for ffm, tum in zip(_for_each(self.ffm2, len(self.tums)), self.tums, strict=True):
+            levels.append(tum(ffm(base, largest)))
+            largest = levels[-1][0]
+        return [torch.cat(maps, 1) for maps in zip(*levels, strict=True)]
+
+    def build_anchors(self, height: int, width: int) -> Tensor:
+        """(A, 4): six shapes around the centre of every cell (12810 at 320, 32760 at 512, 80208 at 800).
+
+        Their size in pixels is that at the model's own input, whatever this input's; the step is the side over the
+        cells, rounded up (authors' code: 107 pixels for 3 cells in 320).
+        """
+        c = self.config
+        rows, columns = map_sizes(height, c.scales), map_sizes(width, c.scales)
+        levels = []
+        for (size, larger), down, across in zip(pairwise(c.sizes), rows, columns, strict=True):
+            shapes = multibox_shapes(size * c.image_size, larger * c.image_size, c.aspect_ratios)
+            levels.append(grid_anchors(shapes, down, across, (ceil(width / across), ceil(height / down))))
+        anchors = torch.cat(levels)
+        if c.clip_anchors:
+            limit = torch.tensor([width, height, width, height])
+            anchors = to_corners(to_centers(anchors).clamp(min=0).minimum(limit))
+        return anchors
+
+    def anchors_for(self, images: Tensor) -> Tensor:
+        """(A, 4) for the size of these images; raises ValueError for a size that cannot be."""
+        height, width = images.shape[-2:]
+        if height == width == self.config.image_size:
+            return self.anchors
+        scales = self.config.scales
+        if not _fits(height, scales) or not _fits(width, scales):
+            raise ValueError(f"M2Det takes images with sides that are {_allowed(scales)}, not {height}×{width}")
+        return self.build_anchors(height, width).to(images.device)
+
+    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """SSD's, eq. 1 there: (L_conf + L_loc) / N, as "class" and "box"."""
+        c = self.config
+        return multibox_objective(
+            predictions,
+            targets,
+            coder=self.coder,
+            match_iou=c.match_iou,
+            negative_ratio=c.negatives_per_positive,
+            min_negatives=c.min_negatives,
+        )
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
+        """`detect` before the padding is cut off: static shapes, so it compiles and never waits for the host."""
+        c = self.config
+        return find_per_class(
+            predictions,
+            coder=self.coder,
+            floor=score,
+            candidates=c.candidates,
+            iou=c.nms_iou,
+            keep=c.keep,
+            method=c.nms,
+        )
+
+    @torch.no_grad()
+    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
+        """Linear Soft-NMS per class, the best 200 an image; boxes in input pixels."""
+        check_score(score)
+        return unpad(self.find(predictions, score))
+
+    def _initialize(self) -> None:
+        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes start alike."""
+        for layer in (
+            layer for name, child in self.named_children() if name != "backbone" for layer in child.modules()
+        ):
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        for conv in (*self.head.logits, *self.head.deltas):
+            nn.init.normal_(conv.weight, std=0.01)
+
+
+def map_sizes(side: int, scales: int) -> list[int]:
+    """Cells along a side of every map, fine to coarse: 320 pixels → 40, 20, 10, 5, 3, 1.
+
+    Each map halves the one before, rounding up; the last is made by an unpadded 3×3 instead.
+    """
+    cells = [side // STRIDE]
+    while len(cells) < scales - 1:
+        cells.append((cells[-1] + 1) // 2)
+    return [*cells, cells[-1] - 2]
+
+
+def _fits(side: int, scales: int) -> bool:
+    return side % DIVISOR == 0 and map_sizes(side, scales)[-1] > 0
+
+
+def _allowed(scales: int) -> str:
+    least = next(side for side in range(DIVISOR, 1 << 30, DIVISOR) if _fits(side, scales))
+    return f"multiples of {DIVISOR} from {least} on"
+
+
+def _for_each(layers: nn.ModuleList, count: int) -> Sequence[nn.Module]:
+    """One layer for each of `count`, the same for all where only one is there."""
+    return list(layers) * (count // len(layers))
+
+
+def _conv(incoming: int, outgoing: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Module:
+    """Convolution, batch norm, ReLU: every new layer but the heads and SFAM's."""
+    around = kernel // 2 if padding is None else padding
+    conv = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=False)
+    return nn.Sequential(conv, BatchNorm(outgoing), nn.ReLU(inplace=True))
+
+
+def _paper(config: dict[str, Any], **ours: Any) -> M2DetConfig:
+    """A config with the anchors of its input, `ours` where `config` says nothing else."""
+    finest = FINEST_SIZE.get(config.get("image_size", 320), FINEST_SIZE[512])
+    return M2DetConfig(**({"sizes": (finest, *LARGER_SIZES)} | ours | config))
+
+
+def m2det_vgg16(**config: Any) -> M2Det:
+    """VGG-16 as SSD has it, fc7 at stride 16; conv4_3 and fc7 are fused."""
+    return M2Det(_paper(config), VGG16(pool5_stride=1, dilation=6))
+
+
+def m2det_resnet101(**config: Any) -> M2Det:
+    """ResNet-101 with res4 at stride 8 and res5 at 16; res3 and res5 are fused (authors' config)."""
+    return M2Det(_paper(config), ResNet(101, layer3_stride=1))
+
+
+def m2det_timm(name: str, **config: Any) -> M2Det:
+    """Any timm backbone to stride 16; its last maps at strides 8 and 16 are fused."""
+    return M2Det(_paper(config), TimmPyramid(name, strides=(8, 16)))
