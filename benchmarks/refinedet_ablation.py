@@ -24,9 +24,10 @@ ROWS = {
 def run(name: str, switches: list[str], arguments: argparse.Namespace) -> dict[str, float]:
     """Trains one row unless it is trained; the last line of its log."""
     folder = Path(arguments.out) / name.replace(" ", "-").replace(":", "")
+    if (folder / "run.json").exists():
+        refuse_others(folder, switches, arguments)
     if epochs_done(folder) < arguments.epochs:
         subprocess.run(command(folder, switches, arguments), check=True)
-    refuse_others(folder, switches, arguments)
     result: dict[str, float] = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     return result
 
