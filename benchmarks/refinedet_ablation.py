@@ -2,8 +2,9 @@
 
     python benchmarks/refinedet_ablation.py --data PATH --out runs/ablation [--epochs 2 --size 192]
 
-Trains four times with `vedette train`, switching off one idea more each time, as the paper does, and prints the table.
-Runs that are there already are not done again.
+Trains four times with `vedette train`, switching off one idea more each time, as the paper does, and prints the table
+with what it rests on. Runs that are there already are not done again; begun ones go on. Each is measured once, at its
+end. Another number of epochs, size or seed needs another --out.
 """
 
 import argparse
@@ -23,33 +24,60 @@ ROWS = {
 def run(name: str, switches: list[str], arguments: argparse.Namespace) -> dict[str, float]:
     """Trains one row unless it is trained; the last line of its log."""
     folder = Path(arguments.out) / name.replace(" ", "-").replace(":", "")
-    log = folder / "log.jsonl"
-    done = log.read_text().splitlines() if log.is_file() else []
-    if len(done) < arguments.epochs:
-        settings = [f"image_size={arguments.size}", *switches]
-        command = [
-            str(Path(sys.executable).parent / "vedette"),
-            "train",
-            "refinedet320-lite0",
-            "--data",
-            arguments.data,
-            "--out",
-            str(folder),
-        ]
-        command += [
-            "--epochs",
-            str(arguments.epochs),
-            "--eval-every",
-            str(arguments.epochs),
-            "--seed",
-            str(arguments.seed),
-        ]
-        command += ["--workers", str(arguments.workers)]
-        command += [part for setting in settings for part in ("--set", setting)]
-        subprocess.run([*command, *(["--resume"] if (folder / "last.pt").exists() else [])], check=True)
-        done = log.read_text().splitlines()
-    result: dict[str, float] = json.loads(done[-1])
+    if (folder / "run.json").exists():
+        refuse_others(folder, switches, arguments)
+    if epochs_done(folder) < arguments.epochs:
+        subprocess.run(command(folder, switches, arguments), check=True)
+    result: dict[str, float] = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     return result
+
+
+def epochs_done(folder: Path) -> int:
+    """How many lines the run's log has."""
+    log = folder / "log.jsonl"
+    return len(log.read_text().splitlines()) if log.is_file() else 0
+
+
+def command(folder: Path, switches: list[str], arguments: argparse.Namespace) -> list[str]:
+    """The training of one row, begun or gone on with."""
+    options = {
+        "--data": arguments.data,
+        "--out": folder,
+        "--epochs": arguments.epochs,
+        "--eval-every": arguments.epochs,
+        "--seed": arguments.seed,
+        "--workers": arguments.workers,
+    }
+    settings = [part for setting in (f"image_size={arguments.size}", *switches) for part in ("--set", setting)]
+    words = [str(word) for option in options.items() for word in option]
+    resume = ["--resume"] if (folder / "last.pt").exists() else []
+    return [str(Path(sys.executable).parent / "vedette"), "train", "refinedet320-lite0", *words, *settings, *resume]
+
+
+def refuse_others(folder: Path, switches: list[str], arguments: argparse.Namespace) -> None:
+    """Ends the program where a run that is there was made with other settings: the rows would not compare."""
+    stored = json.loads((folder / "run.json").read_text())
+    config = {name: json.loads(value) for name, _, value in (switch.partition("=") for switch in switches)}
+    wanted = {
+        "epochs": (stored["recipe"]["epochs"], arguments.epochs),
+        "seed": (stored["recipe"]["seed"], arguments.seed),
+        "settings": (stored["config"], {"image_size": arguments.size} | config),
+    }
+    for what, (there, asked) in wanted.items():
+        if there != asked:
+            sys.exit(f"error: {folder} was trained with {what} {there}, not {asked}: choose another --out")
+
+
+def commit() -> str:
+    """The source's commit, marked where it has been changed since."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -63,9 +91,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     results = {name: run(name, switches, arguments) for name, switches in ROWS.items()}
-    print("| | mAP (VOC area) | images/s while training |\n|---|---|---|")
+    print(
+        "| | mAP (VOC area) | images/s while training | epochs | size | seed | commit |\n|---|---|---|---|---|---|---|"
+    )
+    facts = f"{arguments.epochs} | {arguments.size} | {arguments.seed} | {commit()}"
     for name, result in results.items():
-        print(f"| {name} | {100 * result['mAP']:.1f} | {result['images_per_second']:.1f} |")
+        print(f"| {name} | {100 * result['mAP']:.1f} | {result['images_per_second']:.1f} | {facts} |")
 
 
 if __name__ == "__main__":

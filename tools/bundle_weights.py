@@ -7,8 +7,8 @@ import argparse
 import json
 from pathlib import Path
 
-from vedette.infer.weights import load_into, read_weights, save_weights
-from vedette.zoo import build
+from vedette.infer.weights import save_weights
+from vedette.zoo import restore
 
 WEIGHTS = Path(__file__).parents[1] / "src/vedette/assets/weights"
 
@@ -20,9 +20,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, nargs="+", required=True)
     parser.add_argument("--data", required=True, help="what the results were measured on, in words")
     arguments = parser.parse_args()
-    stored = read_weights(arguments.source)
-    model = build(stored.name, **stored.config)
-    load_into(model, stored)
+    model, stored = restore(arguments.source)
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     path = WEIGHTS / f"{stored.name}.safetensors"
     save_weights(

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vedette.draw import draw_boxes
+from vedette.errors import InputError
 
-if TYPE_CHECKING:
-    from PIL import Image
+LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 
 
 class Step(NamedTuple):
@@ -143,9 +144,14 @@ class Detections:
     def save(self, path: str | Path) -> None:
         """Writes the annotated picture; the suffix of `path` chooses the format.
 
-        Raises ValueError for a suffix that no format has.
+        Raises ValueError for a suffix that no format has, InputError for a picture too large for a JPEG.
         """
-        self.draw().save(path, quality=92)
+        picture = self.draw()
+        form = Image.registered_extensions().get(Path(path).suffix.lower())
+        if form == "JPEG" and max(picture.size) > LARGEST_JPEG:
+            size = f"{picture.width} x {picture.height} pixels"
+            raise InputError(f"{path}: {size} are too many for a JPEG, whose sides end at {LARGEST_JPEG}; save a .png")
+        picture.save(path, quality=92)
 
     def to_coco(self, image_id: int | str = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """A COCO results list: boxes as x, y, width, height; category ids are the labels unless given per class."""

@@ -14,7 +14,7 @@ from torch import nn
 from vedette.backbones.imagenet import load_imagenet
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
-from vedette.infer.weights import load_into, read_weights
+from vedette.infer.weights import WeightFile, load_into, read_weights
 from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
 
@@ -97,16 +97,31 @@ def load(source: str | Path, device: str | torch.device | None = None) -> Detect
 
     Raises InputError for a name without bundled weights, and for a file that is not ours or does not fit.
     """
-    path = weight_file(source)
-    stored = read_weights(path)
-    model = build(stored.name, **stored.config)
-    load_into(model, stored)
-    model.input_spec = stored.input_spec  # type: ignore[assignment]
+    model, stored = restore(weight_file(source))
     return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
+
+
+def restore(
+    path: Path, name: str | None = None, classes: tuple[str, ...] | None = None, **config: Any
+) -> tuple[nn.Module, WeightFile]:
+    """A model as a weight file has it, layers, anchors and input; and the file.
+
+    Unless given: `name` is the file's; so are the `classes`, or else the class layers are new where they differ;
+    `config` are the fields of the detector's dataclass that differ.
+
+    Raises InputError for a file that is not ours or does not fit.
+    """
+    stored = read_weights(path)
+    model: Any = build(name or stored.name, **(stored.config | config))
+    load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
+    model.input_spec = stored.input_spec
+    return model, stored
 
 
 def weight_file(source: str | Path) -> Path:
     """The file behind a bundled name or a path; raises InputError where there is none."""
+    if not str(source):
+        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
     bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))
     path = Path(source)
     if bundled.is_file():

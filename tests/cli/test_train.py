@@ -1,7 +1,8 @@
 """vedette train, from a folder of pictures to a weight file that detects."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.train import _continued, _recipe
+from vedette.cli.train import _chosen, _continued, _recipe
+from vedette.cli.train import train as train_command
 from vedette.infer.weights import read_weights, save_weights
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
@@ -116,6 +118,7 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--set", "wings=2"], "unexpected keyword argument 'wings'"),
         (["--val", "nowhere"], "nowhere"),
         (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--init", ""], "an empty name is no model"),
         (["--resume"], "no run to resume"),
         (["--device", "cuda:77"], "cuda:77"),
         (["--lr", "-1"], "lr is -1.0: give a number from"),
@@ -147,6 +150,18 @@ def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: py
     for name, fault in (("zzz", "timm has no model 'zzz'"), ("vit_tiny_patch16_224", "a pyramid needs [8, 16, 32]")):
         assert run(["train", f"refinedet320-timm/{name}", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
         assert fault in capsys.readouterr().err
+
+
+def test_options_of_the_recipe_are_those_of_its_names() -> None:
+    assert _chosen({"lr": 0.1, "epochs": None, "clip_norm": 0.0, "freeze_stem": False, "model": "one"}) == {
+        "lr": 0.1,
+        "clip_norm": 0.0,
+        "freeze_stem": False,
+    }
+    assert _chosen({"schedule": "step", "seed": 0}) == {"schedule": "step", "seed": 0}
+    assert _chosen({"schedule": "paper"}) == {}
+    without = {field.name for field in fields(Recipe)} - signature(train_command).parameters.keys()
+    assert without == {"backbone_lr", "weight_decay", "warmup"}  # a field that is renamed loses its option
 
 
 @pytest.mark.parametrize("native", ["bf16", "fp32"])

@@ -1,5 +1,6 @@
 """The compact form of a data set: what it costs, and what it gives back."""
 
+import multiprocessing
 import pickle
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from vedette.data.annotations import Dataset, Texts, union
 from vedette.data.draft import Draft, settle
@@ -163,3 +166,38 @@ def test_numbers_beyond_float32_are_findings_and_not_warnings() -> None:
     dataset, findings = settle(draft)
     assert [f.kind for f in findings if f.kind != "missing file"] == ["degenerate box", "box clipped"]
     assert dataset.boxes(0).tolist() == [[0, 0, 40, 30]]
+
+
+class Touched(TorchDataset[int]):
+    """A number of each image, after its annotations were read."""
+
+    def __init__(self, images: int, read: Callable[[int], int]) -> None:
+        self.images, self.read = images, read
+
+    def __len__(self) -> int:
+        return self.images
+
+    def __getitem__(self, index: int) -> int:
+        return self.read(index)
+
+
+def growth(samples: Touched) -> int:
+    """By how many bytes the private memory of a worker grows from its first batches to the end of an epoch."""
+    loader = DataLoader(samples, batch_size=64, shuffle=True, num_workers=1, collate_fn=sum)
+    sizes = []
+    for number, _ in enumerate(loader):
+        if number in (2, len(loader) - 1):
+            (worker,) = multiprocessing.active_children()
+            lines = Path(f"/proc/{worker.pid}/smaps_rollup").read_text().splitlines()[1:]
+            sizes.append(sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_")))
+    return sizes[1] - sizes[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells private memory")
+def test_annotations_do_not_grow_in_a_worker(tmp_path: Path) -> None:
+    found = dataset(tmp_path, images=12_000, boxes=20)
+    rows = [found.boxes(index).tolist() for index in range(len(found))]
+    tensors = growth(Touched(len(found), lambda index: int(found.boxes(index).sum()) + len(str(found.file(index)))))
+    objects = growth(Touched(len(rows), lambda index: int(sum(map(sum, rows[index])))))
+    assert objects > 30e6  # each page that holds an object is copied when the object is looked at
+    assert tensors < objects / 3  # what the interpreter itself costs

@@ -20,6 +20,8 @@ def test_a_source_is_a_path_and_a_split(tmp_path: Path) -> None:
     assert parse_source("C:/photos") == (Path("C:/photos"), None)
     assert parse_source("C:\\photos") == (Path("C:\\photos"), None)
     assert parse_source("C") == (Path("C"), None)
+    with pytest.raises(InputError, match="an empty path is no data set"):
+        parse_source("")
 
 
 def test_formats_are_recognised(coco: Write, voc: Write, yolo: Write) -> None:

@@ -166,6 +166,19 @@ def test_writes_a_page_with_its_pictures(scene, tmp_path, metric):
     assert "http" not in text
 
 
+def test_pictures_of_an_earlier_report_go_and_other_files_stay(scene, tmp_path):
+    found, truths = scene
+    write_report(tmp_path, Greys(), found, truths, ("cat",), metric="voc12")
+    mine = {tmp_path / "worst" / "01-mine.jpg", tmp_path / "mine.jpg"}
+    for file in mine:
+        file.touch()
+    page = tmp_path / "report.html"
+    page.write_text(page.read_text() + '<img src="mine.jpg"><img src="best/01-..%2F..%2Fmine.jpg">')
+    (tmp_path / "best" / "01-..").mkdir()
+    write_report(tmp_path, Greys(), found[:1], truths[:1], ("cat",), metric="voc12")
+    assert set(tmp_path.glob("**/*.jpg")) == {tmp_path / "best" / "01-<0>#.jpg", *mine}
+
+
 def test_pictures_show_boxes_in_the_frame_of_the_annotation(scene, tmp_path):
     """The box 0..10 of a frame 200 wide is 0..32 of a picture 640 wide."""
     write_report(tmp_path, Greys(), *scene, ("cat",), metric="voc12")

@@ -158,6 +158,8 @@ def test_bad_paths_are_refused(detector: Detector, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.jpg", tmp_path / "text.jpg"):
         with pytest.raises(InputError, match=str(path)):
             detector.detect(path)
+    with pytest.raises(InputError, match="an empty path is no image"):
+        detector.detect("")
 
 
 def test_bad_numbers_are_refused(detector: Detector) -> None:

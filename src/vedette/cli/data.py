@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,23 +52,10 @@ def check_command(
 
 def _progress(files: list[str]) -> Iterator[str]:
     """The files again, with a bar on a terminal's stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]:.0f} images/s")
-    with Progress(
-        TextColumn("decoding"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        rate,
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("decoding", total=len(files), rate=0.0)
+    with Progress(len(files), "images") as bar:
         for file in files:
             yield file
-            bar.update(task, advance=1, rate=bar.tasks[0].speed or 0.0)
+            bar.advance()
 
 
 def _write(report: Report, file: Path) -> None:

@@ -110,6 +110,8 @@ def _save(found: Detections, file: Path, picture: Path) -> list[str]:
     try:
         picture.unlink(missing_ok=True)  # whether a symbolic or a hard link, what it leads to stays
         found.save(picture)
+    except InputError as error:
+        return [f"{file}: {error}"]
     except OSError as error:
         return [f"{file}: {picture} cannot be written ({error.strerror or error})"]
     return []

@@ -65,7 +65,7 @@ def evaluate(
             batch_size,
             workers,
             bf16,
-            progress=lambda done, _: bar.advance(done - bar.done),
+            progress=bar.reach,
         )
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))

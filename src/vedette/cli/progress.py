@@ -44,6 +44,10 @@ class Progress:
             rate = f"{self.done / max(1e-9, elapsed):.1f} {self.unit}/s"
             self.bar.update(self.task, completed=self.done, rate=rate)
 
+    def reach(self, done: int, total: int) -> None:
+        """Has counted to `done`; for whoever reports so."""
+        self.advance(done - self.done)
+
     def say(self, line: str) -> None:
         """Prints a line to stdout; above the bar where both are on the same terminal."""
         if self.bar is not None and sys.stdout.isatty():

@@ -28,6 +28,8 @@ def expand(source: str) -> list[Path]:
 
     Raises InputError where there is nothing.
     """
+    if not source:
+        raise InputError("an empty name is no image: give a file, a folder or a glob")
     path = Path(source)
     if path.is_dir():
         found = _images(path.iterdir())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,27 +67,7 @@ def train(
 
     Example: vedette train refinedet320-lite0 --data my-photos --out runs/mine
     """
-    given = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "accumulate": accumulate,
-        "optimizer": optimizer,
-        "lr": lr,
-        "clip_norm": clip_norm,
-        "ema": ema,
-        "freeze_stem": freeze_stem,
-        "start_size": start_size,
-        "start_share": start_share,
-        "max_zoom_out": max_zoom_out,
-        "repeat_below": repeat_below,
-        "precision": precision,
-        "difficult": difficult,
-        "eval_every": eval_every,
-        "workers": workers,
-        "seed": seed,
-        "schedule": None if schedule == "paper" else schedule,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = _chosen(locals())
     _check_extra()
     _check_folder(out, resume)
     dataset = _read(data, "train")
@@ -97,6 +78,14 @@ def train(
         recipe = _recipe(len(dataset), schedule == "paper", chosen, device)
         run = _new(model, data, val, metric or "voc12", dataset, recipe, set_)
     _start(run, dataset, out, init, backbone, device, resume)
+
+
+def _chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are named as the recipe's fields and were given; "paper" is a recipe, not one of its fields."""
+    from vedette.train.recipe import Recipe
+
+    given = {field.name: options.get(field.name) for field in fields(Recipe)}
+    return {name: value for name, value in given.items() if value is not None and value != "paper"}
 
 
 def _check_extra() -> None:
@@ -217,7 +206,7 @@ def _start(
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
-    source = out / "last.safetensors" if resume else weight_file(init) if init else None
+    source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
     if run.recipe.start_size % spec.divisor:
@@ -259,13 +248,11 @@ def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
     Its layers, anchors and input are those of the file, which may not be what the name stands for here: imported
     weights have another order of anchors and other means.
     """
-    from vedette.infer.weights import load_into, read_weights
-    from vedette.zoo import build
+    from vedette.zoo import restore
 
-    stored = read_weights(source)
-    model: Any = build(run.model, **(stored.config | run.config | {"num_classes": len(classes)}))
-    load_into(model, stored, leave_out=() if stored.classes == classes else model.class_layers)
-    model.input_spec = replace(stored.input_spec, size=model.config.image_size)
+    settings = run.config | {"num_classes": len(classes)}
+    model: Any = restore(source, run.model, classes, **settings)[0]
+    model.input_spec = replace(model.input_spec, size=model.config.image_size)
     return model
 
 
@@ -282,18 +269,20 @@ def _validation(run: Run, classes: tuple[str, ...], spec: Any, device: str) -> V
     recipe = run.recipe
 
     def validate(model: nn.Module) -> dict[str, float]:
-        return measure(
-            model,
-            dataset,
-            truths,
-            spec,
-            len(classes),
-            metric=run.metric,
-            device=device,
-            batch_size=recipe.batch_size,
-            workers=recipe.workers,
-            bf16=recipe.precision == "bf16",
-        )
+        with Progress(len(dataset), "images") as bar:
+            return measure(
+                model,
+                dataset,
+                truths,
+                spec,
+                len(classes),
+                metric=run.metric,
+                device=device,
+                batch_size=recipe.batch_size,
+                workers=recipe.workers,
+                bf16=recipe.precision == "bf16",
+                progress=bar.reach,
+            )
 
     return validate
 

@@ -24,7 +24,12 @@ WANTED: dict[Purpose, tuple[str, ...]] = {"train": ("train",), "evaluate": ("val
 
 
 def parse_source(source: str) -> tuple[Path, str | None]:
-    """PATH[:SPLIT] → path and split. A path that exists as a whole is taken as one, colons and all."""
+    """PATH[:SPLIT] → path and split. A path that exists as a whole is taken as one, colons and all.
+
+    Raises InputError for an empty one.
+    """
+    if not source:
+        raise InputError("an empty path is no data set: give PATH[:SPLIT]")
     path, colon, split = source.rpartition(":")
     if Path(source).exists() or not colon or not split or "/" in split or "\\" in split:  # as in C:\photos
         return Path(source), None

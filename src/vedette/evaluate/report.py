@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image
@@ -64,7 +66,9 @@ def write_report(
     outcomes = judge(detections, truths, iou)
     result = summarise(outcomes, len(classes), iou, "voc12" if metric == "coco" else metric)
     images = score_images(outcomes, len(truths), SHOWN_SCORE)
+    path = folder / "report.html"
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_pictures(path)
 
     def shown(chosen: list[int], name: str) -> str:
         rows = []
@@ -81,7 +85,6 @@ def write_report(
         _curves(result, classes),
         _examples(shown(images.worst(examples), "worst"), shown(images.best(examples), "best")),
     ]
-    path = folder / "report.html"
     path.write_text(page.page(f"Evaluation · {METRIC_NAMES[metric]}", "\n".join(body)), encoding="utf-8")
     return path
 
@@ -174,6 +177,14 @@ def _examples(worst: str, best: str) -> str:
 def _verdict(images: ImageScores, index: int) -> str:
     counts = f"{images.hits[index]} found, {images.missed[index]} missed, {images.false[index]} false"
     return f"F1 {images.f1[index]:.2f} · {counts}"
+
+
+def _remove_pictures(report: Path) -> None:
+    """Removes the pictures that an earlier report shows, and no other file."""
+    text = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
+    for shown in map(unquote, re.findall(r'<img src="([^"]+)"', text)):
+        if re.fullmatch(r"(best|worst)/\d\d-[^/]*\.jpg", shown):
+            (report.parent / shown).unlink(missing_ok=True)
 
 
 def _save(path: Path, dataset: Pictures, index: int, marks: list[Mark]) -> None:

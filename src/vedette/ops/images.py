@@ -35,6 +35,8 @@ def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:
 
     Raises InputError, naming the file, where there is none, where it is a folder, and where it is not a whole image.
     """
+    if not str(path):
+        raise InputError("an empty path is no image: give a file")
     file = Path(path)
     try:
         if file.is_dir():
