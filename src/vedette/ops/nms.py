@@ -14,6 +14,8 @@ from torch.nn.functional import threshold
 
 from vedette.ops.boxes import area
 
+CROWD = 1000  # candidates of one image from which on a call for each group is faster than one for all
+
 
 def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
     """Greedy hard NMS: which candidates stay.
@@ -37,11 +39,20 @@ def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
         apart = _move_apart(boxes, image * (groups.amax() + 1) + groups)
         keep.view(-1)[torchvision.ops.nms(apart.flatten(0, 1), scores.flatten().double(), iou)] = True
         return keep & (scores > 0)
-    apart = _move_apart(boxes, groups)
     for row in range(len(boxes)):  # on the CPU the kernel compares all pairs: image by image is B times less work
         live = (scores[row] > 0).nonzero().squeeze(1)
-        keep[row, live[torchvision.ops.nms(apart[row, live], scores[row, live].double(), iou)]] = True
+        given = (boxes[row, live].double(), scores[row, live].double(), groups[row, live])
+        keep[row, live[_nms_of_image(*given, iou)]] = True
     return keep
+
+
+def _nms_of_image(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Positions of those that stay, of float64 candidates on the CPU: group by group where they are many."""
+    if len(scores) < CROWD:
+        kept: Tensor = torchvision.ops.nms(_move_apart(boxes, groups), scores, iou)
+        return kept
+    members = torch.split(groups.argsort(stable=True), groups.bincount().tolist())
+    return torch.cat([own[torchvision.ops.nms(boxes[own], scores[own], iou)] for own in members])
 
 
 @_nms.register_fake

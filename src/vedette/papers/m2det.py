@@ -225,7 +225,7 @@ class M2Det(nn.Module):
         levels = []
         for (size, larger), down, across in zip(pairwise(c.sizes), rows, columns, strict=True):
             shapes = multibox_shapes(size * c.image_size, larger * c.image_size, c.aspect_ratios)
-            levels.append(grid_anchors(shapes, down, across, (ceil(width / across), ceil(height / down))))
+            levels.append(grid_anchors(shapes, down, across, (ceil(height / down), ceil(width / across))))
         anchors = torch.cat(levels)
         if c.clip_anchors:
             limit = torch.tensor([width, height, width, height])
