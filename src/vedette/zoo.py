@@ -21,6 +21,7 @@ Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
 REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
+AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou")  # fields of a detector's config that no weight depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,14 +78,20 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
     return model
 
 
-def load(source: str | Path, device: str | torch.device | None = None) -> Detector:
+def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
     """A detector ready to use: bundled weights by name, or one of our weight files by path.
 
-    Raises InputError for a name without bundled weights, and for a file that is not ours or does not fit.
+    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou.
+
+    Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
+    that the weights depend on.
     """
+    fixed = [field for field in config if field not in AFTER_TRAINING]
+    if fixed:
+        raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
     path = weight_file(source)
     stored = read_weights(path)
-    model = build(stored.name, **stored.config)
+    model = build(stored.name, **(stored.config | config))
     load_into(model, stored)
     model.input_spec = stored.input_spec  # type: ignore[assignment]
     return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
