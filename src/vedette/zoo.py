@@ -27,6 +27,7 @@ REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
 SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
 M2DET = "M2Det, Zhao et al., AAAI 2019"
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
+AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou")  # fields of a detector's config that no weight depends on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +102,18 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
     return model
 
 
-def load(source: str | Path, device: str | torch.device | None = None) -> Detector:
+def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
     """A detector ready to use: bundled weights by name, or one of our weight files by path.
 
-    Raises InputError for a name without bundled weights, and for a file that is not ours or does not fit.
+    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou.
+
+    Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
+    that the weights depend on.
     """
-    model, stored = restore(weight_file(source))
+    fixed = [field for field in config if field not in AFTER_TRAINING]
+    if fixed:
+        raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
+    model, stored = restore(weight_file(source), **config)
     return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,8 @@ Captured = pytest.CaptureFixture[str]
 class UpperLeft(nn.Module):
     """Finds two things: the upper left quarter (0.9) and the upper half (0.6)."""
 
+    config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
+
     def forward(self, images: Tensor) -> Tensor:
         return images
 
@@ -33,10 +36,13 @@ class UpperLeft(nn.Module):
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever --model says, but "none"."""
 
-    def load(source: str, device: str | None = None) -> Detector:
+    def load(source: str, device: str | None = None, **config: object) -> Detector:
         if source == "none":
             raise InputError("none: no such model")
-        return Detector(UpperLeft(), InputSpec(size=32), ("cat", "dog"), device or "cpu", category_ids=(17, 18))
+        spec = InputSpec(size=32, divisor=16)
+        detector = Detector(UpperLeft(), spec, ("cat", "dog"), device or "cpu", category_ids=(17, 18))
+        detector.model.config = SimpleNamespace(**(vars(UpperLeft.config) | config))
+        return detector
 
     monkeypatch.setattr(zoo, "load", load)
 
@@ -98,6 +104,33 @@ def test_json(photos: Path, capsys: Captured) -> None:
     assert len(results()) == 6
 
 
+def test_flip_merges_what_both_passes_find(photos: Path, capsys: Captured) -> None:
+    assert run(["detect", "in/a.jpg", "--flip"]) == 0
+    assert capsys.readouterr().out.startswith("in/a.jpg: dog 0.90, dog 0.90, cat 0.60\n")
+    assert sorted(row["bbox"] for row in results()) == [[0, 0, 100, 50], [0, 0, 200, 50], [100, 0, 100, 50]]
+
+
+@pytest.mark.parametrize("scales", ["32", "16,64", "48,48,32"])
+def test_scales(photos: Path, scales: str) -> None:
+    assert run(["detect", "in", "--scales", scales]) == 0
+    assert [row["bbox"] for row in results()] == [[0, 0, 100, 50], [0, 0, 200, 50]] * 3
+
+
+def test_nms_is_the_models_or_the_one_chosen(photos: Path) -> None:
+    """The upper half is found in both passes, and its twin kept where it is weakened to 0.6 · exp(-2) alone."""
+    counts = []
+    for nms in ([], ["--nms", "hard"], ["--nms", "linear"], ["--nms", "gaussian"]):
+        assert run(["detect", "in/a.jpg", "--flip", "--score", "0.05", *nms]) == 0
+        counts.append([row["score"] for row in results() if row["class_name"] == "cat"])
+    assert [len(scores) for scores in counts] == [1, 1, 1, 2]
+    assert counts[3] == pytest.approx([0.6, 0.6 * 2.718281828**-2])
+
+
+def test_vote(photos: Path) -> None:
+    assert run(["detect", "in/a.jpg", "--flip", "--vote"]) == 0
+    assert len(results()) == 3
+
+
 def test_same_names_do_not_overwrite_one_another(photos: Path) -> None:
     for name in ("x/a.jpg", "x/A.png", "x/a-2.jpg"):
         Path(name).parent.mkdir(exist_ok=True)
@@ -154,6 +187,13 @@ def test_bad_sources_alone(photos: Path, capsys: Captured) -> None:
         (["in/a.jpg", "--model", "none"], "none: no such model"),
         ([""], "an empty name is no image"),
         (["in/a.jpg", "--device", "toaster"], "device toaster: "),
+        (["in/a.jpg", "--nms", "lineal"], "Invalid value for '--nms': "),
+        (["in/a.jpg", "--scales", "32,abc"], "--scales '32,abc': write sizes in pixels with commas between them"),
+        (["in/a.jpg", "--scales", ""], "--scales '': write sizes"),
+        (["in/a.jpg", "--scales", "32,"], "--scales '32,': write sizes"),
+        (["in/a.jpg", "--scales", "32,40"], "scales: 40 is no size for this model: give multiples of 16, up to 2048"),
+        (["in/a.jpg", "--scales", "99968"], "scales: 99968 is no size"),
+        (["in/a.jpg", "--vote"], "vote: one pass alone has nothing to vote on; give more scales, or flip"),
     ],
 )
 def test_bad_options(photos: Path, arguments: list[str], message: str, capsys: Captured) -> None:

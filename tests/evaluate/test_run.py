@@ -1,13 +1,16 @@
 """Running a model over a data set: order, frames, modes."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from vedette.errors import InputError
 from vedette.evaluate.run import evaluate_model, to_annotation
+from vedette.infer.detector import Detector
 from vedette.structures import Detections, InputSpec
 
 SPEC = InputSpec(size=64, mean=(10.0, 10.0, 10.0))
@@ -47,6 +50,8 @@ class Pictures:
 
 class Finder(nn.Module):
     """Finds one box, wider than the input, in every image, with the image's brightness as its score."""
+
+    config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +123,37 @@ def test_says_how_far_it_is():
     steps: list[tuple[int, int]] = []
     evaluate_model(Finder(), Pictures(5), SPEC, batch_size=2, workers=0, progress=lambda *step: steps.append(step))
     assert steps == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_passes_are_merged_image_by_image():
+    steps: list[tuple[int, int]] = []
+    found = evaluate_model(
+        Finder(), Pictures(3), SPEC, batch_size=2, workers=0, progress=lambda *step: steps.append(step), flip=True
+    )
+    # the left half, and its mirror image
+    assert [sorted(one.boxes.tolist()) for one in found] == [
+        [[0.0, 12.5, width / 2, 50.0], [width / 2, 12.5, width, 50.0]] for width in (80.0, 90.0, 100.0)
+    ]
+    assert [one.source.tolist() for one in found] == [[-1, -1]] * 3
+    assert steps == [(2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("options", [{"scales": (64, 128)}, {"scales": (128, 32), "flip": True, "vote": True}])
+def test_finds_what_the_detector_finds(options):
+    model, pictures = Finder(), Pictures(3)
+    found = evaluate_model(model, pictures, SPEC, batch_size=2, workers=0, **options)
+    assert {seen.shape[0] for seen in model.seen} == {1}  # 128 is four times as many pixels
+    detector = Detector(model, SPEC, None, device="cpu")
+    expected = detector.detect([pictures.image(index) for index in range(3)], score=0.01, **options)
+    for one, other in zip(found, expected, strict=True):
+        assert len(one) > 1
+        torch.testing.assert_close(one.boxes, other.boxes)
+        torch.testing.assert_close(one.scores, other.scores)
+
+
+def test_scales_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="scales"):
+        evaluate_model(Finder(), Pictures(1), SPEC, workers=0, scales=(-1,))
 
 
 def test_no_images():

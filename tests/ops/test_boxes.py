@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vedette.ops.boxes import area, clip, giou, iou, to_centers, to_corners
+from vedette.ops.boxes import area, clip, giou, iou, mirror, to_centers, to_corners
 
 examples = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 Box = tuple[float, float, float, float]
@@ -59,6 +59,12 @@ def test_clip_by_hand() -> None:
     expected = torch.tensor([[0.0, 0.0, 640.0, 480.0], [10.0, 20.0, 30.0, 40.0], [640.0, 480.0, 640.0, 480.0]])
     assert torch.equal(clip(boxes, 640, 480), expected)
     assert torch.equal(clip(boxes[None, None], 640, 480), expected[None, None])
+
+
+def test_mirror_by_hand() -> None:
+    boxes = torch.tensor([[[10.0, 20, 30, 50]], [[-5, 0, 100, 1]]])
+    assert mirror(boxes, 100).tolist() == [[[70, 20, 90, 50]], [[0, 0, 105, 1]]]
+    assert torch.equal(mirror(mirror(boxes, 100), 100), boxes)
 
 
 def test_area_by_hand() -> None:

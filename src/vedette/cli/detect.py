@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
+    from vedette.infer.detector import Detector
     from vedette.structures import Detections
 
 RESULTS = "detections.json"
@@ -30,6 +32,10 @@ def detect(
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
+    nms: Nms = None,
+    scales: Scales = None,
+    flip: Flip = False,
+    vote: Vote = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")] = False,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
@@ -39,8 +45,10 @@ def detect(
     files, faults = find_images(source)
     if not files:
         raise _failure(faults)
+    looks = {"score": score, "batch_size": batch_size, "bf16": bf16, "scales": read_scales(scales)}
     pictures = _prepare(out, files)
-    rows, unread, unwritten = _run(files, pictures, model, score, batch_size, device, bf16, quiet=as_json)
+    detector = _load(model, device, nms)
+    rows, unread, unwritten = _run(files, pictures, detector, looks | {"flip": flip, "vote": vote}, quiet=as_json)
     faults += unread + unwritten
     if len(unread) == len(files):
         raise _failure(faults)
@@ -53,24 +61,21 @@ def detect(
         raise typer.Exit(1)
 
 
+def _load(model: str, device: str | None, nms: str | None) -> Detector:
+    from vedette.zoo import load
+
+    return load(model, device=device, **chosen(nms=nms))
+
+
 def _run(
-    files: Sequence[Path],
-    pictures: Sequence[Path],
-    model: str,
-    score: float,
-    batch_size: int,
-    device: str | None,
-    bf16: bool,
-    quiet: bool,
+    files: Sequence[Path], pictures: Sequence[Path], detector: Detector, looks: dict[str, Any], quiet: bool
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Detects and writes the pictures; the rows of detections.json, and lines for files not read and not written."""
     from vedette.infer.files import detect_files
-    from vedette.zoo import load
 
-    detector = load(model, device=device)
     rows, unread, unwritten = [], [], []
     with Progress(len(files), "images") as progress:
-        results = detect_files(detector, files, score, batch_size, bf16)
+        results = detect_files(detector, files, **looks)
         for number, (file, picture, found) in enumerate(zip(files, pictures, results, strict=True)):
             if isinstance(found, InputError):
                 unread.append(str(found))

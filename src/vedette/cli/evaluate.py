@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
@@ -44,6 +45,10 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
+    nms: Nms = None,
+    scales: Scales = None,
+    flip: Flip = False,
+    vote: Vote = False,
 ) -> None:
     """Measure a detector: average precision, overall and per class.
 
@@ -51,9 +56,12 @@ def evaluate(
     """
     from vedette.evaluate.measure import truths_for
     from vedette.evaluate.run import evaluate_model
+    from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric)
-    detector, classes = _load(model, device)
+    sizes = read_scales(scales)
+    detector, classes = _load(model, device, nms)
+    passes = plan_passes(detector.input_spec, sizes, flip, vote)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
     with Progress(len(dataset), "images") as bar:
@@ -66,10 +74,13 @@ def evaluate(
             workers,
             bf16,
             progress=bar.reach,
+            scales=sizes,
+            flip=flip,
+            vote=vote,
         )
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))
-    facts = {"model": model, "data": ", ".join(data), "input": f"{detector.input_spec.size} px"}
+    facts = {"model": model, "data": ", ".join(data), "input": str(passes), **chosen(nms=nms)}
     if json is not None:
         _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
     if report is not None:
@@ -87,10 +98,10 @@ def _check_metric(metric: Metric) -> None:
             raise InputError(f"--metric coco: {error}") from None
 
 
-def _load(model: str, device: str | None) -> tuple[Detector, tuple[str, ...]]:
+def _load(model: str, device: str | None, nms: str | None) -> tuple[Detector, tuple[str, ...]]:
     from vedette.zoo import load
 
-    detector = load(model, device=device)
+    detector = load(model, device=device, **chosen(nms=nms))
     if detector.classes is None:
         raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
     return detector, detector.classes

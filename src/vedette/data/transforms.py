@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vedette.ops.boxes import iou
+from vedette.ops.boxes import iou, mirror
 from vedette.ops.images import to_input
 from vedette.structures import InputSpec
 
@@ -123,9 +123,7 @@ def map_boxes(boxes: Tensor, window: Window, size: int, flip: bool) -> Tensor:
     """Boxes (G, 4) in pixels of the image, in pixels of the window warped to size x size: clipped, then flipped."""
     corner, end = torch.tensor(window, dtype=boxes.dtype).view(2, 2)
     mapped: Tensor = ((boxes.view(-1, 2, 2) - corner) * size / (end - corner)).clamp(0, size).view(-1, 4)
-    if flip:
-        mapped = torch.stack([size - mapped[:, 2], mapped[:, 1], size - mapped[:, 0], mapped[:, 3]], dim=1)
-    return mapped
+    return mirror(mapped, size) if flip else mapped
 
 
 def visible_part(image: tuple[int, int], window: Window, size: int) -> tuple[tuple[int, int, int, int], Window] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
-from vedette.ops.boxes import clip
+from vedette.infer.multiscale import merge, plan_passes
+from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import normalize
 from vedette.structures import Detections, InputSpec
 
@@ -26,23 +28,35 @@ def evaluate_model(
     bf16: bool = False,
     score: float = LOWEST_SCORE,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    scales: Sequence[int] | None = None,
+    flip: bool = False,
+    vote: bool = False,
 ) -> list[Detections]:
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
     bf16: run the network in bfloat16 under autocast; on a CPU also in channels_last, without which it is no faster.
     progress: called with the images done and all images, after each batch.
+    scales, flip, vote: several passes over each image, merged, as in `Detector.detect`.
     The model is on `device` afterwards, and each part of it in training mode that was before.
 
-    Raises InputError for an image that cannot be read.
+    Raises InputError for an image that cannot be read and for scales that cannot be.
     """
+    passes = plan_passes(input_spec, scales, flip, vote, batch_size)
     training = [module for module in model.modules() if module.training]
     model.to(device).eval()
     if bf16:
         model.to(memory_format=torch.channels_last)
+    loaders = [eval_loader(dataset, spec, passes.batch_size, workers) for spec in passes.specs]
     found: list[Detections] = []
     try:
-        for batch in eval_loader(dataset, input_spec, batch_size, workers):
-            found += _detect(model, batch, input_spec, torch.device(device), bf16, score)
+        for batches in zip(*loaders, strict=True):  # the same images in each of the sizes
+            looks = [
+                _detect(model, batch, input_spec, torch.device(device), bf16, score, mirrored)
+                for batch in batches
+                for mirrored in passes.flips
+            ]
+            found += merge(looks, model, score, vote)
             if progress is not None:
                 progress(len(found), len(dataset))
     finally:
@@ -52,15 +66,19 @@ def evaluate_model(
 
 
 def _detect(
-    model: nn.Module, batch: Batch, spec: InputSpec, device: torch.device, bf16: bool, score: float
+    model: nn.Module, batch: Batch, spec: InputSpec, device: torch.device, bf16: bool, score: float, mirrored: bool
 ) -> list[Detections]:
     images = normalize(batch.images.to(device, non_blocking=True), spec)
+    if mirrored:
+        images = images.flip(-1)
     if bf16:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         predictions = model(images)
     found: list[Detections] = model.detect(predictions, score=score)  # type: ignore[operator]
     side = batch.images.shape[-1]
+    if mirrored:
+        found = [replace(one, boxes=mirror(one.boxes, side)) for one in found]
     return [to_annotation(one, size, side) for one, size in zip(found, batch.sizes, strict=True)]
 
 

@@ -1,6 +1,7 @@
 """From pictures to what is on them: the model's input, the batches, and the way back to the pictures' own pixels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import overload
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from vedette.errors import InputError
+from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
-from vedette.ops.boxes import clip
+from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import normalize, to_input
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec
@@ -43,16 +45,40 @@ class Detector:
 
     @overload
     def detect(  # type: ignore[overload-overlap]  # a str is an image here, though also a sequence of str
-        self, images: ImageLike, score: float = 0.5, batch_size: int = 8, bf16: bool = False
+        self,
+        images: ImageLike,
+        score: float = 0.5,
+        batch_size: int = 8,
+        bf16: bool = False,
+        *,
+        scales: Sequence[int] | None = None,
+        flip: bool = False,
+        vote: bool = False,
     ) -> Detections: ...
 
     @overload
     def detect(
-        self, images: Sequence[ImageLike], score: float = 0.5, batch_size: int = 8, bf16: bool = False
+        self,
+        images: Sequence[ImageLike],
+        score: float = 0.5,
+        batch_size: int = 8,
+        bf16: bool = False,
+        *,
+        scales: Sequence[int] | None = None,
+        flip: bool = False,
+        vote: bool = False,
     ) -> list[Detections]: ...
 
     def detect(
-        self, images: ImageLike | Sequence[ImageLike], score: float = 0.5, batch_size: int = 8, bf16: bool = False
+        self,
+        images: ImageLike | Sequence[ImageLike],
+        score: float = 0.5,
+        batch_size: int = 8,
+        bf16: bool = False,
+        *,
+        scales: Sequence[int] | None = None,
+        flip: bool = False,
+        vote: bool = False,
     ) -> Detections | list[Detections]:
         """What is found on one image, or on each of a list (or tuple) of images, with at least this score.
 
@@ -60,24 +86,42 @@ class Detector:
         Boxes are in the pixels of the image as given, after EXIF rotation, and inside it. Everything is on the CPU.
         Each result keeps its picture. bf16: the network runs in bfloat16.
 
-        Raises InputError for what is not an image, and for a score or a batch size that cannot be.
+        scales: input sizes to look in, multiples of the spec's divisor; flip: look at the mirrored picture too. What
+        several passes find is merged per class, with source -1; vote: each kept box becomes the mean of those that
+        agree with it (`infer.multiscale`).
+
+        Raises InputError for what is not an image, and for a score, a batch size or scales that cannot be.
         """
         check_score(score)
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}: give 1 or more")
+        passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
         if not isinstance(images, list | tuple):
-            return self._detect_batch([as_picture(images)], score, bf16)[0]  # type: ignore[arg-type]
+            return self._detect_batch([as_picture(images)], passes, score, bf16)[0]  # type: ignore[arg-type]
         found: list[Detections] = []
-        for start in range(0, len(images), batch_size):
-            pictures = [as_picture(image) for image in images[start : start + batch_size]]
-            found += self._detect_batch(pictures, score, bf16)
+        for start in range(0, len(images), passes.batch_size):
+            pictures = [as_picture(image) for image in images[start : start + passes.batch_size]]
+            found += self._detect_batch(pictures, passes, score, bf16)
         return found
 
-    def _detect_batch(self, pictures: Sequence[Image.Image], score: float, bf16: bool) -> list[Detections]:
-        inputs = [to_input(picture, self.input_spec) for picture in pictures]
+    def _detect_batch(
+        self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool
+    ) -> list[Detections]:
+        found = []
+        for spec in passes.specs:
+            inputs = [to_input(picture, spec) for picture in pictures]
+            found += [self._look(pictures, inputs, flip, score, bf16) for flip in passes.flips]
+        return merge(found, self.model, score, passes.vote)
+
+    def _look(
+        self, pictures: Sequence[Image.Image], inputs: Sequence[Tensor], flip: bool, score: float, bf16: bool
+    ) -> list[Detections]:
+        """One pass over the inputs, mirrored or not; boxes in pixels of the pictures as they are."""
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            predictions = self.model(self._batch(inputs))
+            predictions = self.model(self._batch([x.flip(-1) for x in inputs] if flip else inputs))
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
+        if flip:
+            found = [replace(one, boxes=mirror(one.boxes, x.shape[2])) for one, x in zip(found, inputs, strict=True)]
         return [self._in_picture(*row) for row in zip(found, inputs, pictures, strict=True)]
 
     def _batch(self, inputs: Sequence[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
 """Many image files: decoded ahead in a thread while the network works, the bad ones passed over and named."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -17,17 +17,25 @@ Decoded = Image.Image | InputError
 
 
 def detect_files(
-    detector: Detector, files: Iterable[str | Path], score: float = 0.5, batch_size: int = 8, bf16: bool = False
+    detector: Detector,
+    files: Iterable[str | Path],
+    score: float = 0.5,
+    batch_size: int = 8,
+    bf16: bool = False,
+    *,
+    scales: Sequence[int] | None = None,
+    flip: bool = False,
+    vote: bool = False,
 ) -> Iterator[Detections | InputError]:
     """What is found in each file, in order; for a file that cannot be read, the error instead.
 
-    No more than two batches of pictures are in memory, however many files there are.
+    No more than two batches of pictures are in memory, however many files there are. The options are those of
+    `Detector.detect`.
     """
     decoded = decode_ahead(files, batch_size)
     while batch := list(islice(decoded, batch_size)):
-        found = iter(
-            detector.detect([one for one in batch if not isinstance(one, InputError)], score, batch_size, bf16)
-        )
+        pictures = [one for one in batch if not isinstance(one, InputError)]
+        found = iter(detector.detect(pictures, score, batch_size, bf16, scales=scales, flip=flip, vote=vote))
         for one in batch:
             yield one if isinstance(one, InputError) else next(found)
 

@@ -25,6 +25,12 @@ def clip(boxes: Tensor, width: float, height: float) -> Tensor:
     return torch.minimum(boxes.clamp(min=0), limit)
 
 
+def mirror(boxes: Tensor, width: float) -> Tensor:
+    """(..., 4) boxes in an image of that width, in the image seen in a mirror."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([width - x2, y1, width - x1, y2], -1)
+
+
 def area(boxes: Tensor) -> Tensor:
     """(..., 4) → (...) square pixels; 0 for a box turned inside out."""
     width, height = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).unbind(-1)

@@ -142,10 +142,8 @@ def _soften(columns: Tensor, waiting: Tensor, sizes: Tensor, linear: bool, iou: 
 def _iou_with(best: Tensor, columns: Tensor, areas: Tensor) -> Tensor:
     """(R, S) IoU of each row's boxes with its best, (R, 1): `ops.boxes.iou` made whole rounds a third slower."""
     (x1, y1, x2, y2), (left, top, right, bottom) = columns, columns.gather(2, best.expand(4, -1, -1))
-    width, height = (
-        torch.minimum(x2, right) - torch.maximum(x1, left),
-        torch.minimum(y2, bottom) - torch.maximum(y1, top),
-    )
+    width = torch.minimum(x2, right) - torch.maximum(x1, left)
+    height = torch.minimum(y2, bottom) - torch.maximum(y1, top)
     shared = width.clamp_(min=0) * height.clamp_(min=0)
     union = areas.gather(1, best) + areas - shared
     return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))

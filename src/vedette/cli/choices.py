@@ -1,0 +1,33 @@
+"""Options that `detect` and `evaluate` share: how a trained detector looks at pictures."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from vedette.errors import InputError
+
+Nms = Annotated[
+    Literal["hard", "linear", "gaussian"] | None,
+    typer.Option("--nms", help="Drop what overlaps better boxes, or weaken it (Soft-NMS); default: the model's own."),
+]
+Scales = Annotated[
+    str | None,
+    typer.Option("--scales", metavar="SIZES", help="Look in several sizes, such as 320,512, and merge what is found."),
+]
+Flip = Annotated[bool, typer.Option("--flip", help="Look at the mirrored picture too, and merge what is found.")]
+Vote = Annotated[bool, typer.Option("--vote", help="Move each merged box to the mean of the boxes that agree with it.")]
+
+
+def read_scales(text: str | None) -> list[int] | None:
+    """`320,512` as numbers; raises InputError for anything else."""
+    if text is None:
+        return None
+    try:
+        return [int(size) for size in text.split(",")]
+    except ValueError:
+        raise InputError(f"--scales {text!r}: write sizes in pixels with commas between them: 320,512") from None
+
+
+def chosen(**config: Any) -> dict[str, Any]:
+    """The fields that were given on the command line."""
+    return {field: value for field, value in config.items() if value is not None}

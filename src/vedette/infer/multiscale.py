@@ -1,0 +1,122 @@
+"""Multi-scale and flip testing: a picture looked at in several sizes and mirrored, and one answer from all passes.
+
+What the passes found is brought into the picture's pixels and suppressed once more, class by class, as the model
+itself does it. Then boxes may vote on where the kept ones lie (Gidaris, Komodakis. "Object detection via a
+multi-region & semantic segmentation-aware CNN model." ICCV 2015, section 4), here with what each pass kept.
+
+Shapes: `B` images, `K` detections of all passes of an image, padded, `N` kept of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from vedette.errors import InputError
+from vedette.ops.boxes import iou
+from vedette.parts.detection import Candidates, suppress, unpad
+from vedette.structures import Detections, InputSpec
+
+LARGEST = 2048  # pixels a side: the first map of VGG-16 alone takes 1 GB there
+VOTING_IOU = 0.5
+
+
+class Suppression(Protocol):
+    """What of a one-stage model's config decides which boxes stay."""
+
+    @property
+    def nms(self) -> Literal["hard", "linear", "gaussian"]: ...
+    @property
+    def nms_iou(self) -> float: ...
+    @property
+    def keep(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Passes:
+    """How a picture is looked at: in each of the sizes, as it is and perhaps mirrored too."""
+
+    specs: tuple[InputSpec, ...]  # one a size
+    flips: tuple[bool, ...]
+    vote: bool
+    batch_size: int  # images at once
+
+    def __str__(self) -> str:
+        sizes = ", ".join(str(spec.size) for spec in self.specs)
+        return f"{sizes} px" + (", mirrored too" if len(self.flips) > 1 else "") + (", boxes vote" if self.vote else "")
+
+
+def plan_passes(
+    spec: InputSpec, scales: Sequence[int] | None = None, flip: bool = False, vote: bool = False, batch_size: int = 8
+) -> Passes:
+    """The passes over each picture; without `scales` in the size of the spec alone.
+
+    A size given twice counts once. Fewer images go through at once than `batch_size` where they are larger than the
+    spec's: about as many pixels.
+
+    Raises InputError for a size that the model does not take, and for a vote where there is one pass alone.
+    """
+    sizes = (spec.size,) if scales is None else _checked(scales, spec)
+    if vote and len(sizes) == 1 and not flip:
+        raise InputError("vote: one pass alone has nothing to vote on; give more scales, or flip")
+    at_once = min(batch_size, batch_size * spec.size**2 // max(sizes) ** 2)
+    return Passes(
+        specs=tuple(replace(spec, size=size) for size in sizes),
+        flips=(False, True) if flip else (False,),
+        vote=vote,
+        batch_size=max(1, at_once),
+    )
+
+
+def merge(
+    passes: Sequence[Sequence[Detections]], model: nn.Module, score: float, vote: bool = False
+) -> list[Detections]:
+    """The detections of each of B images from those of each pass over them, in the pixels of the pictures.
+
+    One pass alone is given back as it is. Of several, the `keep` best that the model's own suppression leaves above
+    `score`; the detections' source is -1.
+    """
+    if len(passes) == 1:
+        return list(passes[0])
+    config: Suppression = model.config  # type: ignore[assignment]
+    found = _side_by_side(passes)
+    kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
+    if vote:
+        kept = kept._replace(boxes=vote_boxes(kept, found))
+    pairs = zip(unpad(kept), passes[0], strict=True)
+    return [replace(one, classes=first.classes, image=first.image) for one, first in pairs]
+
+
+def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
+    """(B, N, 4): the mean, weighted by score, of the found boxes of a kept one's class with IoU ≥ 0.5 with it."""
+    same = kept.labels[:, :, None] == found.labels[:, None]
+    near = iou(kept.boxes, found.boxes) >= VOTING_IOU
+    weights = torch.where(same & near, found.scores[:, None], 0.0)  # (B, N, K)
+    total = weights.sum(2, keepdim=True)
+    return torch.where(total > 0, weights @ found.boxes / total, kept.boxes)  # a box without area has no IoU
+
+
+def _checked(scales: Sequence[int], spec: InputSpec) -> tuple[int, ...]:
+    """The sizes, each once; raises InputError where one of them cannot be."""
+    step = spec.divisor if spec.resize == "warp" else 1  # other inputs are padded
+    for size in scales:
+        if not isinstance(size, int) or not step <= size <= LARGEST or size % step:
+            raise InputError(
+                f"scales: {size!r} is no size for this model: give multiples of {step}, up to {LARGEST} pixels"
+            )
+    if not scales:
+        raise InputError("scales is empty: give one size or more, in pixels")
+    return tuple(dict.fromkeys(scales))
+
+
+def _side_by_side(passes: Sequence[Sequence[Detections]]) -> Candidates:
+    """All passes' detections of each image, padded to the image with most."""
+    images = list(zip(*passes, strict=True))
+    boxes, scores, labels = (
+        pad_sequence([torch.cat([getattr(one, field) for one in image]) for image in images], batch_first=True)
+        for field in ("boxes", "scores", "labels")
+    )
+    return Candidates(boxes, scores, labels, torch.full_like(labels, -1))

@@ -1,0 +1,45 @@
+"""Loading with other settings than those stored."""
+
+import pytest
+import torch
+
+import vedette
+from vedette.errors import InputError
+
+BUNDLED = "refinedet320-lite0"
+
+
+def test_what_no_weight_depends_on_may_be_chosen() -> None:
+    stored = vedette.load(BUNDLED, device="cpu").model
+    chosen = vedette.load(BUNDLED, device="cpu", nms="linear", nms_iou=0.3, keep=50, candidates=100).model
+    config = chosen.config
+    assert (config.nms, config.nms_iou, config.keep, config.candidates) == ("linear", 0.3, 50, 100)
+    assert (stored.config.nms, stored.config.keep) == ("hard", 200)
+    assert config.tcb_channels == stored.config.tcb_channels
+    for one, other in zip(stored.state_dict().values(), chosen.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_every_nms_finds_something_else() -> None:
+    photo = str(vedette.zoo.files("vedette") / "assets" / "demo" / "astronaut.jpg")
+    hard, linear, gaussian = (
+        vedette.load(BUNDLED, device="cpu", nms=nms).detect(photo, score=0.02) for nms in ("hard", "linear", "gaussian")
+    )
+    assert len(linear) > len(hard)  # what overlaps a little more than hard NMS allows is weakened, not dropped
+    assert len(gaussian) != len(linear)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"nms": "lineal"}, "nms is 'lineal': give one of hard, linear, gaussian"),
+        ({"keep": 0}, "keep"),
+        ({"tcb": False}, "tcb cannot be chosen for trained weights: what can is candidates, keep, nms, nms_iou"),
+        ({"image_size": 512}, "image_size cannot be chosen"),
+        ({"nmss": "hard"}, "nmss cannot be chosen"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(config: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        vedette.load(BUNDLED, **config)
+    assert "\n" not in str(raised.value)
