@@ -41,8 +41,9 @@ def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
         return keep & (scores > 0)
     for row in range(len(boxes)):  # on the CPU the kernel compares all pairs: image by image is B times less work
         live = (scores[row] > 0).nonzero().squeeze(1)
-        given = (boxes[row, live].double(), scores[row, live].double(), groups[row, live])
-        keep[row, live[_nms_of_image(*given, iou)]] = True
+        if len(live):
+            given = (boxes[row, live].double(), scores[row, live].double(), groups[row, live])
+            keep[row, live[_nms_of_image(*given, iou)]] = True
     return keep
 
 
