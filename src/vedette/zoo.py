@@ -1,8 +1,8 @@
 """Names → builders and weights: the only table of names in the library."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -18,16 +18,34 @@ from vedette.infer.weights import WeightFile, load_into, read_weights
 from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
+from vedette.train.recipe import M2DET_TRAINING, SSD_TRAINING, PaperTraining, Recipe, RecipeKind
 
 Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
-SSD = "SSD, Liu et al., ECCV 2016"
-REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
 SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
-M2DET = "M2Det, Zhao et al., AAAI 2019"
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
 AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou")  # fields of a detector's config that no weight depends on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """What all models of a paper share."""
+
+    title: str
+    training: PaperTraining
+    recipe: RecipeKind = "scaled"  # that `vedette train` takes unless told otherwise
+    from_scratch: Mapping[str, Any]  # fields of the config that training without ImageNet's weights asks for
+
+
+SSD = Paper(title="SSD, Liu et al., ECCV 2016", training=SSD_TRAINING, from_scratch={"norm": True, "train_norm": True})
+REFINEDET = Paper(
+    title="RefineDet, Zhang et al., CVPR 2018",
+    training=SSD_TRAINING,
+    recipe="fine-tuning",
+    from_scratch={"norm": True, "train_norm": True},
+)
+M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=M2DET_TRAINING, from_scratch={"train_norm": True})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +53,7 @@ class Model:
     """One name of the table."""
 
     name: str
-    paper: str
+    paper: Paper
     input: int  # pixels
     build: Builder  # (num_classes=…, **config) → module
 
@@ -146,9 +164,23 @@ def weight_file(source: str | Path) -> Path:
         return path
     if path.is_dir() and (path / "best.safetensors").is_file():
         return path / "best.safetensors"
-    if str(source) in names() or _on_timm(str(source)) is not None:
+    if _find(str(source)) is not None:
         raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
     raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
+
+
+def recipe_for(name: str, images: int, kind: RecipeKind | None = None) -> Recipe:
+    """How the model of that name is trained on so many images; without a kind as its paper's models are by default.
+
+    Raises InputError for a name that does not exist.
+    """
+    paper = _known(name).paper
+    return paper.training.of(kind or paper.recipe, images)
+
+
+def scratch_config(name: str) -> dict[str, Any]:
+    """Fields of the config for training without ImageNet's weights; raises InputError for an unknown name."""
+    return dict(_known(name).paper.from_scratch)
 
 
 def names() -> list[str]:
@@ -164,25 +196,39 @@ def models() -> list[dict[str, Any]]:
 def _row(model: Model) -> dict[str, Any]:
     with torch.device("meta"):
         parameters = sum(p.numel() for p in model.build(num_classes=20).parameters())
-    row: dict[str, Any] = {"name": model.name, "paper": model.paper, "input": model.input, "parameters": parameters}
+    row: dict[str, Any] = {
+        "name": model.name,
+        "paper": model.paper.title,
+        "input": model.input,
+        "parameters": parameters,
+    }
     card = files("vedette") / "assets" / "weights" / f"{model.name}.json"
     results = json.loads(card.read_text())["results"] if card.is_file() else None
     return row | {"weights": "bundled" if results else None, "results": results}
 
 
-def _on_timm(name: str) -> Builder | None:
+def _find(name: str) -> Model | None:
+    """The model of that name, of the table or on a timm backbone."""
+    for model in BUILT_IN:
+        if name == model.name:
+            return model
     for model in ON_TIMM:
         if name.startswith(model.name) and len(name) > len(model.name):
-            return partial(model.build, name.removeprefix(model.name))
+            return replace(model, name=name, build=partial(model.build, name.removeprefix(model.name)))
     return None
 
 
-def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module:
-    builders: dict[str, Builder] = {model.name: model.build for model in BUILT_IN}
-    builder = builders.get(name) or _on_timm(name)
-    if builder is None:
+def _known(name: str) -> Model:
+    """Raises InputError for a name that there is not."""
+    model = _find(name)
+    if model is None:
         known = ", ".join([*names(), *(f"{model.name}<name>" for model in ON_TIMM)])
         raise InputError(f"there is no model {name!r}; the names: {known}")
+    return model
+
+
+def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module:
+    builder = _known(name).build
     try:
         return builder(num_classes=num_classes, **{key: _with_tuples(value) for key, value in config.items()})
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:

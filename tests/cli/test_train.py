@@ -14,7 +14,7 @@ from vedette.cli.main import run
 from vedette.cli.train import _chosen, _continued, _recipe
 from vedette.cli.train import train as train_command
 from vedette.infer.weights import read_weights, save_weights
-from vedette.train.recipe import Recipe
+from vedette.train.recipe import Recipe, RecipeKind
 from vedette.train.run_file import Run
 
 TINY = ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
@@ -122,6 +122,12 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--resume"], "no run to resume"),
         (["--device", "cuda:77"], "cuda:77"),
         (["--lr", "-1"], "lr is -1.0: give a number from"),
+        (
+            ["--scratch"],
+            "--scratch starts without any weights: leave --init and --backbone out",
+        ),  # QUICK has --backbone
+        (["--resume", "--recipe", "paper"], "leave --scratch and --recipe out"),
+        (["--schedule", "paper", "--recipe", "scaled"], "give one of them"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
@@ -146,7 +152,7 @@ def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.
 
 def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "refinedet99", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
-    assert "there is no model 'refinedet99'; the names: refinedet320-vgg16" in capsys.readouterr().err
+    assert "there is no model 'refinedet99'; the names: ssd300-vgg16" in capsys.readouterr().err
     for name, fault in (("zzz", "timm has no model 'zzz'"), ("vit_tiny_patch16_224", "a pyramid needs [8, 16, 32]")):
         assert run(["train", f"refinedet320-timm/{name}", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
         assert fault in capsys.readouterr().err
@@ -161,11 +167,48 @@ def test_options_of_the_recipe_are_those_of_its_names() -> None:
     assert _chosen({"schedule": "step", "seed": 0}) == {"schedule": "step", "seed": 0}
     assert _chosen({"schedule": "paper"}) == {}
     without = {field.name for field in fields(Recipe)} - signature(train_command).parameters.keys()
-    assert without == {"backbone_lr", "weight_decay", "warmup"}  # a field that is renamed loses its option
+    assert without == {"drops"}  # a field that is renamed loses its option
 
 
 @pytest.mark.parametrize("native", ["bf16", "fp32"])
 def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPatch, native: str) -> None:
     monkeypatch.setattr("vedette.train.precision.fast_precision", lambda device: native)
     given: list[dict[str, str]] = [{}, {"precision": "fp32"}, {"precision": "bf16"}]
-    assert [_recipe(100, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]
+    assert [_recipe(MODEL, 100, None, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "optimizer", "lr", "epochs"),
+    [
+        ("refinedet320-lite0", None, "adamw", 1e-3, 23),
+        ("ssd300-vgg16", None, "sgd", 1e-3, 23),
+        ("m2det320-timm/resnet18", None, "sgd", 2e-3, 23),
+        ("m2det320-lite0", "fine-tuning", "adamw", 1e-3, 23),
+        ("refinedet512-vgg16", "paper", "sgd", 1e-3, 590),
+        ("m2det512-vgg16", "paper", "sgd", 2e-3, 2704),
+    ],
+)
+def test_each_model_has_its_papers_recipe(
+    model: str, kind: RecipeKind | None, optimizer: str, lr: float, epochs: int
+) -> None:
+    recipe = _recipe(model, 6504, kind, False, {}, "cpu")
+    assert (recipe.optimizer, recipe.lr, recipe.epochs) == (optimizer, lr, epochs)
+
+
+def test_from_scratch_all_layers_are_normalised_and_learn(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    settings = [*TINY, "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--epochs", "1"]
+    assert run(["train", MODEL, "--data", str(data), "--out", str(out), "--scratch", *settings]) == 0
+    printed = capsys.readouterr().out
+    assert "freeze_stem False" in printed
+    assert "backbone_lr 1.0" in printed
+    assert "train_norm True" in printed
+    stored = read_weights(out / "last.safetensors")
+    assert stored.config["train_norm"]
+    assert stored.config["norm"]
+    statistics = [t for name, t in stored.tensors.items() if name.startswith("backbone.") and "running_mean" in name]
+    assert statistics
+    assert all(bool((t != 0).any()) for t in statistics)
+    assert vedette.load(out / "last.safetensors", device="cpu").detect(data / "images" / "0.jpg", score=0.0) is not None

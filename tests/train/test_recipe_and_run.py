@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vedette.errors import InputError
-from vedette.train.recipe import M2DET_TRAINING, SSD_TRAINING, Recipe, fine_tuning_recipe, without_pretraining
+from vedette.train.recipe import M2DET_TRAINING, SSD_TRAINING, Recipe, without_pretraining
 from vedette.train.run_file import Run
 
 
@@ -25,22 +25,22 @@ def a_run() -> Run:
 
 
 def test_the_papers_recipe_sees_as_many_images_on_any_data() -> None:
-    assert SSD_TRAINING.whole(16_551).epochs == 232  # VOC 07+12: 120k steps of 32
-    assert SSD_TRAINING.whole(1_000).epochs == 3840
-    recipe = SSD_TRAINING.whole(16_551)
+    assert SSD_TRAINING.of("paper", 16_551).epochs == 232  # VOC 07+12: 120k steps of 32
+    assert SSD_TRAINING.of("paper", 1_000).epochs == 3840
+    recipe = SSD_TRAINING.of("paper", 16_551)
     assert (recipe.optimizer, recipe.lr, recipe.weight_decay, recipe.schedule) == ("sgd", 1e-3, 5e-4, "step")
     assert recipe.difficult == "train"
-    coco = M2DET_TRAINING.whole(117_266)
+    coco = M2DET_TRAINING.of("paper", 117_266)
     assert (coco.epochs, coco.lr, coco.drops) == (150, 2e-3, (0.6, 0.8))
     assert coco.warmup * coco.epochs == pytest.approx(5)
 
 
 def test_a_papers_recipe_scaled_to_the_data_keeps_its_rates_and_drops() -> None:
-    whole, scaled = SSD_TRAINING.whole(6504), SSD_TRAINING.scaled(6504)
+    whole, scaled = SSD_TRAINING.of("paper", 6504), SSD_TRAINING.of("scaled", 6504)
     assert (whole.epochs, scaled.epochs) == (590, 23)
     assert scaled.warmup == 0.03
     assert replace(scaled, epochs=590, warmup=whole.warmup) == whole
-    assert M2DET_TRAINING.scaled(6504).warmup == pytest.approx(5 / 150)
+    assert M2DET_TRAINING.of("scaled", 6504).warmup == pytest.approx(5 / 150)
 
 
 def test_from_scratch_nothing_is_frozen_and_the_warm_up_is_longer() -> None:
@@ -52,7 +52,8 @@ def test_from_scratch_nothing_is_frozen_and_the_warm_up_is_longer() -> None:
 
 @pytest.mark.parametrize(("images", "epochs"), [(6504, 23), (100, 150), (100_000, 12)])
 def test_epochs_scale_with_the_data(images: int, epochs: int) -> None:
-    assert fine_tuning_recipe(images).epochs == epochs
+    assert SSD_TRAINING.of("fine-tuning", images).epochs == epochs
+    assert M2DET_TRAINING.of("scaled", images).epochs == epochs
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vedette.data.annotations import Dataset
     from vedette.train.loop import Validate
-    from vedette.train.recipe import Recipe
+    from vedette.train.recipe import Recipe, RecipeKind
     from vedette.train.run_file import Run
 
 
@@ -33,14 +33,26 @@ def train(
     backbone: Annotated[
         str, typer.Option(help='The backbone\'s weights: "imagenet", "random", or a file.')
     ] = "imagenet",
+    scratch: Annotated[
+        bool, typer.Option("--scratch", help="Without ImageNet's weights: all layers normalised, a longer warm-up.")
+    ] = False,
+    recipe: Annotated[
+        Literal["fine-tuning", "scaled", "paper"] | None,
+        typer.Option(
+            help="AdamW for hours; the paper's, scaled to the data; or the paper's own length. Default: by MODEL."
+        ),
+    ] = None,
     schedule: Annotated[
-        Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper": the whole recipe of the paper.')
+        Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper" is --recipe paper.')
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Default: by the size of the data set.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at once.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches summed before a step.")] = None,
     optimizer: Annotated[Literal["adamw", "sgd"] | None, typer.Option()] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    backbone_lr: Annotated[float | None, typer.Option(help="The backbone's rate, in --lr.")] = None,
+    warmup: Annotated[float | None, typer.Option(help="Share of all steps in which the rate rises.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of convolutions; norms and biases have none.")] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; 0 does not clip.")] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights; 0 keeps no average.")] = None,
     freeze_stem: Annotated[bool | None, typer.Option(help="Keep the layers up to stride 4 as they are.")] = None,
@@ -69,15 +81,17 @@ def train(
     """
     chosen = _chosen(locals())
     _check_extra()
+    _check_beginning(scratch, init, backbone, resume, recipe, schedule)
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
         stored = _stored(out, model, dataset, chosen, metric, set_)
         run = replace(stored, val=val or stored.val)
     else:
-        recipe = _recipe(len(dataset), schedule == "paper", chosen, device)
-        run = _new(model, data, val, metric or "voc12", dataset, recipe, set_)
-    _start(run, dataset, out, init, backbone, device, resume)
+        kind = "paper" if schedule == "paper" else recipe
+        plan = _recipe(model, len(dataset), kind, scratch, chosen, device)
+        run = _new(model, data, val, metric or "voc12", dataset, plan, _config(model, scratch, set_))
+    _start(run, dataset, out, init, "random" if scratch else backbone, device, resume)
 
 
 def _chosen(options: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +107,18 @@ def _check_extra() -> None:
 
     if find_spec("accelerate") is None or find_spec("tensorboard") is None:
         raise InputError('training needs more packages: pip install "vedette[train]"')
+
+
+def _check_beginning(
+    scratch: bool, init: str | None, backbone: str, resume: bool, recipe: str | None, schedule: str | None
+) -> None:
+    """Raises InputError for options that contradict one another."""
+    if scratch and (init is not None or backbone != "imagenet"):
+        raise InputError("--scratch starts without any weights: leave --init and --backbone out")
+    if resume and (scratch or recipe is not None):
+        raise InputError("--resume goes on as the run was started: leave --scratch and --recipe out")
+    if schedule == "paper" and recipe not in (None, "paper"):
+        raise InputError(f"--schedule paper is --recipe paper, and --recipe is {recipe}: give one of them")
 
 
 def _check_folder(out: Path, resume: bool) -> None:
@@ -131,14 +157,14 @@ def _new(
     metric: Literal["voc07", "voc12", "coco"],
     dataset: Dataset,
     recipe: Recipe,
-    settings: list[str] | None,
+    config: dict[str, Any],
 ) -> Run:
     from vedette import __version__
     from vedette.train.run_file import Run
 
     return Run(
         model=model,
-        config=_settings(settings or []),
+        config=config,
         classes=dataset.classes,
         data=tuple(data),
         val=val,
@@ -148,14 +174,25 @@ def _new(
     )
 
 
-def _recipe(images: int, paper: bool, chosen: dict[str, Any], device: str | None) -> Recipe:
-    """The paper's or the default for so many images, in the device's fastest precision, with what was chosen."""
+def _recipe(
+    model: str, images: int, kind: RecipeKind | None, scratch: bool, chosen: dict[str, Any], device: str | None
+) -> Recipe:
+    """The model's recipe for so many images, in the device's fastest precision, with what was chosen."""
     from vedette.infer.detector import choose_device
     from vedette.train.precision import fast_precision
-    from vedette.train.recipe import SSD_TRAINING, fine_tuning_recipe
+    from vedette.train.recipe import without_pretraining
+    from vedette.zoo import recipe_for
 
-    default = SSD_TRAINING.whole(images) if paper else fine_tuning_recipe(images)
+    default = recipe_for(model, images, kind)
+    default = without_pretraining(default) if scratch else default
     return replace(default, **({"precision": fast_precision(choose_device(device))} | chosen))
+
+
+def _config(model: str, scratch: bool, settings: list[str] | None) -> dict[str, Any]:
+    """The fields of the detector's config that are not its own."""
+    from vedette.zoo import scratch_config
+
+    return (scratch_config(model) if scratch else {}) | _settings(settings or [])
 
 
 def _stored(
@@ -230,7 +267,7 @@ def _start(
         training.resume()
     if _is_main():
         run.save(out)
-    _tell(run, dataset, device)
+    _tell(run, dataset, device, model.config)
     training.run()
     _say(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
 
@@ -294,8 +331,8 @@ def _own_validation(data: tuple[str, ...]) -> str | None:
     return next((found for source in data if (found := validation_source(source)) is not None), None)
 
 
-def _tell(run: Run, dataset: Dataset, device: str) -> None:
-    from dataclasses import asdict
-
+def _tell(run: Run, dataset: Dataset, device: str, config: Any) -> None:
+    """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
     _say(f"{run.model} on {len(dataset)} images of {len(dataset.classes)} classes, {device}")
-    _say("  " + "  ".join(f"{name} {value}" for name, value in asdict(run.recipe).items()))
+    for kind, settings in (("recipe", run.recipe), ("detector", config)):
+        _say(f"  {kind}: " + "  ".join(f"{field.name} {getattr(settings, field.name)}" for field in fields(settings)))

@@ -71,6 +71,7 @@ class M2DetConfig:
     sfam: bool = True  # tab. 2; authors' published configs: off
     squeeze: int = 16  # SFAM: channels over those of the bottleneck
     share_layers: bool = False  # authors' code: one 1×1 for all levels and one attention for all scales
+    train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     norm_finest: bool = False  # authors' code: batch norm on the finest map before the heads
     match_iou: float = 0.5  # SSD
     negatives_per_positive: float = 3.0  # SSD
@@ -326,14 +327,17 @@ def _paper(config: dict[str, Any], **ours: Any) -> M2DetConfig:
 
 def m2det_vgg16(**config: Any) -> M2Det:
     """VGG-16 as SSD has it, fc7 at stride 16; conv4_3 and fc7 are fused."""
-    return M2Det(_paper(config), VGG16(pool5_stride=1, dilation=6))
+    c = _paper(config)
+    return M2Det(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
 
 
 def m2det_resnet101(**config: Any) -> M2Det:
     """ResNet-101 with res4 at stride 8 and res5 at 16; res3 and res5 are fused (authors' config)."""
-    return M2Det(_paper(config), ResNet(101, layer3_stride=1))
+    c = _paper(config)
+    return M2Det(c, ResNet(101, layer3_stride=1, train_norm=c.train_norm))
 
 
 def m2det_timm(name: str, **config: Any) -> M2Det:
     """Any timm backbone to stride 16; its last maps at strides 8 and 16 are fused."""
-    return M2Det(_paper(config), TimmPyramid(name, strides=(8, 16)))
+    c = _paper(config)
+    return M2Det(c, TimmPyramid(name, strides=(8, 16), train_norm=c.train_norm))

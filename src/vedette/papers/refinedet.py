@@ -24,7 +24,7 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +121,6 @@ class RefineDet(nn.Module):
     """The detector on a backbone that gives maps at strides 8, 16 and 32."""
 
     class_layers = ("odm.logits.",)  # what depends on the classes, by the beginning of the names
-    from_scratch: ClassVar[dict[str, Any]] = {"norm": True, "train_norm": True}  # fields to train without ImageNet
 
     def __init__(self, config: RefineDetConfig, backbone: Backbone) -> None:
         super().__init__()

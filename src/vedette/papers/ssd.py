@@ -73,6 +73,7 @@ class SSDConfig:
     extra_layers: tuple[Layer, ...] = (HALVE, HALVE, UNPADDED, UNPADDED)  # fig. 2: what makes each smaller
     l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3
     norm: bool = False  # batch norm in the new layers
+    train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
     anchor_sizes: tuple[float, ...] = VOC_SIZES[300]  # pixels
     aspect_ratios: tuple[tuple[float, ...], ...] = (
@@ -326,22 +327,26 @@ TIMM512 = SSD512 | TIMM | {"extra_channels": ((128, 256),) * 4, "extra_layers": 
 
 def ssd300_vgg16(**config: Any) -> SSD:
     """VGG-16 with pool5 3×3 of stride 1 and dilation 6, so that fc7 lies at stride 16."""
-    return SSD(_config(300, {}, config), VGG16(pool5_stride=1, dilation=6))
+    c = _config(300, {}, config)
+    return SSD(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
 
 
 def ssd512_vgg16(**config: Any) -> SSD:
     """The same with one level more."""
-    return SSD(_config(512, SSD512, config), VGG16(pool5_stride=1, dilation=6))
+    c = _config(512, SSD512, config)
+    return SSD(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
 
 
 def ssd300_timm(name: str, **config: Any) -> SSD:
     """Any timm backbone: its maps at strides 8, 16, 32 stand for conv4_3, fc7 and conv8_2; no L2 norm, batch norm."""
-    return SSD(_config(300, TIMM300, config), TimmPyramid(name))
+    c = _config(300, TIMM300, config)
+    return SSD(c, TimmPyramid(name, train_norm=c.train_norm))
 
 
 def ssd512_timm(name: str, **config: Any) -> SSD:
     """The same with one level more."""
-    return SSD(_config(512, TIMM512, config), TimmPyramid(name))
+    c = _config(512, TIMM512, config)
+    return SSD(c, TimmPyramid(name, train_norm=c.train_norm))
 
 
 def _config(size: int, ours: dict[str, Any], given: dict[str, Any]) -> SSDConfig:

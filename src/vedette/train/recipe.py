@@ -18,6 +18,8 @@ RANGES = (  # setting, least, most
     ("start_size", 0, 1e5),
     ("start_share", 0, 1),
     ("warmup", 0, 1),
+    ("backbone_lr", 0, 1e3),
+    ("weight_decay", 0, 1e3),
     ("max_zoom_out", 1, 100),
     ("repeat_below", 0, 1),
     ("workers", 0, 1e4),
@@ -68,9 +70,7 @@ def epochs_for(images: int) -> int:
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(FINE_TUNING_IMAGES / max(images, 1))))
 
 
-def fine_tuning_recipe(images: int) -> Recipe:
-    """AdamW from ImageNet's weights."""
-    return Recipe(epochs=epochs_for(images))
+RecipeKind = Literal["fine-tuning", "scaled", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +80,18 @@ class PaperTraining:
     images: int  # seen from the first to the last step
     recipe: Recipe  # its number of epochs is not looked at
 
-    def whole(self, images: int) -> Recipe:
-        """The paper's own length on a data set of so many images: days on a GPU.
+    def of(self, kind: RecipeKind, images: int) -> Recipe:
+        """The recipe for a data set of so many images.
 
-        Another batch size keeps the number of images seen; scale the rate with it (`--lr`).
+        fine-tuning: AdamW and a cosine, from ImageNet's weights, for hours. scaled: the paper's rates at the same
+        shares of as many epochs, with the warm-up that so short a run needs. paper: its own length, days on a GPU;
+        another batch size keeps the number of images seen, scale the rate with it (`--lr`).
         """
+        if kind == "fine-tuning":
+            return Recipe(epochs=epochs_for(images))
+        if kind == "scaled":
+            return replace(self.recipe, epochs=epochs_for(images), warmup=max(SHORT_WARMUP, self.recipe.warmup))
         return replace(self.recipe, epochs=max(1, round(self.images / max(images, 1))))
-
-    def scaled(self, images: int) -> Recipe:
-        """The same rates at the same shares of `epochs_for` epochs, with the warm-up that so short a run needs."""
-        return replace(self.recipe, epochs=epochs_for(images), warmup=max(SHORT_WARMUP, self.recipe.warmup))
 
 
 SHORT_WARMUP = 0.03
