@@ -138,17 +138,53 @@ def test_passes_are_merged_image_by_image():
     assert steps == [(2, 3), (3, 3)]
 
 
-@pytest.mark.parametrize("options", [{"scales": (64, 128)}, {"scales": (128, 32), "flip": True, "vote": True}])
-def test_finds_what_the_detector_finds(options):
-    model, pictures = Finder(), Pictures(3)
-    found = evaluate_model(model, pictures, SPEC, batch_size=2, workers=0, **options)
-    assert {seen.shape[0] for seen in model.seen} == {1}  # 128 is four times as many pixels
+class Bright(nn.Module):
+    """Finds the smallest box around what is white, in whole pixels of the input."""
+
+    config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[tuple[int, ...]] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.batches.append(tuple(images.shape))
+        return images
+
+    def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
+        found = []
+        for image in predictions:
+            rows, columns = (image[0] > 100).nonzero(as_tuple=True)
+            box = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]).float()
+            found.append(Detections(box[None], torch.tensor([0.8]), torch.tensor([0]), torch.tensor([7])))
+        return found
+
+
+class Squares(Pictures):
+    """White squares on black, left of the middle."""
+
+    def image(self, index: int) -> Image.Image:
+        picture = Image.new("RGB", self.size(index))
+        picture.paste("white", (11 + index, 7, 35 + index, 31))
+        return picture
+
+
+@pytest.mark.parametrize("options", [{"scales": (32, 96)}, {"flip": True}, {"scales": (96, 32), "flip": True}])
+@pytest.mark.parametrize("vote", [False, True])
+def test_finds_what_the_detector_finds(options, vote):
+    model, pictures = Bright(), Squares(3)
+    found = evaluate_model(model, pictures, SPEC, batch_size=4, workers=0, vote=vote, **options)
     detector = Detector(model, SPEC, None, device="cpu")
-    expected = detector.detect([pictures.image(index) for index in range(3)], score=0.01, **options)
-    for one, other in zip(found, expected, strict=True):
-        assert len(one) > 1
+    expected = detector.detect([pictures.image(index) for index in range(3)], score=0.01, vote=vote, **options)
+    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+        assert one.source.tolist() == [-1]
         torch.testing.assert_close(one.boxes, other.boxes)
-        torch.testing.assert_close(one.scores, other.scores)
+        true = torch.tensor([[11.0 + index, 7, 35 + index, 31]])
+        torch.testing.assert_close(one.boxes, true, rtol=0, atol=2.0)  # the pixels of an input of 32
+    assert model.batches[0][0] == (1 if "scales" in options else 3)  # 96² is more than twice 64²
+    if "scales" in options and vote:
+        plain = evaluate_model(model, pictures, SPEC, batch_size=4, workers=0, **options)
+        assert not torch.equal(plain[0].boxes, found[0].boxes)
 
 
 def test_scales_that_cannot_be_are_refused():

@@ -159,8 +159,9 @@ def test_sizes_that_cannot_be_are_refused(size: object) -> None:
 
 
 def test_no_sizes_and_a_vote_of_one_are_refused() -> None:
-    with pytest.raises(InputError, match="scales is empty"):
-        plan_passes(SPEC, [])
+    for nothing in ([], (), 320, "320,512"):
+        with pytest.raises(InputError, match="scales is .*: give a list"):
+            plan_passes(SPEC, nothing)  # type: ignore[arg-type]
     for scales in (None, [320], [320, 320]):
         with pytest.raises(InputError, match="vote: one pass"):
             plan_passes(SPEC, scales, vote=True)

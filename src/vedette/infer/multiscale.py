@@ -101,14 +101,14 @@ def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
 
 def _checked(scales: Sequence[int], spec: InputSpec) -> tuple[int, ...]:
     """The sizes, each once; raises InputError where one of them cannot be."""
+    if not isinstance(scales, list | tuple) or not scales:
+        raise InputError(f"scales is {scales!r}: give a list of one size or more, in pixels")
     step = spec.divisor if spec.resize == "warp" else 1  # other inputs are padded
     for size in scales:
         if not isinstance(size, int) or not step <= size <= LARGEST or size % step:
             raise InputError(
                 f"scales: {size!r} is no size for this model: give multiples of {step}, up to {LARGEST} pixels"
             )
-    if not scales:
-        raise InputError("scales is empty: give one size or more, in pixels")
     return tuple(dict.fromkeys(scales))
 
 
