@@ -74,7 +74,7 @@ def suppress(
     """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score."""
     boxes, scores, labels, _ = candidates
     if method == "hard":
-        scores = torch.where(nms(boxes, scores, labels, iou), scores, 0.0)
+        scores = torch.where(nms(boxes, scores, labels, iou, enough=keep), scores, 0.0)
     else:
         softened = soft_nms(boxes, scores, labels, method=method, iou=iou)
         scores = torch.where(softened > floor, softened, 0.0)

@@ -1,4 +1,4 @@
-"""SSD's checkpoints of torchvision, ssd.pytorch and lufficc: torchvision's outputs on the same weights; names, shapes."""
+"""SSD's checkpoints of torchvision, ssd.pytorch and lufficc: the same outputs on the same weights; names, shapes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +23,11 @@ VGG = {  # number of the layer → output and input channels, kernel
     28: (512, 512, 3), 31: (1024, 512, 3), 33: (1024, 1024, 1),
 }  # fmt: skip
 EXTRAS = {
-    300: [(256, 1024, 1), (512, 256, 3), (128, 512, 1), (256, 128, 3), *[(128, 256, 1), (256, 128, 3)] * 2],
-    512: [(256, 1024, 1), (512, 256, 3), (128, 512, 1), (256, 128, 3), *[(128, 256, 1), (256, 128, 3)] * 2]
-    + [(128, 256, 1), (256, 128, 4)],
+    300: ((256, 1024, 1), (512, 256, 3), (128, 512, 1), (256, 128, 3), *((128, 256, 1), (256, 128, 3)) * 2),
+    512: (
+        *((256, 1024, 1), (512, 256, 3), (128, 512, 1), (256, 128, 3), *((128, 256, 1), (256, 128, 3)) * 2),
+        *((128, 256, 1), (256, 128, 4)),
+    ),
 }
 MAPS = {300: (512, 1024, 512, 256, 256, 256), 512: (512, 1024, 512, 256, 256, 256, 256)}
 PER_CELL = {300: (4, 6, 6, 6, 4, 4), 512: (4, 6, 6, 6, 6, 4, 4)}
@@ -71,11 +73,11 @@ def check(checkpoint: Checkpoint, model: str) -> None:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """torchvision's model with random weights that spread its scores."""
+    """torchvision's model with random weights, mild ones in its heads: no box is moved out of the picture."""
     torch.manual_seed(0)
     model = torchvision_ssd(weights=None, weights_backbone=None, num_classes=8).eval()
-    for conv in model.head.classification_head.module_list:
-        torch.nn.init.normal_(conv.bias, std=0.5)
+    for name, parameter in model.head.named_parameters():
+        torch.nn.init.normal_(parameter, std=0.3 if name.endswith("bias") else 0.005)
     return model
 
 
@@ -102,20 +104,25 @@ def test_raw_outputs_and_anchors_are_torchvisions(theirs: Any, ours: Any) -> Non
     torch.testing.assert_close(predictions.deltas, head["bbox_regression"], rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("height", "width"), [(300, 300), (333, 471)])
-def test_detections_are_torchvisions(theirs: Any, ours: Any, height: int, width: int) -> None:
-    """A smooth picture: ours is rounded to 8 bits after resizing, and noise would show it."""
-    waves = torch.sin(torch.arange(height)[:, None] / 40) * torch.cos(torch.arange(width) / 50)
-    picture = (127 + 120 * torch.stack([waves, -waves, waves.flip(1)])).to(torch.uint8)
+def test_detections_are_torchvisions(theirs: Any, ours: Any) -> None:
+    picture = torch.randint(256, (3, 300, 300), dtype=torch.uint8)
     with torch.no_grad():
         (wanted,) = theirs([picture / 255])
     found = ours.detect(picture, score=0.01)
     assert len(found) == len(wanted["scores"]) == 200
-    tolerance = 1e-4 if height == 300 else 0.02
-    torch.testing.assert_close(found.scores, wanted["scores"], rtol=0, atol=tolerance)
-    if height == 300:
-        assert torch.equal(found.labels + 1, wanted["labels"])
-        torch.testing.assert_close(found.boxes, wanted["boxes"], rtol=0, atol=1e-2)
+    torch.testing.assert_close(found.scores, wanted["scores"], rtol=0, atol=1e-4)
+    near = (found.boxes[:, None] - wanted["boxes"]).abs().amax(2) < 1e-2
+    same = near & (found.labels[:, None] + 1 == wanted["labels"])
+    assert same.any(0).all()
+    assert same.any(1).all()
+
+
+def test_a_picture_of_another_size_is_resized_as_torchvision_does(theirs: Any, ours: Any) -> None:
+    """Without antialiasing; but ours is rounded to 8 bits on the way, so the scores differ a little."""
+    picture = torch.randint(256, (3, 333, 471), dtype=torch.uint8)
+    with torch.no_grad():
+        (wanted,) = theirs([picture / 255])
+    torch.testing.assert_close(ours.detect(picture, score=0.01).scores, wanted["scores"], rtol=0, atol=0.01)
 
 
 def test_torchvisions_91_outputs_are_90_classes_with_cocos_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
