@@ -160,7 +160,7 @@ def test_sizes_that_cannot_be_are_refused(size: object) -> None:
 
 def test_no_sizes_and_a_vote_of_one_are_refused() -> None:
     for nothing in ([], (), 320, "320,512"):
-        with pytest.raises(InputError, match="scales is .*: give a list"):
+        with pytest.raises(InputError, match=r"scales is .*: give a list"):
             plan_passes(SPEC, nothing)  # type: ignore[arg-type]
     for scales in (None, [320], [320, 320]):
         with pytest.raises(InputError, match="vote: one pass"):
