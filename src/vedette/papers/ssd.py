@@ -76,14 +76,7 @@ class SSDConfig:
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
     anchor_sizes: tuple[float, ...] = VOC_SIZES[300]  # pixels
-    aspect_ratios: tuple[tuple[float, ...], ...] = (
-        (2,),
-        (2, 3),
-        (2, 3),
-        (2, 3),
-        (2,),
-        (2,),
-    )  # sec. 3.1; 1 is always in
+    aspect_ratios: tuple[tuple[float, ...], ...] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))  # sec. 3.1; 1 is in all
     steps: tuple[float, ...] = (8, 16, 32, 64, 100, 300)  # authors' code: pixels from cell to cell
     clip_anchors: bool | Literal["size"] = False  # authors' code: unclipped; ports: centre and size; torchvision: size
     clip_boxes: bool = False  # torchvision: boxes are cut at the image before NMS
