@@ -35,7 +35,7 @@ def import_(
     """Turn a checkpoint of another program into a weight file of this one.
 
     refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
-    sfzhang15/RefineDet.
+    sfzhang15/RefineDet. m2det: a .pth of the authors, qijiezhao/M2Det.
 
     Example: vedette weights import RefineDet320_VOC_final.pth --from refinedet.pytorch --model refinedet320-vgg16
     --out refinedet320-voc.safetensors
