@@ -23,11 +23,6 @@ def test_multibox_shapes_by_hand() -> None:
     assert multibox_shapes(16, 64, ()).tolist() == [[16, 16], [32, 32]]
 
 
-def test_steps_across_and_down_may_differ() -> None:
-    anchors = grid_anchors(torch.tensor([[2.0, 4.0]]), rows=2, columns=2, step=(10, 20))
-    assert anchors.tolist() == [[4, 8, 6, 12], [14, 8, 16, 12], [4, 28, 6, 32], [14, 28, 16, 32]]
-
-
 def test_a_grid_by_hand() -> None:
     anchors = grid_anchors(torch.tensor([[8.0, 8.0], [16.0, 4.0]]), rows=2, columns=3, step=8)
     assert anchors.shape == (12, 4)

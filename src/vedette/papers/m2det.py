@@ -53,6 +53,7 @@ STRIDE = 8  # of the base feature
 DIVISOR = 16  # sides are multiples of it: then both maps that FFMv1 fuses fit
 FINEST_SIZE = {320: 0.08, 512: 0.06, 800: 0.04}  # authors' code, by input
 LARGER_SIZES = (0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # authors' code
+LATERAL_GAIN = 2.0  # ours: how much stronger than the coarser map a TUM's lateral begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,10 @@ class TUM(nn.Module):
         self.encoder = nn.ModuleList(_conv(n, width, 3, stride=2) for n in widths[:-1])
         self.encoder.append(_conv(widths[-1], width, 3, padding=0))
         self.top = _conv(width, width, 1)
-        self.laterals = nn.ModuleList(_conv(n, width, 3) for n in widths)
+        # Were all laterals alike, gradients would grow with every TUM on their way back, through the encoder's batch
+        # norm over ever fewer values (docs/papers/m2det.md, "A stable start"). The smoothing undoes the scale.
+        gains = [LATERAL_GAIN ** (len(widths) - i) for i in range(len(widths))]
+        self.laterals = nn.ModuleList(_conv(n, width, 3, gain=gain) for n, gain in zip(widths, gains, strict=True))
         self.smooth = nn.ModuleList(_conv(width, width, 1) for _ in widths)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -225,7 +229,7 @@ class M2Det(nn.Module):
         levels = []
         for (size, larger), down, across in zip(pairwise(c.sizes), rows, columns, strict=True):
             shapes = multibox_shapes(size * c.image_size, larger * c.image_size, c.aspect_ratios)
-            levels.append(grid_anchors(shapes, down, across, (ceil(width / across), ceil(height / down))))
+            levels.append(grid_anchors(shapes, down, across, (ceil(height / down), ceil(width / across))))
         anchors = torch.cat(levels)
         if c.clip_anchors:
             limit = torch.tensor([width, height, width, height])
@@ -274,7 +278,7 @@ class M2Det(nn.Module):
         return unpad(self.find(predictions, score))
 
     def _initialize(self) -> None:
-        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes start alike."""
+        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes begin alike."""
         for layer in (
             layer for name, child in self.named_children() if name != "backbone" for layer in child.modules()
         ):
@@ -311,11 +315,14 @@ def _for_each(layers: nn.ModuleList, count: int) -> Sequence[nn.Module]:
     return list(layers) * (count // len(layers))
 
 
-def _conv(incoming: int, outgoing: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Module:
-    """Convolution, batch norm, ReLU: every new layer but the heads and SFAM's."""
+def _conv(
+    incoming: int, outgoing: int, kernel: int, stride: int = 1, padding: int | None = None, gain: float = 1.0
+) -> nn.Module:
+    """Convolution, batch norm whose weights begin at `gain`, ReLU: every new layer but the heads and SFAM's."""
     around = kernel // 2 if padding is None else padding
-    conv = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=False)
-    return nn.Sequential(conv, BatchNorm(outgoing), nn.ReLU(inplace=True))
+    conv, norm = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=False), BatchNorm(outgoing)
+    nn.init.constant_(norm.weight, gain)
+    return nn.Sequential(conv, norm, nn.ReLU(inplace=True))
 
 
 def _paper(config: dict[str, Any], **ours: Any) -> M2DetConfig:

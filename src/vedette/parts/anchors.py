@@ -34,11 +34,11 @@ def multibox_shapes(size: float, next_size: float, ratios: Sequence[float]) -> T
 def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float | tuple[float, float]) -> Tensor:
     """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around the centre of every cell.
 
-    step: pixels from cell to cell, or those across and those down.
+    step: a cell's side in pixels, or its height and width.
     """
-    across, down = step if isinstance(step, tuple) else (step, step)
-    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * down
-    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * across
+    high, wide = step if isinstance(step, tuple) else (step, step)
+    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * high
+    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * wide
     centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)
     count = len(shapes)
     centers = centers[:, :, None].expand(rows, columns, count, 2)
