@@ -17,13 +17,16 @@ from vedette.infer.detector import Detector
 from vedette.infer.weights import load_into, read_weights
 from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
+from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
 
 Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
+SSD = "SSD, Liu et al., ECCV 2016"
 REFINEDET = "RefineDet, Zhang et al., CVPR 2018"
 M2DET = "M2Det, Zhao et al., AAAI 2019"
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
+SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,10 @@ class Model:
 
 
 BUILT_IN = (
+    Model(name="ssd300-vgg16", paper=SSD, input=300, build=ssd300_vgg16),
+    Model(name="ssd512-vgg16", paper=SSD, input=512, build=ssd512_vgg16),
+    Model(name="ssd300-lite0", paper=SSD, input=300, build=partial(ssd300_timm, LITE0, extra_channels=SSD_SLIM[300])),
+    Model(name="ssd512-lite0", paper=SSD, input=512, build=partial(ssd512_timm, LITE0, extra_channels=SSD_SLIM[512])),
     Model(name="refinedet320-vgg16", paper=REFINEDET, input=320, build=refinedet_vgg16),
     Model(name="refinedet512-vgg16", paper=REFINEDET, input=512, build=partial(refinedet_vgg16, image_size=512)),
     Model(name="refinedet320-resnet101", paper=REFINEDET, input=320, build=refinedet_resnet101),
@@ -66,6 +73,8 @@ BUILT_IN = (
     ),
 )
 ON_TIMM = (
+    Model(name="ssd300-timm/", paper=SSD, input=300, build=ssd300_timm),
+    Model(name="ssd512-timm/", paper=SSD, input=512, build=ssd512_timm),
     Model(name="refinedet320-timm/", paper=REFINEDET, input=320, build=refinedet_timm),
     Model(name="refinedet512-timm/", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
     Model(name="m2det320-timm/", paper=M2DET, input=320, build=m2det_timm),
@@ -150,9 +159,14 @@ def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module
     builders: dict[str, Builder] = {model.name: model.build for model in BUILT_IN}
     builder = builders.get(name) or _on_timm(name)
     if builder is None:
-        raise InputError(f"there is no model {name!r}; the names: {', '.join(names())}, refinedet320-timm/<name>")
-    fixed = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+        known = ", ".join([*names(), *(f"{model.name}<name>" for model in ON_TIMM)])
+        raise InputError(f"there is no model {name!r}; the names: {known}")
     try:
-        return builder(num_classes=num_classes, **fixed)
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        return builder(num_classes=num_classes, **{key: _with_tuples(value) for key, value in config.items()})
+    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{name}: {str(error).split('() ')[-1].splitlines()[0]}") from None
+
+
+def _with_tuples(value: Any) -> Any:
+    """A config's value as the dataclasses have it: JSON knows lists alone."""
+    return tuple(_with_tuples(item) for item in value) if isinstance(value, list | tuple) else value

@@ -143,7 +143,7 @@ def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.
 
 def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "refinedet99", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
-    assert "there is no model 'refinedet99'; the names: refinedet320-vgg16" in capsys.readouterr().err
+    assert "there is no model 'refinedet99'; the names: ssd300-vgg16" in capsys.readouterr().err
     for name, fault in (("zzz", "timm has no model 'zzz'"), ("vit_tiny_patch16_224", "a pyramid needs [8, 16, 32]")):
         assert run(["train", f"refinedet320-timm/{name}", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
         assert fault in capsys.readouterr().err

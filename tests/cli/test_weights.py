@@ -100,7 +100,8 @@ def test_what_does_not_fit_writes_nothing(tmp_path: Path, capsys: pytest.Capture
 def test_bad_arguments(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.safetensors"
     message = refusal(capsys, checkpoint, "--from", "refinedet.keras", "--out", out)
-    assert "there is no such layout; the layouts: refinedet.pytorch, refinedet.caffe" in message
+    known = "refinedet.pytorch, refinedet.caffe, torchvision, ssd.pytorch, lufficc, m2det"
+    assert message.endswith(f"there is no such layout; the layouts: {known}")
     message = refusal(capsys, checkpoint, "--from", "refinedet.pytorch", "--out", checkpoint)
     assert message.endswith("give it the suffix .safetensors")
     message = refusal(capsys, tmp_path / "none.pth", "--from", "refinedet.pytorch", "--out", out)
@@ -125,6 +126,13 @@ def test_cocos_names_come_by_their_count(tmp_path: Path, saved: dict[str, Any]) 
     assert (saved["classes"][0], saved["category_ids"][0]) == ("person", 1)
     assert (saved["classes"][-1], saved["category_ids"][-1]) == ("toothbrush", 90)
     assert len(saved["classes"]) == len(saved["category_ids"]) == 80
+
+
+def test_torchvisions_90_classes_are_cocos_ids() -> None:
+    names, ids = names_by_count(90)
+    assert ids == tuple(range(1, 91))
+    assert (names[0], names[11], names[12], names[89]) == ("person", "unused 12", "stop sign", "toothbrush")
+    assert len(set(names)) == 90
 
 
 def test_other_counts_have_numbered_names() -> None:

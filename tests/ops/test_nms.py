@@ -93,6 +93,29 @@ def test_equal_scores_keep_the_first() -> None:
     assert nms(boxes.flip(1), scores, groups, 0.5).tolist() == [[True, False, False, False]]
 
 
+@pytest.mark.parametrize("crowd", [1, 10_000])
+def test_many_candidates_equal_the_loop(crowd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one call or group by group, from the best down or all at once."""
+    monkeypatch.setattr("vedette.ops.nms.CROWD", crowd)
+    boxes, scores, groups = candidates(2, 300, 7)
+    scores[0, :40] = 0.5  # ties
+    full = torch.tensor(loop(slow_nms, boxes, scores, groups, 0.3))
+    assert torch.equal(nms(boxes, scores, groups, 0.3), full)
+    for enough in (1, 5, 20, 300):
+        kept = nms(boxes, scores, groups, 0.3, enough)
+        assert (full | ~kept).all()  # nothing but what stays
+        for image in range(2):
+            best, found = (torch.where(mask[image], scores[image], 0).topk(enough).values for mask in (full, kept))
+            assert torch.equal(best, found)
+
+
+def test_the_search_goes_on_until_enough_stay() -> None:
+    copies = torch.tensor([[0.0, 0, 10, 10]]).repeat(50, 1)
+    apart = torch.tensor([[20.0, 0, 30, 10], [40, 0, 50, 10], [60, 0, 70, 10]])
+    boxes, scores = torch.cat([copies, apart])[None], torch.linspace(0.9, 0.1, 53)[None]
+    assert nms(boxes, scores, torch.zeros(1, 53).long(), 0.5, 3).nonzero()[:, 1].tolist()[:3] == [0, 50, 51]
+
+
 @devices
 def test_nms_equals_the_loop(device: str) -> None:
     boxes, scores, groups = candidates(6, 40, 3)
@@ -246,7 +269,7 @@ def test_inputs_are_left_alone() -> None:
 def test_the_operators_keep_torchs_rules() -> None:
     boxes, scores, groups = candidates(2, 6, 2, torch.float32)
     checks = ("test_schema", "test_faketensor", "test_autograd_registration")
-    torch.library.opcheck(torch.ops.vedette.nms.default, (boxes, scores, groups, 0.5), test_utils=checks)
+    torch.library.opcheck(torch.ops.vedette.nms.default, (boxes, scores, groups, 0.5, 6), test_utils=checks)
     for linear in (True, False):
         for number in (scores, scores.bfloat16()):
             arguments = (boxes, number, groups, linear, 0.3, 0.5)

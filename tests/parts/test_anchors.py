@@ -30,6 +30,11 @@ def test_a_grid_by_hand() -> None:
     assert anchors[6:8].tolist() == [[0, 8, 8, 16], [-4, 10, 12, 14]]  # the second row
 
 
+def test_a_grid_of_oblong_cells_by_hand() -> None:
+    anchors = grid_anchors(torch.tensor([[2.0, 2.0]]), rows=2, columns=2, step=(10.0, 4.0))
+    assert anchors.tolist() == [[1, 4, 3, 6], [5, 4, 7, 6], [1, 14, 3, 16], [5, 14, 7, 16]]
+
+
 def test_a_grid_equals_the_loop() -> None:
     shapes, step = torch.tensor([[30.0, 42.0], [60.0, 21.0], [7.0, 9.0]]), 107.0
     expected = [

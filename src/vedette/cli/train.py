@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="A name from `vedette models`, or refinedet320-timm/<name>.")],
+    model: Annotated[str, typer.Argument(help="A name from `vedette models`, or one like refinedet320-timm/<name>.")],
     data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
     out: Annotated[Path, typer.Option(help="The run's folder: checkpoints, curves, run.json.")],
     val: Annotated[str | None, typer.Option(help="PATH[:SPLIT] to evaluate on; default: --data's val, if any.")] = None,

@@ -27,15 +27,16 @@ def weights() -> None:
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="The foreign checkpoint.")],
-    layout: Annotated[str, typer.Option("--from", help="What wrote it: refinedet.pytorch or refinedet.caffe.")],
+    layout: Annotated[str, typer.Option("--from", help="What wrote it, one of the layouts above.")],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     model: Annotated[str | None, typer.Option(help="The detector, where the tensors do not tell.")] = None,
     classes: Annotated[Path | None, typer.Option(help="A text file of class names, one a line.")] = None,
 ) -> None:
     """Turn a checkpoint of another program into a weight file of this one.
 
-    refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
-    sfzhang15/RefineDet. m2det: a .pth of the authors, qijiezhao/M2Det.
+    Layouts. refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
+    sfzhang15/RefineDet. torchvision: a .pth of its ssd300_vgg16. ssd.pytorch: a .pth of amdegroot/ssd.pytorch.
+    lufficc: a .pth of lufficc/SSD, VGG-16. m2det: a .pth of the authors, qijiezhao/M2Det.
 
     Example: vedette weights import RefineDet320_VOC_final.pth --from refinedet.pytorch --model refinedet320-vgg16
     --out refinedet320-voc.safetensors

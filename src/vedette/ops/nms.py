@@ -12,20 +12,23 @@ from torch import Tensor
 
 from vedette.ops.boxes import iou as pairwise_iou
 
+CROWD = 1000  # candidates of one image from which on a call for each group is faster than one for all
 
-def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+
+def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int | None = None) -> Tensor:
     """Greedy hard NMS: which candidates stay.
 
     boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64; candidates with a score of 0 or less are padding and
     never stay. One is dropped where a better one that stays (ties: the first), of the same group, overlaps it with
-    IoU > `iou`. → (B, K) bool.
+    IoU > `iou`. enough: how many of an image are wanted; beyond its best so many, some that stay may be missing.
+    → (B, K) bool.
     """
-    keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou)
+    keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou, scores.shape[1] if enough is None else enough)
     return keep
 
 
 @torch.library.custom_op("vedette::nms", mutates_args=())
-def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
     """torchvision's kernel behind a static shape, so that a compiled `detect` holds it as one opaque step."""
     keep = torch.zeros(scores.shape, dtype=torch.bool, device=boxes.device)
     if scores.numel() == 0:
@@ -35,15 +38,38 @@ def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
         apart = _move_apart(boxes, image * (groups.amax() + 1) + groups)
         keep.view(-1)[torchvision.ops.nms(apart.flatten(0, 1), scores.flatten().double(), iou)] = True
         return keep & (scores > 0)
-    apart = _move_apart(boxes, groups)
     for row in range(len(boxes)):  # on the CPU the kernel compares all pairs: image by image is B times less work
-        live = (scores[row] > 0).nonzero().squeeze(1)
-        keep[row, live[torchvision.ops.nms(apart[row, live], scores[row, live].double(), iou)]] = True
+        order = scores[row].argsort(descending=True, stable=True)
+        order = order[scores[row, order] > 0]
+        sorted_ = (boxes[row, order].double(), scores[row, order].double(), groups[row, order])
+        keep[row, order[_best_that_stay(*sorted_, iou, enough)]] = True
     return keep
 
 
+def _best_that_stay(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
+    """Positions of at least the best `enough` that stay, of one image's candidates from the best down.
+
+    What stays of the first candidates does not depend on the rest, so more of them are taken until enough stay.
+    """
+    taken = 4 * enough
+    while True:
+        stay = _nms_of_image(boxes[:taken], scores[:taken], groups[:taken], iou)
+        if len(stay) >= enough or taken >= len(scores):
+            return stay
+        taken *= 4
+
+
+def _nms_of_image(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Positions of those that stay: in one call, or group by group where they are many."""
+    if len(scores) < CROWD:
+        stay: Tensor = torchvision.ops.nms(_move_apart(boxes, groups), scores, iou)
+        return stay
+    members = torch.split(groups.argsort(stable=True), groups.bincount().tolist())
+    return torch.cat([own[torchvision.ops.nms(boxes[own], scores[own], iou)] for own in members])
+
+
 @_nms.register_fake
-def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
 
@@ -53,6 +79,8 @@ def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     In float64 the shift costs under 1e-9 of a pixel; in float32 it would move boxes of high groups by 0.1 pixel.
     """
     boxes = boxes.double()
+    if boxes.numel() == 0:
+        return boxes
     extent = boxes.max() - boxes.min() + 1
     return boxes + (groups * extent)[..., None]
 

@@ -46,6 +46,7 @@ from vedette.parts.anchors import grid_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, check_score, unpad
 from vedette.parts.heads import MultiboxHead
+from vedette.parts.init import initialize
 from vedette.parts.norm import BatchNorm
 from vedette.structures import Detections, InputSpec, Target
 
@@ -207,7 +208,8 @@ class M2Det(nn.Module):
         if self.norm is not None:
             pyramid[0] = self.norm(pyramid[0])
         logits, deltas = self.head(pyramid)
-        return Predictions(logits, deltas, anchors)
+        height, width = images.shape[-2:]
+        return Predictions(logits, deltas, anchors, (height, width))
 
     def multi_level(self, base: Tensor) -> list[Tensor]:
         """Eq. 1: the levels' pyramids, each TUM after the one before, side by side: S maps of L × width channels."""
@@ -286,8 +288,7 @@ class M2Det(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        for conv in (*self.head.logits, *self.head.deltas):
-            nn.init.normal_(conv.weight, std=0.01)
+        initialize([self.head], "gaussian")
 
 
 def map_sizes(side: int, scales: int) -> list[int]:

@@ -39,6 +39,7 @@ from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
+from vedette.parts.init import INITS, initialize
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
@@ -83,7 +84,7 @@ class RefineDetConfig:
             raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
         if min(self.candidates, self.keep, self.tcb_channels, *self.extra_channels) < 1:
             raise ValueError("candidates, keep, tcb_channels and extra_channels must be 1 or more")
-        for name, known in (("extra", ("conv6", "res6")), ("init", ("xavier", "gaussian")), ("nms", NMS_METHODS)):
+        for name, known in (("extra", ("conv6", "res6")), ("init", INITS), ("nms", NMS_METHODS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(known)}")
 
@@ -147,7 +148,8 @@ class RefineDet(nn.Module):
         self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
         self.register_buffer("anchors", self.build_anchors(c.image_size, c.image_size), persistent=False)
         self.anchors: Tensor  # (A, 4)
-        _initialize([m for name, m in self.named_children() if name != "backbone"], c.init)
+        new = (module for name, module in self.named_children() if name != "backbone")
+        initialize(new, c.init)  # sec. 3.3: xavier for VGG-16, Gaussian for ResNet-101
 
     def forward(self, images: Tensor) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 64. The whole of fig. 1."""
@@ -308,18 +310,6 @@ def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
     squeeze = nn.Conv2d(incoming, middle, 1, bias=not c.norm)
     first = nn.Sequential(squeeze, BatchNorm(middle)) if c.norm else squeeze
     return nn.Sequential(first, nn.ReLU(), _conv3x3(middle, outgoing, c.norm, stride=2), nn.ReLU())
-
-
-def _initialize(modules: Sequence[nn.Module], kind: str) -> None:
-    """New layers: xavier for VGG-16, Gaussian of standard deviation 0.01 for ResNet-101 (sec. 3.3); biases 0."""
-    for layer in (layer for module in modules for layer in module.modules()):
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            if kind == "xavier":
-                nn.init.xavier_uniform_(layer.weight)
-            else:
-                nn.init.normal_(layer.weight, std=0.01)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
 
 
 def refinedet_vgg16(**config: Any) -> RefineDet:

@@ -56,7 +56,8 @@ def best_of_each_class(scores: Tensor, decode: Callable[[Tensor], Tensor], *, fl
     scores and decode as in `best_candidates`.
     """
     anchors, num_classes = scores.shape[1:]
-    best, source = torch.where(scores > floor, scores, 0.0).transpose(1, 2).topk(min(count, anchors))  # (B, C, count)
+    by_class = torch.where(scores > floor, scores, 0.0).transpose(1, 2).contiguous()  # topk is far slower on strides
+    best, source = by_class.topk(min(count, anchors))  # (B, C, count)
     labels = torch.arange(num_classes, device=scores.device)[:, None].expand_as(source)
     boxes = decode(source.flatten(1))
     return Candidates(boxes, best.flatten(1), labels.flatten(1), source.flatten(1))
@@ -73,7 +74,7 @@ def suppress(
     """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score."""
     boxes, scores, labels, _ = candidates
     if method == "hard":
-        scores = torch.where(nms(boxes, scores, labels, iou), scores, 0.0)
+        scores = torch.where(nms(boxes, scores, labels, iou, enough=keep), scores, 0.0)
     else:
         softened = soft_nms(boxes, scores, labels, method=method, iou=iou)
         scores = torch.where(softened > floor, softened, 0.0)

@@ -1,9 +1,12 @@
 """Foreign checkpoints: one file a layout, each with `read(path) -> Checkpoint`."""
 
-from vedette.infer.layouts import m2det, refinedet_caffe, refinedet_pytorch
+from vedette.infer.layouts import m2det, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
 
 READERS = {
     "refinedet.pytorch": refinedet_pytorch.read,
     "refinedet.caffe": refinedet_caffe.read,
+    "torchvision": torchvision.read,
+    "ssd.pytorch": ssd_ports.read_ssd_pytorch,
+    "lufficc": ssd_ports.read_lufficc,
     "m2det": m2det.read,
 }

@@ -24,9 +24,12 @@ COCO = {  # category ids, with COCO's own gaps
 
 
 def names_by_count(count: int) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-    """Class names, and the category ids of COCO."""
+    """Class names, and the category ids of COCO: of its 80 classes, or of its 90 ids (torchvision counts the gaps)."""
     if count == len(COCO):
         return tuple(COCO.values()), tuple(COCO)
+    if count == max(COCO):
+        ids = tuple(range(1, count + 1))
+        return tuple(COCO.get(i, f"unused {i}") for i in ids), ids
     return VOC if count == len(VOC) else tuple(f"class {i}" for i in range(count)), None
 
 

@@ -1,0 +1,104 @@
+"""ssd.pytorch and lufficc: checkpoints of amdegroot/ssd.pytorch (300) and of lufficc/SSD (300 and 512), VGG-16.
+
+The second took its network from the first, so their layers are numbered alike and only the names differ.
+
+What they expect beside their tensors
+    * RGB of 0 to 255, the mean subtracted, resized bilinearly without antialiasing.
+    * Anchors with centre and size inside the image.
+    * Anchors of COCO's sizes: ssd.pytorch for any number of classes but VOC's 20, lufficc for COCO's 80.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.pickled import read_state_dict
+from vedette.papers.ssd import COCO_SIZES, VOC_SIZES
+
+INPUT = {"range": 255.0, "mean": (123.0, 117.0, 104.0), "std": (1.0, 1.0, 1.0), "channels": "rgb", "antialias": False}
+LAST_VOC_SIZE = 537.65  # lufficc's, of SSD512 on VOC; the authors' 537.6
+ANCHORS_OF_CONV4_3 = 4  # a cell
+
+STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # N of vgg.N: conv1_1 … conv5_3
+FC6, FC7 = 31, 33
+EXTRAS = {300: 4, 512: 5}
+
+
+class Names(NamedTuple):
+    """Where a port keeps its layers."""
+
+    vgg: str
+    extras: str
+    l2_norm: str
+    logits: str
+    deltas: str
+
+
+SSD_PYTORCH = Names("vgg", "extras", "L2Norm", "conf", "loc")
+LUFFICC = Names(
+    "backbone.vgg",
+    "backbone.extras",
+    "backbone.l2_norm",
+    "box_head.predictor.cls_headers",
+    "box_head.predictor.reg_headers",
+)
+
+
+def read_ssd_pytorch(path: Path) -> Checkpoint:
+    """A checkpoint of ssd.pytorch in our terms; raises InputError where it is not a file of tensors."""
+    return convert_ssd_pytorch(read_state_dict(path))
+
+
+def read_lufficc(path: Path) -> Checkpoint:
+    """A checkpoint of lufficc/SSD in our terms; raises InputError where it is not a file of tensors."""
+    return convert_lufficc(read_state_dict(path))
+
+
+def convert_ssd_pytorch(weights: Mapping[str, Tensor]) -> Checkpoint:
+    """The state dict of ssd.pytorch in our terms."""
+    num_classes = _count(weights, SSD_PYTORCH)
+    return _convert(weights, SSD_PYTORCH, 300, (VOC_SIZES if num_classes == 20 else COCO_SIZES)[300])
+
+
+def convert_lufficc(weights: Mapping[str, Tensor]) -> Checkpoint:
+    """The state dict of lufficc/SSD in our terms."""
+    size = 512 if f"{LUFFICC.extras}.{2 * EXTRAS[300]}.weight" in weights else 300
+    sizes = (COCO_SIZES if _count(weights, LUFFICC) == 80 else VOC_SIZES)[size]
+    return _convert(weights, LUFFICC, size, (*sizes[:-1], LAST_VOC_SIZE) if sizes == VOC_SIZES[512] else sizes)
+
+
+def _convert(weights: Mapping[str, Tensor], names: Names, size: int, anchor_sizes: tuple[float, ...]) -> Checkpoint:
+    pieces = [Piece("l2_norms.0.scale", (f"{names.l2_norm}.weight",), as_it_is)]
+    for ours, theirs in _modules(names, EXTRAS[size]):
+        pieces += [Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is) for part in ("weight", "bias")]
+    tensors, origin, faults = assemble(pieces, weights)
+    return Checkpoint(
+        tensors=tensors,
+        origin=origin,
+        faults=faults,
+        models=(f"ssd{size}-vgg16",),
+        num_classes=_count(weights, names),
+        config={"anchor_sizes": anchor_sizes, "clip_anchors": True},
+        input=INPUT,
+    )
+
+
+def _count(weights: Mapping[str, Tensor], names: Names) -> int:
+    return count_classes(weights.get(f"{names.logits}.0.bias"), ANCHORS_OF_CONV4_3)
+
+
+def _modules(names: Names, extras: int) -> Iterator[tuple[str, str]]:
+    """Our modules and theirs that have a weight and a bias."""
+    for stage, numbers in enumerate(STAGES):
+        for layer, number in enumerate(numbers):
+            yield f"backbone.stages.{stage}.{2 * layer}", f"{names.vgg}.{number}"
+    yield from (("backbone.fc6", f"{names.vgg}.{FC6}"), ("backbone.fc7", f"{names.vgg}.{FC7}"))
+    for level in range(extras):
+        yield f"extras.{level}.squeeze", f"{names.extras}.{2 * level}"
+        yield f"extras.{level}.shrink", f"{names.extras}.{2 * level + 1}"
+    for level in range(2 + extras):
+        yield f"head.logits.{level}", f"{names.logits}.{level}"
+        yield f"head.deltas.{level}", f"{names.deltas}.{level}"

@@ -1,0 +1,20 @@
+"""How the layers start that no backbone brings trained."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from torch import nn
+
+INITS = ("xavier", "gaussian")
+
+
+def initialize(modules: Iterable[nn.Module], kind: Literal["xavier", "gaussian"]) -> None:
+    """Convolutions: xavier (SSD, section 3.1), or Gaussian of standard deviation 0.01; biases 0."""
+    for layer in (layer for module in modules for layer in module.modules()):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            if kind == "xavier":
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

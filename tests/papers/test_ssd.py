@@ -1,0 +1,576 @@
+"""SSD against its paper: counts, hand-written anchors, scalar oracles of matching, loss and detection, sizes, names."""
+
+from itertools import pairwise
+from math import exp, log, sqrt
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import vedette
+from vedette.backbones.backbone import IMAGENET
+from vedette.infer.weights import save_weights
+from vedette.papers.ssd import (
+    COCO_SIZES,
+    HALVE,
+    SSD,
+    UNPADDED,
+    VOC_SIZES,
+    Predictions,
+    SSDConfig,
+    ssd300_timm,
+    ssd300_vgg16,
+    ssd512_timm,
+    ssd512_vgg16,
+)
+from vedette.parts.matching import match
+from vedette.structures import Target
+
+
+class TinyBackbone(nn.Module):
+    """Maps at strides 8, 16, 16 for next to nothing, as SSD's VGG-16 gives them."""
+
+    channels = (8, 9, 12)
+    strides = (8, 16, 16)
+    normalization = IMAGENET
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
+        self.c16 = nn.Conv2d(8, 9, 2, stride=2)
+        self.fc7 = nn.Conv2d(9, 12, 3, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        a = self.c8(x).relu()
+        b = self.c16(a).relu()
+        return a, b, self.fc7(b).relu()
+
+
+def tiny(**config: object) -> SSD:
+    """Maps of 8, 4, 2 and 1 cells a side at 64 pixels, 16 to 80 pixels large: 64 * 4 + 16 * 6 + 4 * 6 + 4 anchors."""
+    settings = {
+        "num_classes": 3,
+        "image_size": 64,
+        "extra_channels": ((4, 8), (4, 8)),
+        "extra_layers": (HALVE, UNPADDED),
+        "anchor_sizes": (10.0, 20.0, 32.0, 48.0, 64.0),
+        "aspect_ratios": ((2,), (2, 3), (2, 3), (2,)),
+        "steps": (8, 16, 32, 64),
+    }
+    return SSD(SSDConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
+
+
+def target(*rows: tuple[float, float, float, float, int], ignore: tuple[bool, ...] | None = None) -> Target:
+    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
+    labels = torch.tensor([row[4] for row in rows], dtype=torch.int64)
+    return Target(boxes, labels, None if ignore is None else torch.tensor(ignore))
+
+
+def random_predictions(model: SSD, batch: int, spread: float = 1.0) -> Predictions:
+    count, classes = len(model.anchors), model.config.num_classes
+    logits, deltas = torch.randn(batch, count, classes + 1), torch.randn(batch, count, 4) * spread
+    return Predictions(logits.requires_grad_(), deltas.requires_grad_(), model.anchors, (64, 64))
+
+
+# ------------------------------------------------------------------------------------------------- anchors
+
+MAPS = {300: (38, 19, 10, 5, 3, 1), 512: (64, 32, 16, 8, 4, 2, 1)}
+PER_CELL = {300: (4, 6, 6, 6, 4, 4), 512: (4, 6, 6, 6, 6, 4, 4)}
+STEPS = {300: (8, 16, 32, 64, 100, 300), 512: (8, 16, 32, 64, 128, 256, 512)}
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "count"),
+    [
+        (ssd300_vgg16, 300, 8732),
+        (ssd512_vgg16, 512, 24564),
+        (lambda: ssd300_timm("resnet10t"), 300, 8732),
+        (lambda: ssd512_timm("resnet10t"), 512, 24564),
+    ],
+    ids=["300", "512", "300 on timm", "512 on timm"],
+)
+def test_maps_and_number_of_anchors(build: type[SSD], size: int, count: int) -> None:
+    model = build()
+    assert model.map_sizes(size, size) == [(side, side) for side in MAPS[size]]
+    assert model.anchors.shape == (count, 4)
+    cells = [conv.out_channels // 4 for conv in model.head.deltas]
+    assert tuple(cells) == PER_CELL[size]
+    assert sum(side * side * k for side, k in zip(MAPS[size], cells, strict=True)) == count
+
+
+def cell(cx: float, cy: float, size: float, following: float, ratios: tuple[float, ...]) -> list[list[float]]:
+    """A cell's anchors, one by one."""
+    shapes = [(size, size), (sqrt(size * following), sqrt(size * following))]
+    for ratio in ratios:
+        shapes += [(size * sqrt(ratio), size / sqrt(ratio)), (size / sqrt(ratio), size * sqrt(ratio))]
+    return [[cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2] for w, h in shapes]
+
+
+@pytest.mark.parametrize("size", [300, 512])
+def test_all_anchors_equal_the_loop(size: int) -> None:
+    expected = []
+    for level, side in enumerate(MAPS[size]):
+        ratios: tuple[float, ...] = (2.0,) if PER_CELL[size][level] == 4 else (2.0, 3.0)
+        sizes, step = VOC_SIZES[size], STEPS[size][level]
+        for row in range(side):
+            for column in range(side):
+                middle = (column + 0.5) * step, (row + 0.5) * step
+                expected += cell(*middle, sizes[level], sizes[level + 1], ratios)
+    with torch.device("meta"):
+        model = {300: ssd300_vgg16, 512: ssd512_vgg16}[size]()
+    grids = [(side, side) for side in MAPS[size]]
+    torch.testing.assert_close(model.build_anchors(size, size, grids), torch.tensor(expected))
+
+
+def test_first_and_last_anchors_of_each_level_by_hand() -> None:
+    anchors = ssd300_vgg16().anchors
+    first = {
+        0: [-11, -11, 19, 19],  # 30 around (4, 4)
+        5776: [-22, -22, 38, 38],  # 60 around (8, 8)
+        7942: [-39.5, -39.5, 71.5, 71.5],  # 111 around (16, 16)
+        8542: [-49, -49, 113, 113],  # 162 around (32, 32)
+        8692: [-56.5, -56.5, 156.5, 156.5],  # 213 around (50, 50)
+        8728: [18, 18, 282, 282],  # 264 around (150, 150)
+    }
+    for row, box in first.items():
+        assert anchors[row].tolist() == pytest.approx(box, abs=1e-4)
+    half = sqrt(0.5)
+    last = {
+        5775: (300, 15 * half, 30 * half),  # ratio 1/2: 21.2 wide, 42.4 high around (300, 300)
+        7941: (296, 30 / sqrt(3), 30 * sqrt(3)),  # ratio 1/3: 34.6 wide, 103.9 high
+        8541: (304, 55.5 / sqrt(3), 55.5 * sqrt(3)),
+        8691: (288, 81 / sqrt(3), 81 * sqrt(3)),
+        8727: (250, 106.5 * half, 213 * half),
+        8731: (150, 132 * half, 264 * half),
+    }
+    for row, (center, wide, high) in last.items():
+        box = [center - wide, center - high, center + wide, center + high]
+        assert anchors[row].tolist() == pytest.approx(box, abs=1e-4)
+    second = (sqrt(30 * 60) / 2, sqrt(264 * 315) / 2)  # the larger squares
+    assert anchors[1].tolist() == pytest.approx([4 - second[0], 4 - second[0], 4 + second[0], 4 + second[0]])
+    assert anchors[8729].tolist() == pytest.approx([150 - second[1], 150 - second[1], 150 + second[1], 150 + second[1]])
+
+
+def test_coco_has_smaller_anchors() -> None:
+    with torch.device("meta"):
+        assert ssd300_vgg16(num_classes=80).config.anchor_sizes == COCO_SIZES[300]
+        assert ssd512_vgg16(num_classes=80).config.anchor_sizes == COCO_SIZES[512]
+        assert ssd300_vgg16(num_classes=7).config.anchor_sizes == VOC_SIZES[300]
+        assert ssd300_vgg16(num_classes=7, anchor_sizes=COCO_SIZES[300]).config.anchor_sizes == COCO_SIZES[300]
+    for size, sizes in ((300, COCO_SIZES[300]), (512, COCO_SIZES[512]), (300, VOC_SIZES[300]), (512, VOC_SIZES[512])):
+        growth = {round((b - a) / size, 2) for a, b in pairwise(sizes[1:])}
+        assert len(growth) == 1  # from the second level on they grow evenly
+
+
+@pytest.mark.parametrize("kind", [True, "size"])
+def test_clipped_anchors(kind: bool | str) -> None:
+    free, clipped = ssd300_vgg16().anchors, ssd300_vgg16(clip_anchors=kind).anchors
+    middle, size = (clipped[:, :2] + clipped[:, 2:]) / 2, clipped[:, 2:] - clipped[:, :2]
+    expected = (free[:, :2] + free[:, 2:]) / 2
+    assert (expected > 300).any()  # 304: the tenth cell of 32 pixels
+    torch.testing.assert_close(middle, expected.clamp(max=300) if kind is True else expected)
+    torch.testing.assert_close(size, (free[:, 2:] - free[:, :2]).clamp(max=300))
+
+
+# ------------------------------------------------------------------------------------------------- network
+
+
+def test_vgg_maps_and_the_l2_norm_of_the_first() -> None:
+    model = ssd300_vgg16().eval()
+    with torch.no_grad():
+        maps = model.features(torch.randn(1, 3, 300, 300))
+    shapes = [(512, 38, 38), (1024, 19, 19), (512, 10, 10), (256, 5, 5), (256, 3, 3), (256, 1, 1)]
+    assert [tuple(m.shape[1:]) for m in maps] == shapes
+    torch.testing.assert_close(maps[0].norm(dim=1), torch.full((1, 38, 38), 20.0))
+    assert len(model.l2_norms) == 1
+    assert model.l2_norms[0].scale.shape == (512,)
+
+
+def test_predictions_come_in_the_order_of_the_anchors() -> None:
+    model = tiny().eval()
+    images = torch.randn(1, 3, 64, 128)  # not the size that it was made for
+    logits, deltas, anchors, size = model(images)
+    assert logits.shape == (1, 128 * 4 + 32 * 6 + 8 * 6 + 2 * 4, 4)
+    assert deltas.shape == (1, *anchors.shape)
+    assert size == (64, 128)
+    third = model.head.deltas[1](model.features(images)[1])[0, 8:12, 2, 5]  # third anchor of row 2, column 5
+    row = 128 * 4 + (2 * 8 + 5) * 6 + 2
+    torch.testing.assert_close(deltas[0, row], third)
+    wide = (20 * sqrt(2) / 2, 20 / sqrt(2) / 2)
+    expected = [5.5 * 16 - wide[0], 2.5 * 16 - wide[1], 5.5 * 16 + wide[0], 2.5 * 16 + wide[1]]
+    assert anchors[row].tolist() == pytest.approx(expected)
+
+
+def test_levels_of_unpadded_layers_spread_over_images_of_another_size() -> None:
+    with torch.device("meta"):
+        model = ssd300_vgg16()
+    anchors = model.build_anchors(320, 600, [(40, 75), (20, 37), (10, 19), (5, 10), (3, 8), (1, 6)])
+    middles = (anchors[:, :2] + anchors[:, 2:]) / 2
+    assert middles[0].tolist() == [4, 4]  # halved maps keep their steps
+    last_but_one = middles[-24 - 96 : -24]
+    assert last_but_one[0].tolist() == pytest.approx([600 / 8 / 2, 320 / 3 / 2])
+    assert last_but_one[-1].tolist() == pytest.approx([600 - 600 / 8 / 2, 320 - 320 / 3 / 2])
+    assert middles[-1].tolist() == pytest.approx([550, 160])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (40, 168), (100, 33), (32, 32)])
+def test_sizes_that_it_was_not_made_for(height: int, width: int, batch: int) -> None:
+    model = tiny(norm=True)
+    predictions = model(torch.randn(batch, 3, height, width))
+    assert predictions.logits.shape == (batch, len(predictions.anchors), 4)
+    assert predictions.deltas.shape == (batch, len(predictions.anchors), 4)
+    targets = [target((2.0, 3.0, 30.0, 31.0, 1))] * batch
+    losses = model.loss(predictions, targets)
+    assert all(loss.isfinite() for loss in losses.values())
+    assert len(model.detect(predictions, 0.01)) == batch
+
+
+@pytest.mark.parametrize(("height", "width"), [(300, 300), (320, 416), (256, 200), (64, 64)])
+def test_the_papers_network_takes_other_sizes(height: int, width: int) -> None:
+    model = ssd300_vgg16()
+    grids = model.map_sizes(height, width)
+    with torch.no_grad():
+        predictions = model(torch.zeros(1, 3, height, width))
+    assert predictions.anchors.equal(model.build_anchors(height, width, grids))
+    assert predictions.logits.shape == (1, len(predictions.anchors), 21)
+
+
+def test_batch_of_two_is_two_batches_of_one() -> None:
+    model = tiny().eval()
+    images = torch.randn(2, 3, 64, 64)
+    both = model(images)
+    for row in range(2):
+        one = model(images[row : row + 1])
+        torch.testing.assert_close(both.logits[row : row + 1], one.logits, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(both.deltas[row : row + 1], one.deltas, atol=1e-5, rtol=1e-4)
+        together, alone = model.detect(both, 0.01)[row], model.detect(one, 0.01)[0]
+        torch.testing.assert_close(together.boxes, alone.boxes, atol=1e-3, rtol=1e-4)
+        assert torch.equal(together.source, alone.source)
+
+
+# ------------------------------------------------------------------------------------------------- loss
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    inside = max(0.0, width) * max(0.0, height)
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return inside / (areas - inside) if inside else 0.0
+
+
+def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignore: list[bool]) -> list[int]:
+    ious = [[overlap(a, b) for a in anchors] for b in boxes]
+    real = [g for g in range(len(boxes)) if not ignore[g]]
+    found = [-1] * len(anchors)
+    for i in range(len(anchors)):
+        best = max(((ious[g][i], -g) for g in real), default=(0.0, 0))
+        if best[0] >= 0.5:
+            found[i] = -best[1]
+        elif any(ious[g][i] >= 0.5 for g in range(len(boxes)) if ignore[g]):
+            found[i] = -2
+    given: dict[int, int] = {}
+    for negative_iou, g, i in sorted((-ious[g][i], g, i) for g in real for i in range(len(anchors))):
+        if -negative_iou > 1e-6 and g not in given and i not in given.values():
+            given[g] = i
+    for g, i in given.items():
+        found[i] = g
+    return found
+
+
+def loss_one_by_one(model: SSD, predictions: Predictions, targets: list[Target]) -> tuple[float, float]:
+    """Eq. 1, an anchor at a time."""
+    class_sum = box_sum = 0.0
+    total = 0
+    anchors = predictions.anchors.tolist()
+    for row, t in enumerate(targets):
+        ignore = t.ignore.tolist() if t.ignore is not None else [False] * len(t.labels)
+        matched = match_one_by_one(anchors, t.boxes.tolist(), ignore)
+        losses = []
+        for i, g in enumerate(matched):
+            scores = predictions.logits[row, i].tolist()
+            losses.append(log(sum(exp(s) for s in scores)) - scores[int(t.labels[g]) + 1 if g >= 0 else 0])
+            if g < 0:
+                continue
+            a, b = anchors[i], t.boxes[g].tolist()
+            aw, ah, bw, bh = a[2] - a[0], a[3] - a[1], b[2] - b[0], b[3] - b[1]
+            shift = ((b[0] + b[2] - a[0] - a[2]) / 2 / aw / 0.1, (b[1] + b[3] - a[1] - a[3]) / 2 / ah / 0.1)
+            for said, should in zip(
+                predictions.deltas[row, i].tolist(), (*shift, log(bw / aw) / 0.2, log(bh / ah) / 0.2), strict=True
+            ):
+                d = abs(said - should)
+                box_sum += 0.5 * d * d if d < 1 else d - 0.5
+        positives = sum(g >= 0 for g in matched)
+        total += positives
+        negatives = sorted((loss for loss, g in zip(losses, matched, strict=True) if g == -1), reverse=True)
+        class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
+        class_sum += sum(negatives[: max(3 * positives, 3)])
+    return class_sum / max(1, total), box_sum / max(1, total)
+
+
+def some_targets() -> list[Target]:
+    crowded = [
+        (3.0, 5.0, 40.0, 42.0, 1),
+        (4.0, 5.0, 41.0, 43.0, 2),
+        (30.0, 30.0, 34.0, 33.0, 0),
+        (0.0, 0.0, 64.0, 64.0, 2),
+    ]
+    return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
+
+
+def test_every_box_has_an_anchor_of_its_own() -> None:
+    model = tiny()
+    truth = some_targets()[0]
+    everything = torch.ones(1, 4, dtype=torch.bool)
+    matched = match(model.anchors, truth.boxes[None], everything, truth.ignore[None], 0.5)[0].tolist()
+    assert matched == match_one_by_one(model.anchors.tolist(), truth.boxes.tolist(), truth.ignore.tolist())
+    assert {0, 1, 2} <= set(matched)
+    assert -2 in matched
+
+
+def test_loss_equals_the_scalar_oracle() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 3)
+    losses = model.loss(predictions, some_targets())
+    expected = loss_one_by_one(model, predictions, some_targets())
+    assert losses["class"].item() == pytest.approx(expected[0], rel=1e-4)
+    assert losses["box"].item() == pytest.approx(expected[1], rel=1e-4)
+
+
+def test_the_hardest_negatives_alone_are_mined_three_for_each_positive() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 1)
+    truth = target((3.0, 5.0, 40.0, 42.0, 1))
+    (grad,) = torch.autograd.grad(model.loss(predictions, [truth])["class"], [predictions.logits])
+    taught = (grad[0].abs().sum(1) > 0).tolist()
+    matched = match_one_by_one(model.anchors.tolist(), truth.boxes.tolist(), [False])
+    positives = sum(g >= 0 for g in matched)
+    background = predictions.logits[0].log_softmax(-1)[:, 0]
+    mined = {i for i, learns in enumerate(taught) if learns and matched[i] < 0}
+    hardest = [i for i in background.argsort().tolist() if matched[i] < 0][: 3 * positives]
+    assert mined == set(hardest)
+    assert all(learns for learns, g in zip(taught, matched, strict=True) if g >= 0)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_every_parameter_learns(norm: bool) -> None:
+    model = tiny(norm=norm, l2_norm=() if norm else (20.0,), negatives_per_positive=1000.0)
+    squares = ((12, 10), (24, 20), (48, 32), (32, 60))  # centre and side, one for each level
+    a_level_each = target(*[(c - s / 2, c - s / 2, c + s / 2, c + s / 2, 1) for c, s in squares])
+    sum(model.loss(model(torch.randn(2, 3, 64, 64)), [a_level_each, target()]).values()).backward()
+    without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert without == []
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [target(), target()],
+        [target((0.0, 0.0, 64.0, 64.0, 0)), target((30.0, 30.0, 32.0, 32.0, 2))],
+        [target(*[(i % 60.0, i % 50.0, i % 60.0 + 4, i % 50.0 + 3, i % 3) for i in range(300)]), target()],
+        [target((5.0, 5.0, 30.0, 30.0, 1), ignore=(True,)), target()],
+    ],
+    ids=["no objects", "whole image and two pixels", "300 objects", "only ignored"],
+)
+def test_losses_are_finite(targets: list[Target]) -> None:
+    model = tiny()
+    losses = model.loss(model(torch.randn(2, 3, 64, 64)), targets)
+    assert set(losses) == {"class", "box"}
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
+def test_an_image_without_objects_teaches_background() -> None:
+    model = tiny()
+    assert model.loss(model(torch.randn(1, 3, 64, 64)), [target()])["class"] > 0
+    silent = tiny(min_negatives=0)
+    assert silent.loss(silent(torch.randn(1, 3, 64, 64)), [target()])["class"] == 0
+
+
+def test_wild_predictions_stay_finite() -> None:
+    model = tiny()
+    predictions = random_predictions(model, 3, spread=400.0)
+    losses = model.loss(predictions, some_targets())
+    grads = torch.autograd.grad(sum(losses.values()), [predictions.logits, predictions.deltas])
+    assert all(x.isfinite().all() for x in (*losses.values(), *grads))
+    assert all(found.boxes.isfinite().all() for found in model.detect(predictions, 0.01))
+
+
+def test_empty_batch() -> None:
+    model = tiny().eval()
+    predictions = model(torch.zeros(0, 3, 64, 64))
+    assert all(loss == 0 for loss in model.loss(predictions, []).values())
+    assert model.detect(predictions) == []
+
+
+def test_targets_that_do_not_fit_are_refused() -> None:
+    model = tiny().eval()
+    predictions = model(torch.zeros(2, 3, 64, 64))
+    with pytest.raises(ValueError, match="1 targets for 2 images"):
+        model.loss(predictions, [target()])
+    with pytest.raises(ValueError, match=r"targets\[1\] has label 3; the model has 0..2"):
+        model.loss(predictions, [target(), target((1.0, 1.0, 9.0, 9.0, 3))])
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"image_size": 8},
+        {"anchor_sizes": (10.0, 20.0)},
+        {"steps": (8, 16, 32, 0)},
+        {"aspect_ratios": ((2,),)},
+        {"extra_channels": ()},
+        {"keep": 0},
+        {"clip_anchors": "center"},
+        {"nms": "none"},
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        tiny(**setting)
+
+
+# ------------------------------------------------------------------------------------------------- detect
+
+
+def detect_one_by_one(model: SSD, predictions: Predictions, floor: float) -> list[tuple[float, int, int]]:
+    """(score, label, anchor) of one image: the rules in loops."""
+    c = model.config
+    boxes = model.coder.decode(predictions.deltas[0], predictions.anchors).detach()
+    if c.clip_boxes:
+        boxes = boxes.clamp(0, 64)
+    scores = predictions.logits[0].detach().softmax(-1)
+    found: list[tuple[float, int, int]] = []
+    for label in range(c.num_classes):
+        rows = [(float(s), i) for i, s in enumerate(scores[:, label + 1]) if s > floor]
+        kept: list[tuple[float, int]] = []
+        for score, i in sorted(rows, reverse=True)[: c.candidates]:
+            if all(overlap(boxes[i].tolist(), boxes[k].tolist()) <= c.nms_iou for _, k in kept):
+                kept.append((score, i))
+        found += [(score, label, i) for score, i in kept]
+    return sorted(found, reverse=True)[: c.keep]
+
+
+@pytest.mark.parametrize("settings", [{}, {"candidates": 30, "keep": 20}, {"clip_boxes": True}])
+def test_detect_equals_the_scalar_oracle(settings: dict[str, int]) -> None:
+    model = tiny(**settings)
+    predictions = random_predictions(model, 1)
+    found = model.detect(predictions, score=0.05)[0]
+    expected = detect_one_by_one(model, predictions, 0.05)
+    assert found.labels.tolist() == [label for _, label, _ in expected]
+    assert found.source.tolist() == [anchor for _, _, anchor in expected]
+    torch.testing.assert_close(found.scores, torch.tensor([score for score, _, _ in expected]))
+    outside = ((found.boxes < 0) | (found.boxes > 64)).any()
+    assert bool(outside) != model.config.clip_boxes
+
+
+def test_soft_nms_on_request() -> None:
+    predictions = random_predictions(tiny(), 1)
+    hard, soft = (tiny(nms=method, keep=2000).detect(predictions, 0.3)[0] for method in ("hard", "linear"))
+    assert len(soft) > len(hard)
+    assert (soft.scores > 0.3).all()
+
+
+def test_loss_and_detect_compile_as_one_graph() -> None:
+    model = tiny().eval()
+    with torch.no_grad():
+        predictions = model(torch.randn(2, 3, 64, 64))
+        targets = some_targets()[1:]
+        compiled = torch.compile(model.loss, fullgraph=True, backend="aot_eager")(predictions, targets)
+        for name, loss in model.loss(predictions, targets).items():
+            torch.testing.assert_close(compiled[name], loss)
+        found = torch.compile(model.find, fullgraph=True, backend="aot_eager")(predictions, 0.05)
+        for a, b in zip(found, model.find(predictions, 0.05), strict=True):
+            torch.testing.assert_close(a, b)
+        for size in (64, 96):
+            images = torch.randn(1, 3, size, size)
+            whole = torch.compile(model, fullgraph=True, backend="eager")(images)
+            torch.testing.assert_close(whole.anchors, model(images).anchors)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_loss_never_waits_for_the_gpu() -> None:
+    model = tiny().cuda()
+    images = torch.randn(3, 3, 64, 64, device="cuda")
+    targets = [t.to("cuda") for t in some_targets()]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        torch.stack(list(model.loss(model(images), targets).values())).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+# ------------------------------------------------------------------------------------------------- as a whole
+
+
+def an_image() -> tuple[Tensor, Target]:
+    image = torch.zeros(1, 3, 64, 64)
+    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
+    return image, target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
+
+
+def test_learns_one_image() -> None:
+    torch.manual_seed(1)
+    slim = {"image_size": 64, "extra_channels": ((32, 32),) * 3, "anchor_sizes": (12, 20, 32, 44, 52, 58, 64)}
+    model = ssd300_timm("resnet10t", num_classes=3, **slim)
+    image, truth = an_image()
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        sum(model.loss(model(image), [truth]).values()).backward()
+        optimizer.step()
+    found = model.eval().detect(model(image), score=0.5)[0]
+    assert found.labels.tolist() in ([0, 2], [2, 0])
+    for box, label in zip(truth.boxes, truth.labels, strict=True):
+        mine = found.boxes[found.labels == label][0]
+        assert overlap(mine.tolist(), box.tolist()) > 0.7
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ssd300-vgg16", "ssd512-vgg16", "ssd300-lite0", "ssd512-lite0", "ssd300-timm/resnet10t", "ssd512-timm/resnet10t"],
+)
+def test_every_name_learns_saves_and_detects_the_same(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = vedette.build(name, num_classes=3)
+    image, truth = an_image()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4 if "vgg" in name else 1e-2)
+    losses = []
+    for _ in range(2):
+        optimizer.zero_grad()
+        loss = sum(model.loss(model(image), [truth]).values())
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
+    path = tmp_path / "a.safetensors"
+    save_weights(path, model, name=name, classes=("a", "b", "c"), input_spec=model.input_spec)
+    loaded = vedette.load(path, device="cpu").model
+    assert loaded.config == model.config
+    with torch.no_grad():
+        found, again = (m.eval().detect(m(image), 0.05)[0] for m in (model, loaded))
+    assert len(found) > 0
+    for column in ("boxes", "scores"):
+        torch.testing.assert_close(getattr(found, column), getattr(again, column), rtol=1e-4, atol=1e-3)
+    assert torch.equal(found.source, again.source)
+
+
+def test_class_layers_hold_all_that_depends_on_the_classes() -> None:
+    with torch.device("meta"):
+        few, many = (ssd300_vgg16(num_classes=n).state_dict() for n in (2, 20))
+    different = {name for name in few if few[name].shape != many[name].shape}
+    assert different == {name for name in few if name.startswith(SSD.class_layers)}
+
+
+def test_distinct_layers_are_distinct() -> None:
+    model = ssd512_timm("resnet10t")
+    pointers = [p.data_ptr() for p in model.parameters()]
+    assert len(set(pointers)) == len(pointers)
+
+
+def test_a_backbone_that_cannot_take_its_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="ssd300-timm/swin_tiny_patch4_window7_224: Input height"):
+        vedette.build("ssd300-timm/swin_tiny_patch4_window7_224")
