@@ -36,7 +36,7 @@ def import_(
 
     Layouts. refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
     sfzhang15/RefineDet. torchvision: a .pth of its ssd300_vgg16. ssd.pytorch: a .pth of amdegroot/ssd.pytorch.
-    lufficc: a .pth of lufficc/SSD, VGG-16.
+    lufficc: a .pth of lufficc/SSD, VGG-16. m2det: a .pth of the authors, qijiezhao/M2Det.
 
     Example: vedette weights import RefineDet320_VOC_final.pth --from refinedet.pytorch --model refinedet320-vgg16
     --out refinedet320-voc.safetensors

@@ -46,6 +46,7 @@ from vedette.parts.anchors import grid_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, check_score, unpad
 from vedette.parts.heads import MultiboxHead
+from vedette.parts.init import initialize
 from vedette.parts.norm import BatchNorm
 from vedette.structures import Detections, InputSpec, Target
 
@@ -53,6 +54,7 @@ STRIDE = 8  # of the base feature
 DIVISOR = 16  # sides are multiples of it: then both maps that FFMv1 fuses fit
 FINEST_SIZE = {320: 0.08, 512: 0.06, 800: 0.04}  # authors' code, by input
 LARGER_SIZES = (0.15, 0.33, 0.51, 0.69, 0.87, 1.05)  # authors' code
+LATERAL_GAIN = 2.0  # ours: how much stronger than the coarser map a TUM's lateral begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,10 @@ class TUM(nn.Module):
         self.encoder = nn.ModuleList(_conv(n, width, 3, stride=2) for n in widths[:-1])
         self.encoder.append(_conv(widths[-1], width, 3, padding=0))
         self.top = _conv(width, width, 1)
-        self.laterals = nn.ModuleList(_conv(n, width, 3) for n in widths)
+        # Were all laterals alike, gradients would grow with every TUM on their way back, through the encoder's batch
+        # norm over ever fewer values (docs/papers/m2det.md, "A stable start"). The smoothing undoes the scale.
+        gains = [LATERAL_GAIN ** (len(widths) - i) for i in range(len(widths))]
+        self.laterals = nn.ModuleList(_conv(n, width, 3, gain=gain) for n, gain in zip(widths, gains, strict=True))
         self.smooth = nn.ModuleList(_conv(width, width, 1) for _ in widths)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -204,7 +209,8 @@ class M2Det(nn.Module):
         if self.norm is not None:
             pyramid[0] = self.norm(pyramid[0])
         logits, deltas = self.head(pyramid)
-        return Predictions(logits, deltas, anchors)
+        height, width = images.shape[-2:]
+        return Predictions(logits, deltas, anchors, (height, width))
 
     def multi_level(self, base: Tensor) -> list[Tensor]:
         """Eq. 1: the levels' pyramids, each TUM after the one before, side by side: S maps of L × width channels."""
@@ -275,7 +281,7 @@ class M2Det(nn.Module):
         return unpad(self.find(predictions, score))
 
     def _initialize(self) -> None:
-        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes start alike."""
+        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes begin alike."""
         for layer in (
             layer for name, child in self.named_children() if name != "backbone" for layer in child.modules()
         ):
@@ -283,8 +289,7 @@ class M2Det(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        for conv in (*self.head.logits, *self.head.deltas):
-            nn.init.normal_(conv.weight, std=0.01)
+        initialize([self.head], "gaussian")
 
 
 def map_sizes(side: int, scales: int) -> list[int]:
@@ -312,11 +317,14 @@ def _for_each(layers: nn.ModuleList, count: int) -> Sequence[nn.Module]:
     return list(layers) * (count // len(layers))
 
 
-def _conv(incoming: int, outgoing: int, kernel: int, stride: int = 1, padding: int | None = None) -> nn.Module:
-    """Convolution, batch norm, ReLU: every new layer but the heads and SFAM's."""
+def _conv(
+    incoming: int, outgoing: int, kernel: int, stride: int = 1, padding: int | None = None, gain: float = 1.0
+) -> nn.Module:
+    """Convolution, batch norm whose weights begin at `gain`, ReLU: every new layer but the heads and SFAM's."""
     around = kernel // 2 if padding is None else padding
-    conv = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=False)
-    return nn.Sequential(conv, BatchNorm(outgoing), nn.ReLU(inplace=True))
+    conv, norm = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=False), BatchNorm(outgoing)
+    nn.init.constant_(norm.weight, gain)
+    return nn.Sequential(conv, norm, nn.ReLU(inplace=True))
 
 
 def _paper(config: dict[str, Any], **ours: Any) -> M2DetConfig:

@@ -1,6 +1,6 @@
 """Foreign checkpoints: one file a layout, each with `read(path) -> Checkpoint`."""
 
-from vedette.infer.layouts import refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
+from vedette.infer.layouts import m2det, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
 
 READERS = {
     "refinedet.pytorch": refinedet_pytorch.read,
@@ -8,4 +8,5 @@ READERS = {
     "torchvision": torchvision.read,
     "ssd.pytorch": ssd_ports.read_ssd_pytorch,
     "lufficc": ssd_ports.read_lufficc,
+    "m2det": m2det.read,
 }

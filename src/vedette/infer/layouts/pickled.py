@@ -39,7 +39,7 @@ def _load(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnpicklingError as error:
-        asked = re.search(r"Unsupported \w+:? (?:GLOBAL )?([\w.]+)", str(error))
+        asked = re.search(r"Unsupported \w+:? (?:GLOBAL )?([A-Za-z_][\w.]*)", str(error))
         if asked is None:
             raise InputError(f"{path}: not a PyTorch checkpoint") from None
         raise InputError(
