@@ -40,6 +40,7 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16
+from vedette.errors import InputError
 from vedette.ops.boxes import to_centers, to_corners
 from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
 from vedette.parts.anchors import grid_anchors, multibox_shapes
@@ -240,13 +241,13 @@ class M2Det(nn.Module):
         return anchors
 
     def anchors_for(self, images: Tensor) -> Tensor:
-        """(A, 4) for the size of these images; raises ValueError for a size that cannot be."""
+        """(A, 4) for the size of these images; raises InputError for a size that cannot be."""
         height, width = images.shape[-2:]
         if height == width == self.config.image_size:
             return self.anchors
         scales = self.config.scales
         if not _fits(height, scales) or not _fits(width, scales):
-            raise ValueError(f"M2Det takes images with sides that are {_allowed(scales)}, not {height}×{width}")
+            raise InputError(f"M2Det takes images with sides that are {_allowed(scales)}, not {height}×{width}")
         return self.build_anchors(height, width).to(images.device)
 
     def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:

@@ -34,6 +34,7 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
+from vedette.errors import InputError
 from vedette.ops.boxes import to_centers, to_corners
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
@@ -190,13 +191,13 @@ class RefineDet(nn.Module):
         return anchors
 
     def anchors_for(self, images: Tensor) -> Tensor:
-        """(A, 4) for the size of these images; raises ValueError where a side is not a multiple of 64."""
+        """(A, 4) for the size of these images; raises InputError where a side is not a multiple of 64."""
         height, width = images.shape[-2:]
         if height == width == self.config.image_size:
             return self.anchors
         coarsest = self.strides[-1]
         if height % coarsest or width % coarsest or not height or not width:
-            raise ValueError(
+            raise InputError(
                 f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}"
             )
         return self.build_anchors(height, width).to(images.device)
