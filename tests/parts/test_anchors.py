@@ -5,7 +5,7 @@ from math import sqrt
 import pytest
 import torch
 
-from vedette.parts.anchors import grid_anchors, multibox_shapes, ratio_shapes
+from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes, ratio_shapes
 
 
 def test_shapes_by_hand() -> None:
@@ -49,3 +49,10 @@ def test_a_grid_equals_the_loop() -> None:
 @pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0)])
 def test_no_cells(rows: int, columns: int) -> None:
     assert grid_anchors(torch.ones(2, 2), rows, columns, 8).shape == (0, 4)
+
+
+def test_limited_anchors_by_hand() -> None:
+    anchors = torch.tensor([[-10.0, -20, 30, 20], [80, 40, 140, 60], [10, 10, 20, 20]])  # centres (10, 0), (110, 50)
+    assert limit_anchors(anchors, 100, 30).tolist() == [[-10, -15, 30, 15], [70, 20, 130, 40], [10, 10, 20, 20]]
+    sizes_alone = limit_anchors(anchors, 100, 30, centers=False)
+    assert sizes_alone.tolist() == [[-10, -15, 30, 15], [80, 40, 140, 60], [10, 10, 20, 20]]

@@ -41,9 +41,8 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
-from vedette.ops.boxes import to_centers, to_corners
 from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
-from vedette.parts.anchors import grid_anchors, multibox_shapes
+from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, check_score, unpad
 from vedette.parts.heads import MultiboxHead
@@ -235,10 +234,7 @@ class M2Det(nn.Module):
             shapes = multibox_shapes(size * c.image_size, larger * c.image_size, c.aspect_ratios)
             levels.append(grid_anchors(shapes, down, across, (ceil(height / down), ceil(width / across))))
         anchors = torch.cat(levels)
-        if c.clip_anchors:
-            limit = torch.tensor([width, height, width, height])
-            anchors = to_corners(to_centers(anchors).clamp(min=0).minimum(limit))
-        return anchors
+        return limit_anchors(anchors, width, height) if c.clip_anchors else anchors
 
     def anchors_for(self, images: Tensor) -> Tensor:
         """(A, 4) for the size of these images; raises InputError for a size that cannot be."""
@@ -283,9 +279,8 @@ class M2Det(nn.Module):
 
     def _initialize(self) -> None:
         """New layers: convolutions by Kaiming (authors' code); heads so small that all classes begin alike."""
-        for layer in (
-            layer for name, child in self.named_children() if name != "backbone" for layer in child.modules()
-        ):
+        new = (child for name, child in self.named_children() if name != "backbone")
+        for layer in (layer for child in new for layer in child.modules()):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 if layer.bias is not None:
@@ -328,10 +323,10 @@ def _conv(
     return nn.Sequential(conv, norm, nn.ReLU(inplace=True))
 
 
-def _paper(config: dict[str, Any], **ours: Any) -> M2DetConfig:
-    """A config with the anchors of its input, `ours` where `config` says nothing else."""
+def _paper(config: dict[str, Any]) -> M2DetConfig:
+    """A config with the anchors of its input, where it says nothing else."""
     finest = FINEST_SIZE.get(config.get("image_size", 320), FINEST_SIZE[512])
-    return M2DetConfig(**({"sizes": (finest, *LARGER_SIZES)} | ours | config))
+    return M2DetConfig(**({"sizes": (finest, *LARGER_SIZES)} | config))
 
 
 def m2det_vgg16(**config: Any) -> M2Det:

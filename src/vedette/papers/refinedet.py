@@ -35,8 +35,7 @@ from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.errors import InputError
-from vedette.ops.boxes import to_centers, to_corners
-from vedette.parts.anchors import grid_anchors, ratio_shapes
+from vedette.parts.anchors import grid_anchors, limit_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
@@ -185,10 +184,7 @@ class RefineDet(nn.Module):
             shapes = ratio_shapes(self.config.anchor_scale * stride, self.config.aspect_ratios)
             levels.append(grid_anchors(shapes, height // stride, width // stride, stride))
         anchors = torch.cat(levels)
-        if self.config.clip_anchors:
-            limit = torch.tensor([width, height, width, height])
-            anchors = to_corners(to_centers(anchors).clamp(min=0).minimum(limit))
-        return anchors
+        return limit_anchors(anchors, width, height) if self.config.clip_anchors else anchors
 
     def anchors_for(self, images: Tensor) -> Tensor:
         """(A, 4) for the size of these images; raises InputError where a side is not a multiple of 64."""

@@ -34,8 +34,8 @@ from torch.func import functional_call
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
-from vedette.ops.boxes import clip, to_centers, to_corners
-from vedette.parts.anchors import grid_anchors, multibox_shapes
+from vedette.ops.boxes import clip
+from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.detection import NMS_METHODS, Candidates, best_of_each_class, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
@@ -192,8 +192,7 @@ class SSD(nn.Module):
         anchors = torch.cat(levels)
         if not c.clip_anchors:
             return anchors
-        center_limit = (width, height) if c.clip_anchors is True else (torch.inf, torch.inf)
-        return to_corners(to_centers(anchors).minimum(torch.tensor([*center_limit, width, height])))
+        return limit_anchors(anchors, width, height, centers=c.clip_anchors is True)
 
     def cell_side(self, level: int, cells: int, side: int) -> float:
         """Pixels from cell to cell: the level's step, also in images of another size.

@@ -4,12 +4,12 @@ Shapes: `A` anchors over all levels, `K` anchors a cell. Order: level by level, 
 """
 
 from collections.abc import Sequence
-from math import sqrt
+from math import inf, sqrt
 
 import torch
 from torch import Tensor
 
-from vedette.ops.boxes import to_corners
+from vedette.ops.boxes import to_centers, to_corners
 
 
 def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
@@ -43,3 +43,12 @@ def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float | tuple[fl
     count = len(shapes)
     centers = centers[:, :, None].expand(rows, columns, count, 2)
     return to_corners(torch.cat([centers, shapes.expand(rows, columns, count, 2)], -1)).reshape(-1, 4)
+
+
+def limit_anchors(anchors: Tensor, width: float, height: float, *, centers: bool = True) -> Tensor:
+    """(A, 4) anchors no wider and no higher than the image and, with `centers`, none centred beyond its far borders.
+
+    Ports "clip" in this form: the anchors stay around their centres, so they may still reach out of the image.
+    """
+    farthest = (width, height) if centers else (inf, inf)
+    return to_corners(to_centers(anchors).minimum(anchors.new_tensor([*farthest, width, height])))
