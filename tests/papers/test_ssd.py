@@ -454,7 +454,7 @@ def detect_one_by_one(model: SSD, predictions: Predictions, floor: float) -> lis
     return sorted(found, reverse=True)[: c.keep]
 
 
-@pytest.mark.parametrize("settings", [{}, {"candidates": 30, "keep": 20}, {"clip_boxes": True}])
+@pytest.mark.parametrize("settings", [{}, {"candidates": 30}, {"keep": 20}, {"clip_boxes": True}])
 def test_detect_equals_the_scalar_oracle(settings: dict[str, int]) -> None:
     model = tiny(**settings)
     predictions = random_predictions(model, 1)
