@@ -191,7 +191,10 @@ def test_bad_sources_alone(photos: Path, capsys: Captured) -> None:
         (["in/a.jpg", "--scales", "32,abc"], "--scales '32,abc': write sizes in pixels with commas between them"),
         (["in/a.jpg", "--scales", ""], "--scales '': write sizes"),
         (["in/a.jpg", "--scales", "32,"], "--scales '32,': write sizes"),
-        (["in/a.jpg", "--scales", "32,40"], "scales: 40 is no size for this model: give multiples of 16, up to 2048"),
+        (
+            ["in/a.jpg", "--scales", "32,40"],
+            "scales: 40 is no size for this model: give multiples of 16 from 32 to 2048",
+        ),
         (["in/a.jpg", "--scales", "99968"], "scales: 99968 is no size"),
         (["in/a.jpg", "--vote"], "vote: one pass alone has nothing to vote on; give more scales, or flip"),
     ],

@@ -71,6 +71,10 @@ def test_trains_resumes_detects_and_starts_another(
     assert "leave --set out of --resume" in capsys.readouterr().err
     assert train(data, out, "--resume", "--metric", "coco") == 2
     assert "leave --metric out" in capsys.readouterr().err
+    assert train(data, out, "--resume", "--optimizer", "sgd") == 2
+    assert "the run was started with adamw; leave --optimizer out" in capsys.readouterr().err
+    assert train(data, out, "--resume", "--epochs", "1") == 2
+    assert "has done 2 already" in capsys.readouterr().err
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
 
@@ -83,6 +87,22 @@ def test_trains_resumes_detects_and_starts_another(
     other = write_data(tmp_path / "other", ("square", "disc", "star"))
     assert train(other, tmp_path / "third", "--epochs", "1", "--init", str(out / "last.safetensors")) == 0
     assert read_weights(tmp_path / "third" / "last.safetensors").classes == ("square", "disc", "star")
+
+
+def test_a_run_without_a_finished_epoch_cannot_be_gone_on_with(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr(
+        "vedette.papers.refinedet.RefineDet.loss",
+        lambda model, found, targets: {"odm_class": found.odm.logits.sum() * torch.nan},
+    )
+    assert train(data, out, "--epochs", "1") == 2
+    error = capsys.readouterr().err
+    assert "the loss is not finite" in error
+    assert "--resume" not in error
+    assert train(data, out, "--resume") == 2
+    assert "no epoch was finished, so there is nothing to go on from" in capsys.readouterr().err
 
 
 def a_run(classes: tuple[str, ...]) -> Run:
@@ -121,12 +141,14 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--init", ""], "an empty name is no model"),
         (["--resume"], "no run to resume"),
         (["--device", "cuda:77"], "cuda:77"),
+        (["--accumulate", "3"], "accumulate is 3: an epoch has 2 batches"),
+        (["--set", "nms_iou=2"], "nms_iou is 2: give a number from 0 to 1"),
+        (["--set", "keep=2.5"], "keep is 2.5: give a whole number from 1 on"),
         (["--lr", "-1"], "lr is -1.0: give a number from"),
         (
             ["--scratch"],
             "--scratch starts without any weights: leave --init and --backbone out",
         ),  # QUICK has --backbone
-        (["--resume", "--recipe", "paper"], "leave --scratch and --recipe out"),
         (["--schedule", "paper", "--recipe", "scaled"], "give one of them"),
     ],
 )

@@ -132,9 +132,43 @@ def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(tmp_pat
 
 
 def test_a_loss_that_is_not_finite_names_the_images(tmp_path: Path) -> None:
-    run = training(tmp_path / "run", break_at=2)
+    run = training(tmp_path / "run", break_at=5)  # in the second epoch
     with pytest.raises(InputError, match=r"not finite \(area = inf\) on painted\d\.jpg, painted\d\.jpg: .*--resume"):
         run.run()
+    with pytest.raises(InputError, match=r"not finite .*lower --lr$"):
+        training(tmp_path / "other", break_at=2).run()  # there is nothing to resume yet
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_resumed_run_learns_at_the_rate_that_it_is_given(tmp_path: Path, optimizer: str) -> None:
+    recipe = replace(RECIPE, optimizer=optimizer, epochs=1)
+    training(tmp_path / "run", recipe).run()
+    slower = training(tmp_path / "run", replace(recipe, epochs=4, lr=1e-4, weight_decay=0.5))
+    slower.resume()
+    fresh = training(tmp_path / "fresh", replace(recipe, epochs=4, lr=1e-4, weight_decay=0.5))
+    for group, wanted in zip(slower.optimizer.param_groups, fresh.optimizer.param_groups, strict=True):
+        assert group["initial_lr"] == wanted["initial_lr"]
+        assert group["weight_decay"] == wanted["weight_decay"]
+        assert 0 < group["lr"] < wanted["initial_lr"]  # three of twelve steps down the cosine
+    slower.run()
+    assert slower.optimizer.param_groups[-1]["lr"] < 1e-5
+
+
+def test_gradients_are_summed_within_an_epoch(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, accumulate=2)  # of three batches an epoch one is left out
+    whole = training(tmp_path / "whole", recipe)
+    whole.run()
+    assert whole.steps == 4
+    torn = training(tmp_path / "torn", recipe, break_at=5)
+    with pytest.raises(InputError):
+        torn.run()
+    resumed = training(tmp_path / "torn", recipe)
+    resumed.resume()
+    assert resumed.epoch == 2
+    resumed.run()
+    assert torch.equal(weights(whole), weights(resumed))
+    with pytest.raises(InputError, match="accumulate is 4: an epoch has 3 batches"):
+        training(tmp_path / "none", replace(RECIPE, accumulate=4))
 
 
 def test_best_is_the_best_and_last_the_last(tmp_path: Path) -> None:

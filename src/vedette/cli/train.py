@@ -115,8 +115,10 @@ def _check_beginning(
     """Raises InputError for options that contradict one another."""
     if scratch and (init is not None or backbone != "imagenet"):
         raise InputError("--scratch starts without any weights: leave --init and --backbone out")
-    if resume and (scratch or recipe is not None):
-        raise InputError("--resume goes on as the run was started: leave --scratch and --recipe out")
+    begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
+    if resume and any(value not in (None, False) for value in begun.values()):
+        names = ", ".join(name for name, value in begun.items() if value not in (None, False))
+        _say(f"note: --resume goes on as the run was started; {names} is not looked at")
     if schedule == "paper" and recipe not in (None, "paper"):
         raise InputError(f"--schedule paper is --recipe paper, and --recipe is {recipe}: give one of them")
 
@@ -206,10 +208,15 @@ def _stored(
         raise InputError(f"{out} holds a run of {run.model}, not of {model}")
     if run.classes != dataset.classes:
         raise InputError(f"{out}: the run's classes are {', '.join(run.classes)}; those of --data differ")
-    if settings and _settings(settings) != run.config:
+    if run.config | _settings(settings or []) != run.config:
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if metric is not None and metric != run.metric:
         raise InputError(f"--metric {metric}: the run's best is chosen by {run.metric}; leave --metric out")
+    for name in ("optimizer", "freeze_stem", "ema"):
+        started = getattr(run.recipe, name)
+        if chosen.get(name, started) != started:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} {chosen[name]}: the run was started with {started}; leave {option} out")
     return replace(run, recipe=replace(run.recipe, **chosen))
 
 
@@ -238,16 +245,18 @@ def _start(
 
     from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
+    from vedette.train.checkpoint import LAST
     from vedette.train.loop import Training
     from vedette.zoo import weight_file
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
+    if resume and not (out / LAST).exists():
+        raise InputError(f"{out}: no epoch was finished, so there is nothing to go on from; start without --resume")
     source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
-    if run.recipe.start_size % spec.divisor:
-        raise InputError(f"--start-size {run.recipe.start_size}: give a multiple of {spec.divisor}")
+    _check_start_size(run.recipe.start_size, model.config)
 
     def save(path: Path, trained: nn.Module) -> None:
         save_weights(
@@ -270,6 +279,15 @@ def _start(
     _tell(run, dataset, device, model.config)
     training.run()
     _say(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
+
+
+def _check_start_size(size: int, config: Any) -> None:
+    """Raises InputError for a size that the detector could not have as its own."""
+    try:
+        if size:
+            replace(config, image_size=size)
+    except ValueError as error:
+        raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
 
 
 def _fresh(run: Run, backbone: str, classes: tuple[str, ...]) -> Any:

@@ -20,6 +20,7 @@ from vedette.ops.boxes import iou
 from vedette.parts.detection import Candidates, suppress, unpad
 from vedette.structures import Detections, InputSpec
 
+LEAST = 32  # pixels a side: below it there is nothing to see
 LARGEST = 2048  # pixels a side: the first map of VGG-16 alone takes 1 GB there
 VOTING_IOU = 0.5
 
@@ -105,9 +106,9 @@ def _checked(scales: Sequence[int], spec: InputSpec) -> tuple[int, ...]:
         raise InputError(f"scales is {scales!r}: give a list of one size or more, in pixels")
     step = spec.divisor if spec.resize == "warp" else 1  # other inputs are padded
     for size in scales:
-        if not isinstance(size, int) or not step <= size <= LARGEST or size % step:
+        if not isinstance(size, int) or not LEAST <= size <= LARGEST or size % step:
             raise InputError(
-                f"scales: {size!r} is no size for this model: give multiples of {step}, up to {LARGEST} pixels"
+                f"scales: {size!r} is no size for this model: give multiples of {step} from {LEAST} to {LARGEST} pixels"
             )
     return tuple(dict.fromkeys(scales))
 

@@ -31,16 +31,14 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int |
 
 @torch.library.custom_op("vedette::nms", mutates_args=())
 def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
-    """torchvision's kernel behind a static shape, so that a compiled `detect` holds it as one opaque step."""
+    """torchvision's kernel behind a static shape, so that a compiled `detect` holds it as one opaque step.
+
+    On a GPU the host waits for it: the kernel's own result has the shape that the data say.
+    """
     keep = torch.zeros(scores.shape, dtype=torch.bool, device=boxes.device)
     if scores.numel() == 0:
         return keep
-    if boxes.is_cuda:
-        image = torch.arange(len(boxes), device=boxes.device)[:, None]
-        apart = _move_apart(boxes, image * (groups.amax() + 1) + groups)
-        keep.view(-1)[torchvision.ops.nms(apart.flatten(0, 1), scores.flatten().double(), iou)] = True
-        return keep & (scores > 0)
-    for row in range(len(boxes)):  # on the CPU the kernel compares all pairs: image by image is B times less work
+    for row in range(len(boxes)):  # the kernel compares all pairs: image by image is B times less work and memory
         order = scores[row].argsort(descending=True, stable=True)
         order = order[scores[row, order] > 0]
         best_first = (boxes[row, order].double(), scores[row, order].double(), groups[row, order])

@@ -44,7 +44,7 @@ from vedette.errors import InputError
 from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
 from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import NMS_METHODS, Candidates, check_score, unpad
+from vedette.parts.detection import Candidates, check_score, check_suppression, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
 from vedette.parts.norm import BatchNorm
@@ -91,10 +91,9 @@ class M2DetConfig:
             raise ValueError(f"image_size is {self.image_size!r}: give {_allowed(self.scales)}")
         if min(self.aspect_ratios, default=1.0) <= 0:
             raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
-        if min(self.levels, self.width // 2, self.squeeze, self.candidates, self.keep, *self.base_channels) < 1:
-            raise ValueError("levels, squeeze, candidates, keep and base_channels must be 1 or more, width 2 or more")
-        if self.nms not in NMS_METHODS:
-            raise ValueError(f"nms is {self.nms!r}: give one of {', '.join(NMS_METHODS)}")
+        if min(self.levels, self.width // 2, self.squeeze, *self.base_channels) < 1:
+            raise ValueError("levels, squeeze and base_channels must be 1 or more, width 2 or more")
+        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
 
     @property
     def scales(self) -> int:
@@ -259,7 +258,7 @@ class M2Det(nn.Module):
         )
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles and never waits for the host."""
+        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
         c = self.config
         return find_per_class(
             predictions,

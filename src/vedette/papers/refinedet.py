@@ -37,7 +37,7 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.errors import InputError
 from vedette.parts.anchors import grid_anchors, limit_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import NMS_METHODS, Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.detection import Candidates, best_candidates, check_score, check_suppression, suppress, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import INITS, initialize
 from vedette.parts.losses import multibox_loss
@@ -83,9 +83,10 @@ class RefineDetConfig:
             raise ValueError(f"image_size is {self.image_size!r}: give a multiple of 64")
         if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
             raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
-        if min(self.candidates, self.keep, self.tcb_channels, *self.extra_channels) < 1:
-            raise ValueError("candidates, keep, tcb_channels and extra_channels must be 1 or more")
-        for name, known in (("extra", ("conv6", "res6")), ("init", INITS), ("nms", NMS_METHODS)):
+        if min(self.tcb_channels, *self.extra_channels) < 1:
+            raise ValueError("tcb_channels and extra_channels must be 1 or more")
+        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
+        for name, known in (("extra", ("conv6", "res6")), ("init", INITS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(known)}")
 
@@ -245,7 +246,7 @@ class RefineDet(nn.Module):
         )
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles and never waits for the host."""
+        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
         arm, odm, anchors = predictions
         scores = odm.logits.float().softmax(-1)[..., 1:]
         easy = self.is_easy(arm)

@@ -37,7 +37,7 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import clip
 from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import NMS_METHODS, Candidates, best_of_each_class, check_score, suppress, unpad
+from vedette.parts.detection import Candidates, best_of_each_class, check_score, check_suppression, suppress, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import INITS, initialize
 from vedette.parts.losses import multibox_loss
@@ -100,9 +100,8 @@ class SSDConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: give {length} for {levels} levels")
         if min(*self.anchor_sizes, *self.steps) <= 0:
             raise ValueError("anchor_sizes and steps must be above 0")
-        if min(self.candidates, self.keep) < 1:
-            raise ValueError("candidates and keep must be 1 or more")
-        for name, values in (("init", INITS), ("nms", NMS_METHODS), ("clip_anchors", (False, True, "size"))):
+        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
+        for name, values in (("init", INITS), ("clip_anchors", (False, True, "size"))):
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(map(str, values))}")
 
@@ -227,7 +226,7 @@ class SSD(nn.Module):
         )
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles and never waits for the host."""
+        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
         c = self.config
         return find_per_class(
             predictions,

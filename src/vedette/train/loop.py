@@ -1,8 +1,9 @@
 """The training loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
+from itertools import islice
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class Training:
         model.to(memory_format=torch.channels_last)
         self.data, self.spec = data, spec
         self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
-        self.loader = self._loader(spec)
-        steps = recipe.epochs * max(1, len(self.loader) // recipe.accumulate)
+        self.batches = self._whole_groups(len(self._loader(spec)))
+        steps = recipe.epochs * self.batches // recipe.accumulate
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, steps)
         step = TrainStep(model, spec, recipe.precision == "bf16")
@@ -85,7 +86,7 @@ class Training:
     def run(self) -> None:
         """All epochs that are left."""
         self.log = RunLog(self.folder) if self.accelerator.is_main_process else None
-        per_epoch = len(self.loader) * self.recipe.batch_size * self.accelerator.num_processes
+        per_epoch = self.batches * self.recipe.batch_size * self.accelerator.num_processes
         stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
         progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch, stream)
         while self.epoch < self.recipe.epochs:
@@ -103,6 +104,11 @@ class Training:
         Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one."""
         path = self.folder / LAST
         state = read_state(path)
+        if self.recipe.epochs < state.get("epoch", 0):
+            raise InputError(
+                f"epochs is {self.recipe.epochs}: the run in {self.folder} has done {state['epoch']} already"
+            )
+        chosen = [(group["initial_lr"], group["weight_decay"]) for group in self.optimizer.param_groups]
         try:
             self.model.load_state_dict(state["model"])
             if self.average is not None:
@@ -110,21 +116,29 @@ class Training:
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
+            self._set_rates(chosen)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{path}: does not go on with these settings ({reason}); use those of its run.json"
             ) from None
 
+    def _set_rates(self, chosen: Sequence[tuple[float, float]]) -> None:
+        """The recipe's rates and weight decays instead of the checkpoint's: a resumed run may have others."""
+        self.schedule.base_lrs = [rate for rate, _ in chosen]
+        for group, (rate, decay) in zip(self.optimizer.param_groups, chosen, strict=True):
+            now = self.schedule.lr_lambdas[0](self.schedule.last_epoch)
+            group.update(initial_lr=rate, lr=rate * now, weight_decay=decay)
+
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()
         loader = self._loader(self._spec_of_epoch())
         loader.sampler.set_epoch(self.epoch)
-        for number, batch in enumerate(loader):
+        for number, batch in enumerate(islice(loader, self.batches)):
             losses = self._train_step(batch)
             values = {name: float(value) for name, value in losses.items()}
             progress.update(
-                len(batch.files) * self.accelerator.num_processes, self.epoch + (number + 1) / len(loader), values
+                len(batch.files) * self.accelerator.num_processes, self.epoch + (number + 1) / self.batches, values
             )
             if self.log is not None and self.steps % 20 == 0:
                 rate = self.optimizer.param_groups[-1]["lr"]
@@ -136,7 +150,7 @@ class Training:
             losses = self.step(batch.images.to(device, non_blocking=True), [t.to(device) for t in batch.targets])
             total: Tensor = torch.stack(list(losses.values())).sum()
             if not bool(total.isfinite()):
-                raise NotFiniteError(losses, batch.files)
+                raise NotFiniteError(losses, batch.files, can_resume=self.epoch > 0)
             self.accelerator.backward(total)
             if self.accelerator.sync_gradients:
                 self._update()
@@ -197,6 +211,16 @@ class Training:
         }
         save_state(self.folder / LAST, state)
 
+    def _whole_groups(self, batches: int) -> int:
+        """Batches of an epoch that fill whole steps: gradients that are summed across epochs no checkpoint would hold.
+
+        Raises InputError where not a single step is filled.
+        """
+        accumulate = self.recipe.accumulate
+        if batches < accumulate:
+            raise InputError(f"accumulate is {accumulate}: an epoch has {batches} batches; give no more than these")
+        return batches - batches % accumulate
+
     def _spec_of_epoch(self) -> InputSpec:
         small = self.recipe.start_size and self.epoch < self.recipe.start_share * self.recipe.epochs
         return replace(self.spec, size=self.recipe.start_size) if small else self.spec
@@ -220,11 +244,11 @@ class Training:
 class NotFiniteError(InputError):
     """A loss became NaN or infinite: the run stops and names the images."""
 
-    def __init__(self, losses: Mapping[str, Tensor], files: list[str]) -> None:
+    def __init__(self, losses: Mapping[str, Tensor], files: list[str], can_resume: bool) -> None:
         bad = ", ".join(f"{name} = {float(value.detach())}" for name, value in losses.items())
         super().__init__(
-            f"the loss is not finite ({bad}) on {', '.join(files)}: check these images, or lower --lr; "
-            "the last checkpoint is whole, go on with --resume"
+            f"the loss is not finite ({bad}) on {', '.join(files)}: check these images, or lower --lr"
+            + ("; the last checkpoint is whole, go on with --resume" if can_resume else "")
         )
 
 
