@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vedette.cli.progress import Progress
+from vedette.cli.settings import read_settings
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _config(model: str, scratch: bool, settings: list[str] | None) -> dict[str, 
     """The fields of the detector's config that are not its own."""
     from vedette.zoo import scratch_config
 
-    return (scratch_config(model) if scratch else {}) | _settings(settings or [])
+    return (scratch_config(model) if scratch else {}) | read_settings(settings or [])
 
 
 def _stored(
@@ -208,7 +209,7 @@ def _stored(
         raise InputError(f"{out} holds a run of {run.model}, not of {model}")
     if run.classes != dataset.classes:
         raise InputError(f"{out}: the run's classes are {', '.join(run.classes)}; those of --data differ")
-    if run.config | _settings(settings or []) != run.config:
+    if run.config | read_settings(settings or []) != run.config:
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if metric is not None and metric != run.metric:
         raise InputError(f"--metric {metric}: the run's best is chosen by {run.metric}; leave --metric out")
@@ -218,24 +219,6 @@ def _stored(
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} {chosen[name]}: the run was started with {started}; leave {option} out")
     return replace(run, recipe=replace(run.recipe, **chosen))
-
-
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """FIELD=VALUE, the value as JSON where it is JSON."""
-    import json
-
-    settings = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if name == "num_classes":
-            raise InputError(f"--set {pair}: the number of classes is that of the data")
-        if not equals:
-            raise InputError(f"--set {pair}: write FIELD=VALUE, such as tcb=false")
-        try:
-            settings[name] = json.loads(value.lower() if value in ("True", "False") else value)
-        except json.JSONDecodeError:
-            settings[name] = value
-    return settings
 
 
 def _start(
