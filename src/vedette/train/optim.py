@@ -52,12 +52,9 @@ def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int)
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
-        share = min(1.0, step / max(1, steps))
-        return (
-            _cosine((step - warmup) / max(1, steps - warmup))
-            if recipe.schedule == "cosine"
-            else 0.1 ** sum(share >= drop for drop in recipe.drops)
-        )
+        if recipe.schedule == "cosine":
+            return _cosine((step - warmup) / max(1, steps - warmup))
+        return 0.1 ** sum(step >= drop * steps for drop in recipe.drops)
 
     return LambdaLR(optimizer, factor)
 
