@@ -2,9 +2,10 @@
 
     python benchmarks/m2det_stable_start.py --data PATH[:SPLIT] [--steps 500 --seeds 0 1 2 --batch 32]
 
-SGD as in the paper: momentum 0.9, weight decay 5e-4, 2e-3 for a batch of 32 (another batch: in proportion), after a
-warm-up over the first thirtieth of the steps (5 of 150 epochs); no clipping, no layer frozen. Prints for each seed
-whether every loss was finite, and the medians of the first and the last 50 steps.
+SGD as in the paper: momentum 0.9, weight decay 5e-4, a rate of 2e-3 after a warm-up over the first thirtieth of the
+steps (5 of 150 epochs); no clipping, no layer frozen. The rate is that of the paper's batch of 32 whatever the batch: a
+smaller one is the harder test. Prints for each seed whether every loss was finite, and the medians of the first and the
+last 50 steps.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from vedette.train.optim import build_optimizer
 from vedette.train.recipe import Recipe
 from vedette.train.step import TrainStep
 
-PEAK_RATE, PEAK_BATCH = 2e-3, 32
+PEAK_RATE = 2e-3
 WARMUP = 5 / 150
 WINDOW = 50  # steps whose median is taken
 LIMIT = 0.6  # last over first
@@ -36,15 +37,13 @@ def losses_of(seed: int, arguments: argparse.Namespace) -> Iterator[float]:
         arguments.model, num_classes=len(dataset.classes), weights_backbone=None if arguments.scratch else "imagenet"
     )
     device = torch.device(arguments.device)
-    step = TrainStep(model, model.input_spec).to(device, memory_format=torch.channels_last).train()
-    rate = PEAK_RATE * arguments.batch / PEAK_BATCH
-    recipe = Recipe(optimizer="sgd", lr=rate, backbone_lr=1.0, weight_decay=5e-4)
+    step = TrainStep(model, model.input_spec, arguments.bf16).to(device, memory_format=torch.channels_last).train()
+    recipe = Recipe(optimizer="sgd", lr=PEAK_RATE, backbone_lr=1.0, weight_decay=5e-4)
     optimizer = build_optimizer(model, recipe)
     warmup = max(1, round(WARMUP * arguments.steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: min(1.0, (i + 1) / warmup))
     for batch in batches(dataset, model, seed, arguments):
-        with torch.autocast(device.type, torch.bfloat16, enabled=arguments.bf16):
-            losses = step(batch.images.to(device), [target.to(device) for target in batch.targets])
+        losses = step(batch.images.to(device), [target.to(device) for target in batch.targets])
         total = torch.stack(list(losses.values())).sum()
         optimizer.zero_grad()
         total.backward()

@@ -91,26 +91,27 @@ def train(ours: SSD, theirs: Any, device: str, rounds: int, batch: int) -> None:
     corner, side = torch.rand(batch, 3, 2) * 150, 20 + torch.rand(batch, 3, 2) * 100
     boxes = torch.cat([corner, corner + side], 2).to(device)
     labels = torch.randint(CLASSES, (batch, 3), device=device)
-    step = TrainStep(ours, ours.input_spec).to(device).to(memory_format=torch.channels_last)
-    theirs = theirs.to(device)
+    ours, theirs = ours.to(device, memory_format=torch.channels_last), theirs.to(device)
     targets = [Target(b, n) for b, n in zip(boxes, labels, strict=True)]
     their_targets = [{"boxes": b, "labels": n + 1} for b, n in zip(boxes, labels, strict=True)]
-    optimizers = [torch.optim.SGD(m.parameters(), 1e-6, momentum=0.9) for m in (step, theirs)]
+    optimizers = [torch.optim.SGD(m.train().parameters(), 1e-6, momentum=0.9) for m in (ours, theirs)]
 
-    def one(optimizer: Any, losses: Callable[[], dict[str, Tensor]], bf16: bool) -> None:
-        step.train(), theirs.train()
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            loss = torch.stack([value.float() for value in losses().values()]).sum()
+    def one(optimizer: Any, losses: Callable[[], dict[str, Tensor]]) -> None:
+        loss = torch.stack([value.float() for value in losses().values()]).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
+    def their_losses(bf16: bool) -> dict[str, Tensor]:
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            losses: dict[str, Tensor] = theirs(list(images / 255), their_targets)
+        return losses
+
     calls: dict[str, Callable[[], object]] = {}
     for suffix, bf16 in (("", False), (" bf16", True)):
-        calls[f"ours{suffix}"] = lambda b=bf16: one(optimizers[0], lambda: step(images, targets), b)
-        calls[f"theirs{suffix}"] = lambda b=bf16: one(
-            optimizers[1], lambda: theirs(list(images / 255), their_targets), b
-        )
+        step = TrainStep(ours, ours.input_spec, bf16)
+        calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
+        calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
     _report_pairs(f"training step of {batch}", in_turns(calls, rounds))
 
 
