@@ -1,9 +1,10 @@
 """SSD, RefineDet and M2Det side by side: one backbone, one data set, one budget, one seed, one recipe.
 
-    python benchmarks/one_stage.py --data PATH --out runs/one-stage [--epochs 2 --size 320 --models NAME …]
+    python benchmarks/one_stage.py --data PATH --out runs/one-stage [--epochs 2 --only ssd refinedet]
 
 Trains each with `vedette train`, measures it with `vedette evaluate`, times it on random images, and prints the table
-as Markdown. A model that is trained already is not trained again, so an interrupted comparison goes on.
+as Markdown, with the mAP after each epoch behind it: who learns slowly has not lost. A model that is trained already is
+not trained again, so an interrupted comparison goes on.
 """
 
 import argparse
@@ -29,15 +30,22 @@ BATCH = 8  # images at once when detecting
 class Row:
     """A line of the table: the detector and what is changed about it."""
 
+    key: str  # the folder of its run
     title: str
     model: str
     settings: tuple[str, ...] = ()
 
 
 ROWS = (
-    Row("SSD", "ssd300-lite0"),
-    Row("RefineDet", "refinedet320-lite0"),
-    Row("M2Det, slim: 4 levels, 128 wide", "m2det320-lite0"),
+    Row("ssd", "SSD300", "ssd300-lite0"),
+    Row("refinedet", "RefineDet320", "refinedet320-lite0"),
+    Row("m2det-slim", "M2Det320, slim: 4 levels, 128 wide", "m2det320-lite0"),
+    Row(
+        "m2det",
+        "M2Det320: 8 levels, 256 wide",
+        "m2det320-lite0",
+        ("levels=8", "width=256", "base_channels=[256,512]"),
+    ),
 )
 
 
@@ -56,10 +64,9 @@ def train(row: Row, folder: Path, arguments: argparse.Namespace) -> None:
     if len(done) >= arguments.epochs:
         return
     words = ["train", row.model, "--data", arguments.data, "--out", str(folder), "--recipe", "fine-tuning"]
-    words += ["--epochs", str(arguments.epochs), "--eval-every", str(arguments.epochs)]
+    words += ["--epochs", str(arguments.epochs), "--eval-every", "1"]
     words += ["--seed", str(arguments.seed), "--workers", str(arguments.workers)]
-    size = (f"image_size={arguments.size}",) if arguments.size else ()
-    words += [word for setting in (*size, *row.settings) for word in ("--set", setting)]
+    words += [word for setting in row.settings for word in ("--set", setting)]
     peak = command(*words, *(["--resume"] if (folder / "last.pt").exists() else []))
     (folder / "memory.json").write_text(json.dumps({"peak_gib": peak}))
 
@@ -97,18 +104,20 @@ def detect_rate(detector: vedette.Detector, size: int, repeats: int = 7) -> floa
 
 def line(row: Row, arguments: argparse.Namespace) -> str:
     """Trains, measures and times one detector."""
-    folder = Path(arguments.out) / row.title.split(":")[0].lower().replace(", ", "-").replace(" ", "-")
+    folder = Path(arguments.out) / row.key
     train(row, folder, arguments)
     voc, coco = (evaluate(folder, arguments.data, metric) for metric in ("voc12", "coco"))
     by_size = " / ".join(f"{100 * coco['table'][f'ap_{name}']:.1f}" for name in ("small", "medium", "large"))
     detector = vedette.load(folder / "best.safetensors", device="cpu")
     size = detector.input_spec.size
     millions, gflops = cost(detector.model, size)
-    trained = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["images_per_second"]
+    epochs = [json.loads(entry) for entry in (folder / "log.jsonl").read_text().splitlines()]
+    trained = statistics.median(epoch["images_per_second"] for epoch in epochs)
+    curve = ", ".join(f"{100 * epoch['mAP']:.1f}" for epoch in epochs)
     memory = json.loads((folder / "memory.json").read_text())["peak_gib"]
     return (
         f"| {row.title} | {100 * voc['mAP']:.1f} | {100 * coco['mAP']:.1f} ({by_size}) | {millions:.1f} | {gflops:.1f} "
-        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {memory:.1f} |"
+        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {memory:.1f} | {curve} |"
     )
 
 
@@ -118,15 +127,14 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a folder with train and val")
     parser.add_argument("--out", default="runs/one-stage")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--size", type=int, default=0, help="another input size for all; 0: each its own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--models", nargs="*", default=[row.model for row in ROWS])
+    parser.add_argument("--only", nargs="*", choices=[row.key for row in ROWS], default=[row.key for row in ROWS])
     arguments = parser.parse_args()
     print("| | mAP (VOC area) | COCO AP (small / medium / large) | M parameters | GFLOPs | train, images/s ", end="")
-    print("| detect, images/s | peak memory, GiB |\n|---|---|---|---|---|---|---|---|")
+    print("| detect, images/s | peak memory, GiB | mAP by epoch |\n|---|---|---|---|---|---|---|---|---|")
     for row in ROWS:
-        if row.model in arguments.models:
+        if row.key in arguments.only:
             print(line(row, arguments), flush=True)
 
 

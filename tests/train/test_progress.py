@@ -36,3 +36,15 @@ def test_a_log_file_gets_a_line_every_half_minute(monkeypatch: pytest.MonkeyPatc
         now[0] += 1.0
         progress.update(1, 0.1, {})
     assert log.getvalue().count("\n") == 2
+
+
+def test_a_pause_counts_for_the_time_left_but_not_for_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    progress = ProgressLine(total_images=200, stream=io.StringIO())
+    now[0] += 10.0
+    progress.update(100, 1.0, {})
+    with progress.pause():
+        now[0] += 5.0
+    assert progress.rate() == 10.0
+    assert progress.left() == 15.0  # another ten of training and five of evaluation

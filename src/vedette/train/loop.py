@@ -92,8 +92,9 @@ class Training:
         while self.epoch < self.recipe.epochs:
             self._train_epoch(progress)
             self.epoch += 1
-            progress.clear()
-            self._finish_epoch(progress)
+            with progress.pause():
+                results = self._finish_epoch()
+            self._report_epoch(results, progress)
         if self.log is not None:
             self.log.close()
         self.accelerator.wait_for_everyone()  # the files are there once any process is done
@@ -166,16 +167,20 @@ class Training:
         if self.average is not None:
             self.average.update_parameters(self.model)
 
-    def _finish_epoch(self, progress: ProgressLine) -> None:
-        """Evaluates, keeps the weights, logs, and says how it went."""
+    def _finish_epoch(self) -> dict[str, float]:
+        """Evaluates and keeps the weights; what was measured."""
         self.accelerator.wait_for_everyone()
         if not self.accelerator.is_main_process:
-            return
+            return {}
         due = self.epoch % self.recipe.eval_every == 0 or self.epoch == self.recipe.epochs
         results = self.validate(self.result.eval()) if self.validate is not None and due else {}
         self.save_weights(self.folder / "last.safetensors", self.result)
         self._keep_best(next(iter(results.values()), None))
         self._save()
+        return results
+
+    def _report_epoch(self, results: Mapping[str, float], progress: ProgressLine) -> None:
+        """A line in the log, and one to read."""
         losses = {name: round(value, 4) for name, value in progress.losses.items()}
         record: dict[str, Any] = {
             "epoch": self.epoch,
@@ -185,8 +190,8 @@ class Training:
         }
         if self.log is not None:
             self.log.epoch(record, self.steps)
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
-        self.say(f"{progress.line(self.epoch)}  {numbers}".rstrip())
+            numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
+            self.say(f"{progress.line(self.epoch)}  {numbers}".rstrip())
 
     def _keep_best(self, score: float | None) -> None:
         """Where nothing is measured, ever or so far (NaN: nothing to find), the last weights count as the best."""

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -13,6 +14,7 @@ class ProgressLine:
         self.stream = stream if stream is not None else sys.stderr
         self.total, self.done, self.first = total_images, done_images, done_images
         self.started = self.shown = time.monotonic()
+        self.paused = 0.0
         self.losses: dict[str, float] = {}
 
     def update(self, images: int, epoch: float, losses: Mapping[str, float]) -> None:
@@ -33,18 +35,23 @@ class ProgressLine:
         return f"epoch {epoch:.2f}  {parts}  {self.rate():.1f} images/s  {duration(self.left())} left"
 
     def rate(self) -> float:
-        """Images a second since the start of this process."""
-        return (self.done - self.first) / max(1e-9, time.monotonic() - self.started)
+        """Images a second of training since the start of this process."""
+        return (self.done - self.first) / max(1e-9, time.monotonic() - self.started - self.paused)
 
     def left(self) -> float:
-        """Seconds to the end at the present rate."""
-        return (self.total - self.done) / max(1e-9, self.rate())
+        """Seconds to the end, pauses of the length so far among them."""
+        each = (time.monotonic() - self.started) / max(1, self.done - self.first)
+        return (self.total - self.done) * each
 
-    def clear(self) -> None:
-        """Ends the live line, so that something else can be printed."""
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What happens meanwhile (an evaluation) is not training and does not lower the rate; ends the live line."""
         if self.stream.isatty():
             self.stream.write("\r\x1b[K")
             self.stream.flush()
+        start = time.monotonic()
+        yield
+        self.paused += time.monotonic() - start
 
 
 def duration(seconds: float) -> str:
