@@ -1,5 +1,7 @@
 """Loading with other settings than those stored."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -43,3 +45,16 @@ def test_what_cannot_be_chosen_is_refused(config: dict[str, object], message: st
     with pytest.raises(InputError, match=message) as raised:
         vedette.load(BUNDLED, **config)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: vedette.build(None), "^the name of a model is None: give a text, one of ssd300"),  # type: ignore[arg-type]
+        (lambda: vedette.load(None), "^None is no model: give a weight file or a name"),  # type: ignore[arg-type]
+        (lambda: vedette.load(BUNDLED).detect([], score="a"), "^score is 'a': give a number"),  # type: ignore[call-overload]
+    ],
+)
+def test_what_is_no_name_and_no_number_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()

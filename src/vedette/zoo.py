@@ -111,6 +111,8 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
 
     Raises InputError for a name or a field that does not exist, and where the backbone's weights do not fit.
     """
+    if not isinstance(name, str):
+        raise InputError(f"the name of a model is {name!r}: give a text, one of {', '.join(names())}")
     if not isinstance(num_classes, int) or num_classes < 1:
         raise InputError(f"num_classes is {num_classes}: give a whole number from 1 on")
     model = _construct(name, num_classes, config)
@@ -154,6 +156,8 @@ def restore(
 
 def weight_file(source: str | Path) -> Path:
     """The file behind a bundled name or a path; raises InputError where there is none."""
+    if not isinstance(source, str | Path):
+        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
     if not str(source):
         raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
     bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))

@@ -44,7 +44,8 @@ from vedette.errors import InputError
 from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
 from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import Candidates, check_score, check_suppression, unpad
+from vedette.parts.config import check_matching, check_suppression, check_types
+from vedette.parts.detection import Candidates, check_score, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
 from vedette.parts.norm import BatchNorm
@@ -85,15 +86,17 @@ class M2DetConfig:
     keep: int = 200  # SSD: an image
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.scales < 3 or min(self.sizes) <= 0:
             raise ValueError(f"sizes is {self.sizes}: give numbers above 0, one more than scales, of which 3 or more")
-        if not isinstance(self.image_size, int) or not _fits(self.image_size, self.scales):
-            raise ValueError(f"image_size is {self.image_size!r}: give {_allowed(self.scales)}")
+        if not _fits(self.image_size, self.scales):
+            raise ValueError(f"image_size is {self.image_size}: give {_allowed(self.scales)}")
         if min(self.aspect_ratios, default=1.0) <= 0:
             raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
         if min(self.levels, self.width // 2, self.squeeze, *self.base_channels) < 1:
             raise ValueError("levels, squeeze and base_channels must be 1 or more, width 2 or more")
-        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
+        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
+        check_suppression(self.nms_iou, self.candidates, self.keep)
 
     @property
     def scales(self) -> int:

@@ -37,9 +37,10 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.errors import InputError
 from vedette.parts.anchors import grid_anchors, limit_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import Candidates, best_candidates, check_score, check_suppression, suppress, unpad
+from vedette.parts.config import check_matching, check_suppression, check_types
+from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import INITS, initialize
+from vedette.parts.init import initialize
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
@@ -79,16 +80,18 @@ class RefineDetConfig:
     tcb: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_size, int) or self.image_size < 64 or self.image_size % 64:
-            raise ValueError(f"image_size is {self.image_size!r}: give a multiple of 64")
+        check_types(self)
+        if self.image_size < 64 or self.image_size % 64:
+            raise ValueError(f"image_size is {self.image_size}: give a multiple of 64")
+        for name in ("anchor_scale", "theta"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0")
         if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
             raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
         if min(self.tcb_channels, *self.extra_channels) < 1:
             raise ValueError("tcb_channels and extra_channels must be 1 or more")
-        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
-        for name, known in (("extra", ("conv6", "res6")), ("init", INITS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(known)}")
+        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
+        check_suppression(self.nms_iou, self.candidates, self.keep)
 
 
 class Predictions(NamedTuple):

@@ -37,9 +37,10 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import clip
 from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.detection import Candidates, best_of_each_class, check_score, check_suppression, suppress, unpad
+from vedette.parts.config import check_matching, check_suppression, check_types
+from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
 from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import INITS, initialize
+from vedette.parts.init import initialize
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
@@ -90,8 +91,9 @@ class SSDConfig:
     keep: int = 200  # sec. 3.7
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_size, int) or self.image_size < 32:
-            raise ValueError(f"image_size is {self.image_size!r}: give a whole number from 32 on")
+        check_types(self)
+        if self.image_size < 32:
+            raise ValueError(f"image_size is {self.image_size}: give a whole number from 32 on")
         extra = len(self.extra_layers)
         levels = len(self.sources) + extra
         lengths = {"extra_channels": extra, "aspect_ratios": levels, "steps": levels, "anchor_sizes": levels + 1}
@@ -100,10 +102,8 @@ class SSDConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: give {length} for {levels} levels")
         if min(*self.anchor_sizes, *self.steps) <= 0:
             raise ValueError("anchor_sizes and steps must be above 0")
-        check_suppression(self.nms, self.nms_iou, self.candidates, self.keep)
-        for name, values in (("init", INITS), ("clip_anchors", (False, True, "size"))):
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(map(str, values))}")
+        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
+        check_suppression(self.nms_iou, self.candidates, self.keep)
 
 
 class Predictions(NamedTuple):

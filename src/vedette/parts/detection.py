@@ -13,8 +13,6 @@ from vedette.errors import InputError
 from vedette.ops.nms import nms, soft_nms
 from vedette.structures import Detections
 
-NMS_METHODS = ("hard", "linear", "gaussian")
-
 
 class Candidates(NamedTuple):
     """The best of an image, padded: a score of 0 means there is none."""
@@ -33,19 +31,8 @@ class Candidates(NamedTuple):
 
 def check_score(score: float) -> None:
     """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
-    if not 0 <= score <= 1:  # NaN is not either
-        raise InputError(f"score is {score}: give a number from 0 to 1")
-
-
-def check_suppression(nms: str, nms_iou: float, candidates: int, keep: int) -> None:
-    """Raises ValueError for a config's fields of detection that cannot be."""
-    if nms not in NMS_METHODS:
-        raise ValueError(f"nms is {nms!r}: give one of {', '.join(NMS_METHODS)}")
-    if not isinstance(nms_iou, int | float) or not 0 <= nms_iou <= 1:
-        raise ValueError(f"nms_iou is {nms_iou!r}: give a number from 0 to 1")
-    for name, value in (("candidates", candidates), ("keep", keep)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} is {value!r}: give a whole number from 1 on")
+    if not isinstance(score, int | float) or not 0 <= score <= 1:  # NaN is not either
+        raise InputError(f"score is {score!r}: give a number from 0 to 1")
 
 
 def best_candidates(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:

@@ -5,8 +5,6 @@ from typing import Literal
 
 from torch import nn
 
-INITS = ("xavier", "gaussian")
-
 
 def initialize(modules: Iterable[nn.Module], kind: Literal["xavier", "gaussian"]) -> None:
     """Convolutions: xavier (SSD, section 3.1), or Gaussian of standard deviation 0.01; biases 0."""
