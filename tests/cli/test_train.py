@@ -143,7 +143,7 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--device", "cuda:77"], "cuda:77"),
         (["--accumulate", "3"], "accumulate is 3: an epoch has 2 batches"),
         (["--set", "nms_iou=2"], "nms_iou is 2: give a number from 0 to 1"),
-        (["--set", "keep=2.5"], "keep is 2.5: give a whole number from 1 on"),
+        (["--set", "keep=2.5"], "keep is 2.5: give a whole number"),
         (["--lr", "-1"], "lr is -1.0: give a number from"),
         (
             ["--scratch"],
