@@ -138,7 +138,7 @@ def _read(sources: list[str], purpose: Literal["train", "evaluate"]) -> Dataset:
 
     dataset = read_datasets(sources, purpose)
     for note in dataset.notes:
-        _say(f"note: {note}")
+        _say(f"note: {'training' if purpose == 'train' else 'validation'} data: {note}")
     return dataset
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from itertools import islice
 from math import isnan
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import GradientAccumulationPlugin
+from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, repeat_factors, train_loader
@@ -26,6 +27,7 @@ from vedette.train.step import TrainStep
 
 Validate = Callable[[nn.Module], dict[str, float]]
 SaveWeights = Callable[[Path, nn.Module], None]
+LONGEST_EVALUATION = timedelta(hours=6)  # one process evaluates, the others wait no longer than this
 
 
 class Training:
@@ -264,7 +266,10 @@ def freeze(model: nn.Module) -> None:
 
 
 def _accelerator(recipe: Recipe, device: str) -> Accelerator:
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)  # of one process alone; torchrun's are given theirs
     return Accelerator(
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_EVALUATION)],
         cpu=device == "cpu",
         mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
         gradient_accumulation_plugin=GradientAccumulationPlugin(
