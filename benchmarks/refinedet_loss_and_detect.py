@@ -9,9 +9,7 @@ Every pair is timed in turns in one process; the figures are medians, with the q
 
 import argparse
 import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
+from timing import compare, in_turns
 from vedette.papers.refinedet import Predictions, RefineDet, refinedet_timm
 from vedette.structures import Step, Target
 
@@ -130,24 +129,10 @@ def with_backward(loss: Callable[[Predictions, Sequence[Target]], Tensor], p: Pr
     loss(Predictions(arm, odm, p.anchors), t).backward()
 
 
-def in_turns(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of each call, the two alternating so that a busy machine slows both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for round_ in range(rounds + 1):
-        for call, kept in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            call()
-            if round_:  # the first round warms up
-                kept.append(time.perf_counter() - start)
-    return times
-
-
-def report(name: str, ours: list[float], theirs: list[float], per: int = 1) -> None:
+def report(name: str, times: dict[str, list[float]], per: int = 1) -> None:
     """One line: medians and the ratio with its quartiles."""
-    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    a, b = (1000 * statistics.median(x) / per for x in (ours, theirs))
-    print(f"{name:44s} ours {a:8.2f} ms   theirs {b:8.2f} ms   ratio {middle:6.1f}  ({low:.1f} to {high:.1f})")
+    ours, theirs, low, ratio, high = compare(times["ours"], times["theirs"], per)
+    print(f"{name:44s} ours {ours:8.2f} ms   theirs {theirs:8.2f} ms   ratio {ratio:6.1f}  ({low:.1f} to {high:.1f})")
 
 
 def main() -> None:
@@ -161,12 +146,11 @@ def main() -> None:
     model = refinedet_timm("resnet10t", tcb_channels=8)
     for batch in (1, 8):
         predictions = predictions_of(model, batch)
-        times = in_turns(
-            lambda p=predictions: model.detect(p, FLOOR),
-            lambda p=predictions: detect_in_loops(model, p),
-            arguments.rounds,
-        )
-        report(f"post-processing an image, batch of {batch}", *times, per=batch)
+        calls = {
+            "ours": lambda p=predictions: model.detect(p, FLOOR),
+            "theirs": lambda p=predictions: detect_in_loops(model, p),
+        }
+        report(f"post-processing an image, batch of {batch}", in_turns(calls, arguments.rounds), per=batch)
     predictions, targets = predictions_of(model, 16), targets_of(16)
 
     def ours(p: Predictions, t: Sequence[Target]) -> Tensor:
@@ -179,12 +163,11 @@ def main() -> None:
     print(f"loss: batched and in loops differ by {difference:.1e}")
     rivals = {"loops": loops} | ({"the port": port_loss(arguments.port, model)} if arguments.port else {})
     for name, rival in rivals.items():
-        times = in_turns(
-            lambda: with_backward(ours, predictions, targets),
-            lambda r=rival: with_backward(r, predictions, targets),
-            arguments.rounds,
-        )
-        report(f"loss of a batch of 16, both ways, against {name}", *times)
+        calls = {
+            "ours": lambda: with_backward(ours, predictions, targets),
+            "theirs": lambda r=rival: with_backward(r, predictions, targets),
+        }
+        report(f"loss of a batch of 16, both ways, against {name}", in_turns(calls, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ with the quartiles of the ratio, and the largest difference of their scores.
 
 import argparse
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from math import exp
 
 import torch
 from torch import Tensor
 
+from timing import compare, in_turns
 from vedette.ops.nms import soft_nms
 
 IMAGES, CLASSES, BOXES = 8, 20, 200
@@ -66,18 +64,6 @@ def iou_of(a: Box, b: Box) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def in_turns(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of each call, the two alternating so that a busy machine slows both."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for round_ in range(rounds + 1):
-        for call, kept in zip((first, second), times, strict=True):
-            start = time.perf_counter()
-            call()
-            if round_:  # the first round warms up
-                kept.append(time.perf_counter() - start)
-    return times
-
-
 def main() -> None:
     """Prints a line for each method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,16 +77,15 @@ def main() -> None:
         difference = float(
             (soft_nms(*inputs, method=method, iou=IOU, sigma=SIGMA) - in_loops(*inputs, method)).abs().max()
         )
-        ours, plain = in_turns(
-            lambda method=method: soft_nms(*inputs, method=method, iou=IOU, sigma=SIGMA),
-            lambda method=method: in_loops(*inputs, method),
-            arguments.rounds,
-        )
-        low, middle, high = statistics.quantiles([b / a for a, b in zip(ours, plain, strict=True)], n=4)
-        a, b = (1000 * statistics.median(x) for x in (ours, plain))
+        calls = {
+            "ours": lambda method=method: soft_nms(*inputs, method=method, iou=IOU, sigma=SIGMA),
+            "plain loop": lambda method=method: in_loops(*inputs, method),
+        }
+        times = in_turns(calls, arguments.rounds)
+        ours, plain, low, ratio, high = compare(times["ours"], times["plain loop"])
         print(
-            f"{method:8s}  ours {a:7.1f} ms   plain loop {b:8.1f} ms   ratio {middle:5.1f}  ({low:.1f} to {high:.1f})"
-            f"   scores differ by {difference:.1e}"
+            f"{method:8s}  ours {ours:7.1f} ms   plain loop {plain:8.1f} ms   ratio {ratio:5.1f}  "
+            f"({low:.1f} to {high:.1f})   scores differ by {difference:.1e}"
         )
 
 

@@ -9,8 +9,6 @@ The last lines are what comes behind the network: its share of the network's tim
 
 import argparse
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -22,6 +20,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
+from timing import compare, in_turns
 from vedette.infer.detector import Detector
 from vedette.infer.layouts.ssd_torchvision import convert
 from vedette.papers.ssd import SSD, ssd300_vgg16
@@ -30,6 +29,7 @@ from vedette.train.step import TrainStep
 
 CLASSES = 20
 FLOOR = 0.01
+WARM_UP = 2  # rounds
 
 
 def same_models() -> tuple[SSD, Any]:
@@ -45,25 +45,10 @@ def same_models() -> tuple[SSD, Any]:
     return ours, theirs
 
 
-def in_turns(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, all of them once a round, so that a busy machine slows all."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for round_ in range(rounds + 2):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if round_ > 1:  # the first two warm up
-                times[name].append(time.perf_counter() - start)
-    return times
-
-
 def report(what: str, ours: list[float], theirs: list[float], unit: str = "ratio") -> None:
     """One line: medians and theirs / ours with its quartiles."""
-    low, middle, high = statistics.quantiles(sorted(b / a for a, b in zip(ours, theirs, strict=True)), n=4)
-    a, b = (1000 * statistics.median(x) for x in (ours, theirs))
-    print(f"{what:58s} {a:8.1f} ms {b:8.1f} ms   {unit} {middle:5.2f}  ({low:.2f} to {high:.2f})", flush=True)
+    a, b, low, ratio, high = compare(ours, theirs)
+    print(f"{what:58s} {a:8.1f} ms {b:8.1f} ms   {unit} {ratio:5.2f}  ({low:.2f} to {high:.2f})", flush=True)
 
 
 def detect(ours: SSD, theirs: Any, photo: Path, device: str, rounds: int) -> None:
@@ -82,7 +67,7 @@ def detect(ours: SSD, theirs: Any, photo: Path, device: str, rounds: int) -> Non
         "ours bf16": lambda: detector.detect(photo, score=FLOOR, bf16=True),
         "theirs bf16": lambda: their_way(True),
     }
-    _report_pairs("JPEG to boxes", in_turns(calls, rounds))
+    _report_pairs("JPEG to boxes", in_turns(calls, rounds, WARM_UP))
 
 
 def train(ours: SSD, theirs: Any, device: str, rounds: int, batch: int) -> None:
@@ -112,7 +97,7 @@ def train(ours: SSD, theirs: Any, device: str, rounds: int, batch: int) -> None:
         step = TrainStep(ours, ours.input_spec, bf16)
         calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
         calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
-    _report_pairs(f"training step of {batch}", in_turns(calls, rounds))
+    _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))
 
 
 def _report_pairs(what: str, times: dict[str, list[float]]) -> None:
@@ -129,9 +114,8 @@ def after_the_network(model: SSD, device: str, rounds: int) -> None:
         for bf16 in (False, True):
             with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
                 predictions = model(images)
-                times = in_turns(
-                    {"net": lambda x=images: model(x), "post": lambda p=predictions: model.detect(p, FLOOR)}, rounds
-                )
+                calls = {"net": lambda x=images: model(x), "post": lambda p=predictions: model.detect(p, FLOOR)}
+                times = in_turns(calls, rounds, WARM_UP)
             kind = "bf16" if bf16 else "fp32"
             report(f"network, post-processing, batch of {batch}, {kind}", times["net"], times["post"], unit="share")
 

@@ -1,5 +1,6 @@
 """Running a model over a data set: order, frames, modes."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +9,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vedette.errors import InputError
 from vedette.evaluate.run import evaluate_model, to_annotation
 from vedette.infer.detector import Detector
+from vedette.infer.multiscale import plan_passes
 from vedette.structures import Detections, InputSpec
 
 SPEC = InputSpec(size=64, mean=(10.0, 10.0, 10.0))
@@ -75,16 +76,16 @@ class Finder(nn.Module):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_gives_every_image_in_order(workers):
-    found = evaluate_model(Finder(), Pictures(5), SPEC, batch_size=2, workers=workers)
+    found = evaluate_model(Finder(), Pictures(5), plan_passes(SPEC, batch_size=2), workers=workers)
     assert [one.scores.item() for one in found] == pytest.approx([10, 11, 12, 13, 14])  # brightness less the mean
     assert [one.source.item() for one in found] == [7] * 5
 
 
 def test_boxes_are_in_the_annotation_s_pixels_and_clipped():
-    found = evaluate_model(Finder(), Pictures(2), SPEC, batch_size=2, workers=0)
+    found = evaluate_model(Finder(), Pictures(2), plan_passes(SPEC, batch_size=2), workers=0)
     assert found[0].boxes.tolist() == [[0.0, 12.5, 40.0, 50.0]]
     assert found[1].boxes.tolist() == [[0.0, 12.5, 45.0, 50.0]]
-    stated = evaluate_model(Finder(), Pictures(1, frame=(640, 100)), SPEC, workers=0)
+    stated = evaluate_model(Finder(), Pictures(1, frame=(640, 100)), plan_passes(SPEC), workers=0)
     assert stated[0].boxes.tolist() == [[0.0, 25.0, 320.0, 100.0]]
 
 
@@ -98,7 +99,7 @@ def test_the_annotated_box_comes_back():
 
 def test_modes_are_as_before():
     model = Finder()
-    evaluate_model(model, Pictures(1), SPEC, workers=0)
+    evaluate_model(model, Pictures(1), plan_passes(SPEC), workers=0)
     assert model.modes == [False]
     assert (model.training, model.scale.training, model.frozen.training) == (True, True, False)
 
@@ -106,14 +107,14 @@ def test_modes_are_as_before():
 def test_modes_are_as_before_where_it_fails():
     model = Finder()
     with pytest.raises(ZeroDivisionError):
-        evaluate_model(model, Pictures(1), SPEC, workers=0, progress=lambda done, of: 1 / 0)
+        evaluate_model(model, Pictures(1), plan_passes(SPEC), workers=0, progress=lambda done, of: 1 / 0)
     assert model.training
 
 
 def test_bf16_runs_the_network_in_bfloat16_channels_last():
     model = Finder()
-    evaluate_model(model, Pictures(1), SPEC, workers=0)
-    evaluate_model(model, Pictures(1), SPEC, workers=0, bf16=True)
+    evaluate_model(model, Pictures(1), plan_passes(SPEC), workers=0)
+    evaluate_model(model, Pictures(1), plan_passes(SPEC), workers=0, bf16=True)
     assert [seen.dtype for seen in model.seen] == [torch.float32, torch.bfloat16]
     assert not model.seen[1].requires_grad
     assert model.scale.weight.dtype == torch.float32
@@ -121,15 +122,16 @@ def test_bf16_runs_the_network_in_bfloat16_channels_last():
 
 def test_says_how_far_it_is():
     steps: list[tuple[int, int]] = []
-    evaluate_model(Finder(), Pictures(5), SPEC, batch_size=2, workers=0, progress=lambda *step: steps.append(step))
+    evaluate_model(
+        Finder(), Pictures(5), plan_passes(SPEC, batch_size=2), workers=0, progress=lambda *step: steps.append(step)
+    )
     assert steps == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_passes_are_merged_image_by_image():
     steps: list[tuple[int, int]] = []
-    found = evaluate_model(
-        Finder(), Pictures(3), SPEC, batch_size=2, workers=0, progress=lambda *step: steps.append(step), flip=True
-    )
+    passes = plan_passes(SPEC, flip=True, batch_size=2)
+    found = evaluate_model(Finder(), Pictures(3), passes, workers=0, progress=lambda *step: steps.append(step))
     # the left half, and its mirror image
     assert [sorted(one.boxes.tolist()) for one in found] == [
         [[0.0, 12.5, width / 2, 50.0], [width / 2, 12.5, width, 50.0]] for width in (80.0, 90.0, 100.0)
@@ -173,7 +175,8 @@ class Squares(Pictures):
 @pytest.mark.parametrize("vote", [False, True])
 def test_finds_what_the_detector_finds(options, vote):
     model, pictures = Bright(), Squares(3)
-    found = evaluate_model(model, pictures, SPEC, batch_size=4, workers=0, vote=vote, **options)
+    passes = plan_passes(SPEC, vote=vote, batch_size=4, **options)
+    found = evaluate_model(model, pictures, passes, workers=0)
     detector = Detector(model, SPEC, None, device="cpu")
     expected = detector.detect([pictures.image(index) for index in range(3)], score=0.01, vote=vote, **options)
     for index, (one, other) in enumerate(zip(found, expected, strict=True)):
@@ -183,14 +186,9 @@ def test_finds_what_the_detector_finds(options, vote):
         torch.testing.assert_close(one.boxes, true, rtol=0, atol=2.0)  # the pixels of an input of 32
     assert model.batches[0][0] == (1 if "scales" in options else 3)  # 96² is more than twice 64²
     if "scales" in options and vote:
-        plain = evaluate_model(model, pictures, SPEC, batch_size=4, workers=0, **options)
+        plain = evaluate_model(model, pictures, replace(passes, vote=False), workers=0)
         assert not torch.equal(plain[0].boxes, found[0].boxes)
 
 
-def test_scales_that_cannot_be_are_refused():
-    with pytest.raises(InputError, match="scales"):
-        evaluate_model(Finder(), Pictures(1), SPEC, workers=0, scales=(-1,))
-
-
 def test_no_images():
-    assert evaluate_model(Finder(), Pictures(0), SPEC, workers=0) == []
+    assert evaluate_model(Finder(), Pictures(0), plan_passes(SPEC), workers=0) == []

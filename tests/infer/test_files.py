@@ -8,6 +8,7 @@ from vedette.errors import InputError
 from vedette.infer import files
 from vedette.infer.detector import Detector
 from vedette.infer.files import decode_ahead, detect_files
+from vedette.infer.multiscale import plan_passes
 
 
 def folder(path: Path, count: int) -> list[Path]:
@@ -23,7 +24,7 @@ def test_bad_files_do_not_stop_the_others(detector: Detector, tmp_path: Path, ba
     names = folder(tmp_path, 7)
     for bad in (2, 3, 6):
         names[bad].write_text("no picture")
-    found = list(detect_files(detector, names, batch_size=batch_size))
+    found = list(detect_files(detector, names, plan_passes(detector.input_spec, batch_size=batch_size)))
     assert [isinstance(one, InputError) for one in found] == [number in (2, 3, 6) for number in range(7)]
     assert str(names[2]) in str(found[2])
     assert [one.boxes.tolist() for one in found if not isinstance(one, InputError)] == [
@@ -32,8 +33,11 @@ def test_bad_files_do_not_stop_the_others(detector: Detector, tmp_path: Path, ba
 
 
 def test_no_files_and_bad_files_alone(detector: Detector, tmp_path: Path) -> None:
-    assert list(detect_files(detector, [])) == []
-    assert [type(one) for one in detect_files(detector, [tmp_path, tmp_path / "none"])] == [InputError] * 2
+    passes = plan_passes(detector.input_spec)
+    assert list(detect_files(detector, [], passes)) == []
+    assert [type(one) for one in detect_files(detector, [tmp_path, tmp_path / "none"], passes)] == [InputError] * 2
+    with pytest.raises(InputError, match="score"):
+        list(detect_files(detector, [], passes, score=2.0))
 
 
 def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,11 @@ def test_no_sizes_and_a_vote_of_one_are_refused() -> None:
     plan_passes(SPEC, flip=True, vote=True)
 
 
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="batch_size is 0"):
+        plan_passes(SPEC, batch_size=0)
+
+
 def test_inputs_that_are_padded_may_have_any_size() -> None:
     assert plan_passes(InputSpec(size=600, divisor=32, resize="short side"), [601]).specs[0].size == 601
 

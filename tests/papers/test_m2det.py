@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import vedette
+from papers.shared import TinyBackbone, an_image, overlap, target
 from vedette import zoo
-from vedette.backbones.backbone import IMAGENET
 from vedette.infer.weights import save_weights
 from vedette.papers.m2det import (
     SFAM,
@@ -31,25 +31,6 @@ SMALL = {"levels": 2, "width": 16, "base_channels": (8, 12), "squeeze": 4, "imag
 FOUR_SIZES = (0.2, 0.4, 0.7, 1.0)  # three scales: 8, 4 and 2 cells at 64 pixels
 
 
-class TinyBackbone(nn.Module):
-    """Maps at strides 8, 16 and 16 for next to nothing."""
-
-    channels = (8, 10, 12)
-    strides = (8, 16, 16)
-    normalization = IMAGENET
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
-        self.c16 = nn.Conv2d(8, 10, 2, stride=2)
-        self.last = nn.Conv2d(10, 12, 1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        a = self.c8(x).relu()
-        b = self.c16(a).relu()
-        return a, b, self.last(b).relu()
-
-
 def tiny(**config: object) -> M2Det:
     settings = SMALL | {"num_classes": 3, "sizes": FOUR_SIZES}
     return M2Det(M2DetConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
@@ -64,11 +45,6 @@ def as_trained(model: nn.Module) -> nn.Module:
             module.weight.data.copy_(torch.rand(module.num_features) + 0.5)
             module.bias.data.copy_(torch.randn(module.num_features) * 0.2)
     return model.eval()
-
-
-def target(*rows: tuple[float, float, float, float, int]) -> Target:
-    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
-    return Target(boxes, torch.tensor([row[4] for row in rows], dtype=torch.int64))
 
 
 def random_predictions(model: M2Det, batch: int) -> Predictions:
@@ -452,13 +428,6 @@ def test_empty_batch() -> None:
 # ------------------------------------------------------------------------------------------------- detect
 
 
-def overlap(a: list[float], b: list[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0.0, width) * max(0.0, height)
-    return inside / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inside)
-
-
 def detect_one_by_one(model: M2Det, predictions: Predictions, floor: float) -> list[tuple[float, int, int]]:
     """(score, label, anchor) of one image: linear Soft-NMS in loops, class by class."""
     c = model.config
@@ -606,9 +575,7 @@ def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(backbone: str
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
     model = m2det_timm("resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
-    image = torch.zeros(1, 3, 64, 64)
-    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
-    truth = target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
+    image, truth = an_image()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(80):
         optimizer.zero_grad()

@@ -6,42 +6,17 @@ from math import exp, log, sqrt
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import vedette
-from vedette.backbones.backbone import IMAGENET
+from papers.shared import TinyBackbone, an_image, match_one_by_one, overlap, some_targets, target
 from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig, refinedet_timm, refinedet_vgg16
 from vedette.structures import Step, Target
 
 
-class TinyBackbone(nn.Module):
-    """Maps at strides 8, 16, 32 for next to nothing."""
-
-    channels = (8, 12, 16)
-    strides = (8, 16, 32)
-    normalization = IMAGENET
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
-        self.c16 = nn.Conv2d(8, 12, 2, stride=2)
-        self.c32 = nn.Conv2d(12, 16, 2, stride=2)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        a = self.c8(x).relu()
-        b = self.c16(a).relu()
-        return a, b, self.c32(b).relu()
-
-
 def tiny(**config: object) -> RefineDet:
     settings = {"num_classes": 3, "image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16), "l2_norm": ()}
-    return RefineDet(RefineDetConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
-
-
-def target(*rows: tuple[float, float, float, float, int], ignore: tuple[bool, ...] | None = None) -> Target:
-    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
-    labels = torch.tensor([row[4] for row in rows], dtype=torch.int64)
-    return Target(boxes, labels, None if ignore is None else torch.tensor(ignore))
+    return RefineDet(RefineDetConfig(**(settings | config)), TinyBackbone(last_stride=32))  # type: ignore[arg-type]
 
 
 def random_predictions(model: RefineDet, batch: int, spread: float = 1.0) -> Predictions:
@@ -156,33 +131,6 @@ def test_batch_of_two_is_two_batches_of_one() -> None:
 # ------------------------------------------------------------------------------------------------- loss
 
 
-def overlap(a: list[float], b: list[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0.0, width) * max(0.0, height)
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return inside / (areas - inside) if inside else 0.0
-
-
-def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignore: list[bool]) -> list[int]:
-    found = [-1] * len(anchors)
-    ious = [[overlap(a, b) for a in anchors] for b in boxes]
-    for i, a in enumerate(anchors):
-        real = [(overlap(a, b), -g) for g, b in enumerate(boxes) if not ignore[g]]
-        if real and max(real)[0] >= 0.5:
-            found[i] = -max(real)[1]
-        elif any(ious[g][i] >= 0.5 for g in range(len(boxes)) if ignore[g]):
-            found[i] = -2
-    pairs = sorted((-ious[g][i], g, i) for g in range(len(boxes)) if not ignore[g] for i in range(len(anchors)))
-    given: dict[int, int] = {}
-    for negative_iou, g, i in pairs:
-        if -negative_iou > 1e-6 and g not in given and i not in given.values():
-            given[g] = i
-    for g, i in given.items():
-        found[i] = g
-    return found
-
-
 def loss_one_by_one(
     logits: Tensor, deltas: Tensor, anchors: Tensor, targets: list[Target], classes: list[list[int]], skip: Tensor
 ) -> tuple[float, float]:
@@ -215,16 +163,6 @@ def loss_one_by_one(
         class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
         class_sum += sum(minable[: max(3 * positives, 3)])
     return class_sum / max(1, total), box_sum / max(1, total)
-
-
-def some_targets() -> list[Target]:
-    crowded = [
-        (3.0, 5.0, 40.0, 42.0, 1),
-        (4.0, 5.0, 41.0, 43.0, 2),
-        (30.0, 30.0, 34.0, 33.0, 0),
-        (0.0, 0.0, 64.0, 64.0, 2),
-    ]
-    return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
 
 
 @pytest.mark.parametrize("switches", [{}, {"cascade": False}, {"filter_negatives": False}])
@@ -386,7 +324,7 @@ def test_easy_anchors_find_nothing() -> None:
     easy = predictions.arm.logits.softmax(-1)[0, :, 0] > 0.99
     assert easy.any()
     assert not easy[model.detect(predictions, 0.01)[0].source].any()
-    unfiltered = RefineDet(replace(model.config, filter_negatives=False), TinyBackbone())
+    unfiltered = RefineDet(replace(model.config, filter_negatives=False), TinyBackbone(last_stride=32))
     assert easy[unfiltered.detect(predictions, 0.01)[0].source].any()
 
 
@@ -440,9 +378,7 @@ def test_the_loss_never_waits_for_the_gpu() -> None:
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
     model = refinedet_timm("resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))
-    image = torch.zeros(1, 3, 64, 64)
-    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
-    truth = target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
+    image, truth = an_image()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(60):
         optimizer.zero_grad()

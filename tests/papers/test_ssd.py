@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 import vedette
-from vedette.backbones.backbone import IMAGENET
+from papers.shared import TinyBackbone, an_image, match_one_by_one, overlap, some_targets, target
 from vedette.infer.weights import save_weights
 from vedette.papers.ssd import (
     COCO_SIZES,
@@ -28,25 +27,6 @@ from vedette.parts.matching import match
 from vedette.structures import Target
 
 
-class TinyBackbone(nn.Module):
-    """Maps at strides 8, 16, 16 for next to nothing, as SSD's VGG-16 gives them."""
-
-    channels = (8, 9, 12)
-    strides = (8, 16, 16)
-    normalization = IMAGENET
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
-        self.c16 = nn.Conv2d(8, 9, 2, stride=2)
-        self.fc7 = nn.Conv2d(9, 12, 3, padding=1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        a = self.c8(x).relu()
-        b = self.c16(a).relu()
-        return a, b, self.fc7(b).relu()
-
-
 def tiny(**config: object) -> SSD:
     """Maps of 8, 4, 2 and 1 cells a side at 64 pixels, 16 to 80 pixels large: 64 * 4 + 16 * 6 + 4 * 6 + 4 anchors."""
     settings = {
@@ -59,12 +39,6 @@ def tiny(**config: object) -> SSD:
         "steps": (8, 16, 32, 64),
     }
     return SSD(SSDConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
-
-
-def target(*rows: tuple[float, float, float, float, int], ignore: tuple[bool, ...] | None = None) -> Target:
-    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
-    labels = torch.tensor([row[4] for row in rows], dtype=torch.int64)
-    return Target(boxes, labels, None if ignore is None else torch.tensor(ignore))
 
 
 def random_predictions(model: SSD, batch: int, spread: float = 1.0) -> Predictions:
@@ -253,33 +227,6 @@ def test_batch_of_two_is_two_batches_of_one() -> None:
 # ------------------------------------------------------------------------------------------------- loss
 
 
-def overlap(a: list[float], b: list[float]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    inside = max(0.0, width) * max(0.0, height)
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return inside / (areas - inside) if inside else 0.0
-
-
-def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignore: list[bool]) -> list[int]:
-    ious = [[overlap(a, b) for a in anchors] for b in boxes]
-    real = [g for g in range(len(boxes)) if not ignore[g]]
-    found = [-1] * len(anchors)
-    for i in range(len(anchors)):
-        best = max(((ious[g][i], -g) for g in real), default=(0.0, 0))
-        if best[0] >= 0.5:
-            found[i] = -best[1]
-        elif any(ious[g][i] >= 0.5 for g in range(len(boxes)) if ignore[g]):
-            found[i] = -2
-    given: dict[int, int] = {}
-    for negative_iou, g, i in sorted((-ious[g][i], g, i) for g in real for i in range(len(anchors))):
-        if -negative_iou > 1e-6 and g not in given and i not in given.values():
-            given[g] = i
-    for g, i in given.items():
-        found[i] = g
-    return found
-
-
 def loss_one_by_one(model: SSD, predictions: Predictions, targets: list[Target]) -> tuple[float, float]:
     """Eq. 1, an anchor at a time."""
     class_sum = box_sum = 0.0
@@ -308,16 +255,6 @@ def loss_one_by_one(model: SSD, predictions: Predictions, targets: list[Target])
         class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
         class_sum += sum(negatives[: max(3 * positives, 3)])
     return class_sum / max(1, total), box_sum / max(1, total)
-
-
-def some_targets() -> list[Target]:
-    crowded = [
-        (3.0, 5.0, 40.0, 42.0, 1),
-        (4.0, 5.0, 41.0, 43.0, 2),
-        (30.0, 30.0, 34.0, 33.0, 0),
-        (0.0, 0.0, 64.0, 64.0, 2),
-    ]
-    return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
 
 
 def test_every_box_has_an_anchor_of_its_own() -> None:
@@ -504,12 +441,6 @@ def test_the_loss_never_waits_for_the_gpu() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- as a whole
-
-
-def an_image() -> tuple[Tensor, Target]:
-    image = torch.zeros(1, 3, 64, 64)
-    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
-    return image, target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
 
 
 def test_learns_one_image() -> None:

@@ -16,6 +16,7 @@ from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.infer.detector import Detector
+    from vedette.infer.multiscale import Passes
     from vedette.structures import Detections
 
 RESULTS = "detections.json"
@@ -45,10 +46,11 @@ def detect(
     files, faults = find_images(source)
     if not files:
         raise _failure(faults)
-    looks = {"score": score, "batch_size": batch_size, "bf16": bf16, "scales": read_scales(scales)}
+    sizes = read_scales(scales)
     pictures = _prepare(out, files)
     detector = _load(model, device, nms)
-    rows, unread, unwritten = _run(files, pictures, detector, looks | {"flip": flip, "vote": vote}, quiet=as_json)
+    passes = _plan(detector, sizes, flip, vote, batch_size)
+    rows, unread, unwritten = _run(files, pictures, detector, passes, score, bf16, quiet=as_json)
     faults += unread + unwritten
     if len(unread) == len(files):
         raise _failure(faults)
@@ -67,15 +69,27 @@ def _load(model: str, device: str | None, nms: str | None) -> Detector:
     return load(model, device=device, **chosen(nms=nms))
 
 
+def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
+    from vedette.infer.multiscale import plan_passes
+
+    return plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+
+
 def _run(
-    files: Sequence[Path], pictures: Sequence[Path], detector: Detector, looks: dict[str, Any], quiet: bool
+    files: Sequence[Path],
+    pictures: Sequence[Path],
+    detector: Detector,
+    passes: Passes,
+    score: float,
+    bf16: bool,
+    quiet: bool,
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Detects and writes the pictures; the rows of detections.json, and lines for files not read and not written."""
     from vedette.infer.files import detect_files
 
     rows, unread, unwritten = [], [], []
     with Progress(len(files), "images") as progress:
-        results = detect_files(detector, files, **looks)
+        results = detect_files(detector, files, passes, score, bf16)
         for number, (file, picture, found) in enumerate(zip(files, pictures, results, strict=True)):
             if isinstance(found, InputError):
                 unread.append(str(found))

@@ -61,23 +61,11 @@ def evaluate(
     _check_metric(metric)
     sizes = read_scales(scales)
     detector, classes = _load(model, device, nms)
-    passes = plan_passes(detector.input_spec, sizes, flip, vote)
+    passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
     with Progress(len(dataset), "images") as bar:
-        found = evaluate_model(
-            detector.model,
-            dataset,
-            detector.input_spec,
-            detector.device,
-            batch_size,
-            workers,
-            bf16,
-            progress=bar.reach,
-            scales=sizes,
-            flip=flip,
-            vote=vote,
-        )
+        found = evaluate_model(detector.model, dataset, passes, detector.device, workers, bf16, progress=bar.reach)
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))
     facts = {"model": model, "data": ", ".join(data), "input": str(passes), **chosen(nms=nms)}

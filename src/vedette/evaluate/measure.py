@@ -14,6 +14,7 @@ from vedette.evaluate.coco import coco_average_precision
 from vedette.evaluate.run import evaluate_model
 from vedette.evaluate.truth import Annotated, Truth, truths_of
 from vedette.evaluate.voc import voc_average_precision
+from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 
 Metric = Literal["coco", "voc07", "voc12"]
@@ -53,11 +54,13 @@ def measure(
 ) -> dict[str, float]:
     """The metric's main numbers, as fractions, the most important first: mAP, or COCO's AP, AP50 and AP75.
 
-    The arguments are those of `evaluate_model`; `truths` are the data set's, see `truths_for`.
+    One pass over each image, `batch_size` of them at once; the other arguments are those of `evaluate_model`. `truths`
+    are the data set's, see `truths_for`.
 
     Raises InputError for an image that cannot be read, ImportError for "coco" without hotcoco.
     """
-    found = evaluate_model(model, dataset, input_spec, device, batch_size, workers, bf16, progress=progress)
+    passes = plan_passes(input_spec, batch_size=batch_size)
+    found = evaluate_model(model, dataset, passes, device, workers, bf16, progress=progress)
     if metric == "coco":
         table = coco_average_precision(found, truths, num_classes)
         return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}

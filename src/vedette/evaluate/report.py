@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from html import escape
 from pathlib import Path
@@ -30,6 +30,7 @@ METRIC_NAMES: dict[Metric, str] = {
     "voc12": "VOC AP, area (2010 on)",
     "coco": "COCO AP at IoU .50:.95",
 }
+Marks = Callable[[int], list[Mark]]  # what is drawn on the image of an index
 
 
 class Pictures(Protocol):
@@ -65,25 +66,18 @@ def write_report(
         raise ValueError('write_report(metric="coco") needs the table: coco=coco_average_precision(…)')
     outcomes = judge(detections, truths, iou)
     result = summarise(outcomes, len(classes), iou, "voc12" if metric == "coco" else metric)
-    images = score_images(outcomes, len(truths), SHOWN_SCORE)
     path = folder / "report.html"
     folder.mkdir(parents=True, exist_ok=True)
     _remove_pictures(path)
 
-    def shown(chosen: list[int], name: str) -> str:
-        rows = []
-        for rank, index in enumerate(chosen):
-            marks = marks_of(index, outcomes, detections[index], truths[index], classes, SHOWN_SCORE)
-            file = f"{name}/{rank + 1:02d}-{dataset.file(index).stem}.jpg"
-            _save(folder / file, dataset, index, marks)
-            rows.append((file, dataset.file(index).name, _verdict(images, index)))
-        return page.pictures(rows)
+    def marks(index: int) -> list[Mark]:
+        return marks_of(index, outcomes, detections[index], truths[index], classes, SHOWN_SCORE)
 
     body = [
         _head(result, coco, facts or {}, truths, metric),
         _class_table(result, coco, outcomes, classes),
         _curves(result, classes),
-        _examples(shown(images.worst(examples), "worst"), shown(images.best(examples), "best")),
+        _examples(folder, dataset, score_images(outcomes, len(truths), SHOWN_SCORE), marks, examples),
     ]
     path.write_text(page.page(f"Evaluation · {METRIC_NAMES[metric]}", "\n".join(body)), encoding="utf-8")
     return path
@@ -165,13 +159,27 @@ def _curves(result: VocResult, classes: tuple[str, ...]) -> str:
     return f'<h2>Precision and recall</h2><p class="soft">{text}</p>{page.curves(items)}'
 
 
-def _examples(worst: str, best: str) -> str:
+def _examples(folder: Path, dataset: Pictures, images: ImageScores, marks: Marks, count: int) -> str:
+    """Saves the worst and the best images, in folders of these names, and shows them."""
+    worst = _pictures(folder / "worst", images.worst(count), dataset, images, marks)
+    best = _pictures(folder / "best", images.best(count), dataset, images, marks)
     text = (
         f"Ordered by the image's F1 at score ≥ {SHOWN_SCORE:g}: 2 hits / (2 hits + false positives + missed boxes); "
         "of equal ones, the worst have the most errors, the best the most hits."
     )
     top = f'<h2>Worst images</h2><p class="soft">{text}</p>'
     return f"{top}{page.legend()}{worst}<h2>Best images</h2>{page.legend()}{best}"
+
+
+def _pictures(folder: Path, chosen: list[int], dataset: Pictures, images: ImageScores, marks: Marks) -> str:
+    """Saves the chosen images, in their order, with their marks; the HTML that shows them."""
+    rows = []
+    for rank, index in enumerate(chosen, 1):
+        file = dataset.file(index)
+        picture = folder / f"{rank:02d}-{file.stem}.jpg"
+        _save(picture, dataset, index, marks(index))
+        rows.append((f"{folder.name}/{picture.name}", file.name, _verdict(images, index)))
+    return page.pictures(rows)
 
 
 def _verdict(images: ImageScores, index: int) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
-from vedette.infer.multiscale import merge, plan_passes
+from vedette.infer.multiscale import Passes, merge
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import normalize
 from vedette.structures import Detections, InputSpec
@@ -21,28 +21,22 @@ LOWEST_SCORE = 0.01  # the papers' for VOC and COCO: AP rewards every further re
 def evaluate_model(
     model: nn.Module,
     dataset: AnnotatedImages,
-    input_spec: InputSpec,
+    passes: Passes,
     device: torch.device | str = "cpu",
-    batch_size: int = 16,
     workers: int = 2,
     bf16: bool = False,
     score: float = LOWEST_SCORE,
     progress: Callable[[int, int], None] | None = None,
-    *,
-    scales: Sequence[int] | None = None,
-    flip: bool = False,
-    vote: bool = False,
 ) -> list[Detections]:
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
+    passes: planned from the model's InputSpec (`plan_passes`); what several find is merged, as in `Detector.detect`.
     bf16: run the network in bfloat16 under autocast; on a CPU also in channels_last, without which it is no faster.
     progress: called with the images done and all images, after each batch.
-    scales, flip, vote: several passes over each image, merged, as in `Detector.detect`.
     The model is on `device` afterwards, and each part of it in training mode that was before.
 
-    Raises InputError for an image that cannot be read and for scales that cannot be.
+    Raises InputError for an image that cannot be read.
     """
-    passes = plan_passes(input_spec, scales, flip, vote, batch_size)
     training = [module for module in model.modules() if module.training]
     model.to(device).eval()
     if bf16:
@@ -52,11 +46,11 @@ def evaluate_model(
     try:
         for batches in zip(*loaders, strict=True):  # the same images in each of the sizes
             looks = [
-                _detect(model, batch, input_spec, torch.device(device), bf16, score, mirrored)
-                for batch in batches
+                _detect(model, batch, spec, torch.device(device), bf16, score, mirrored)
+                for batch, spec in zip(batches, passes.specs, strict=True)
                 for mirrored in passes.flips
             ]
-            found += merge(looks, model, score, vote)
+            found += merge(looks, model, score, passes.vote)
             if progress is not None:
                 progress(len(found), len(dataset))
     finally:

@@ -93,27 +93,24 @@ class Detector:
         Raises InputError for what is not an image, and for a score, a batch size or scales that cannot be.
         """
         check_score(score)
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}: give 1 or more")
         passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
         if not isinstance(images, list | tuple):
-            return self._detect_batch([as_picture(images)], passes, score, bf16)[0]  # type: ignore[arg-type]
+            return self.look([as_picture(images)], passes, score, bf16)[0]  # type: ignore[arg-type]
         found: list[Detections] = []
         for start in range(0, len(images), passes.batch_size):
             pictures = [as_picture(image) for image in images[start : start + passes.batch_size]]
-            found += self._detect_batch(pictures, passes, score, bf16)
+            found += self.look(pictures, passes, score, bf16)
         return found
 
-    def _detect_batch(
-        self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool
-    ) -> list[Detections]:
+    def look(self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool) -> list[Detections]:
+        """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""
         found = []
         for spec in passes.specs:
             inputs = [to_input(picture, spec) for picture in pictures]
-            found += [self._look(pictures, inputs, flip, score, bf16) for flip in passes.flips]
+            found += [self._pass(pictures, inputs, flip, score, bf16) for flip in passes.flips]
         return merge(found, self.model, score, passes.vote)
 
-    def _look(
+    def _pass(
         self, pictures: Sequence[Image.Image], inputs: Sequence[Tensor], flip: bool, score: float, bf16: bool
     ) -> list[Detections]:
         """One pass over the inputs, mirrored or not; boxes in pixels of the pictures as they are."""

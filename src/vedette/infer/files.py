@@ -1,7 +1,7 @@
 """Many image files: decoded ahead in a thread while the network works, the bad ones passed over and named."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,9 @@ from PIL import Image
 
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
+from vedette.infer.multiscale import Passes
 from vedette.ops.images import decode_image
+from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
 Decoded = Image.Image | InputError
@@ -19,23 +21,20 @@ Decoded = Image.Image | InputError
 def detect_files(
     detector: Detector,
     files: Iterable[str | Path],
+    passes: Passes,
     score: float = 0.5,
-    batch_size: int = 8,
     bf16: bool = False,
-    *,
-    scales: Sequence[int] | None = None,
-    flip: bool = False,
-    vote: bool = False,
 ) -> Iterator[Detections | InputError]:
     """What is found in each file, in order; for a file that cannot be read, the error instead.
 
-    No more than two batches of pictures are in memory, however many files there are. The options are those of
-    `Detector.detect`.
+    No more than two batches of pictures are in memory, however many files there are. passes: planned from the
+    detector's spec (`plan_passes`); score and bf16 are those of `Detector.detect`.
     """
-    decoded = decode_ahead(files, batch_size)
-    while batch := list(islice(decoded, batch_size)):
+    check_score(score)
+    decoded = decode_ahead(files, passes.batch_size)
+    while batch := list(islice(decoded, passes.batch_size)):
         pictures = [one for one in batch if not isinstance(one, InputError)]
-        found = iter(detector.detect(pictures, score, batch_size, bf16, scales=scales, flip=flip, vote=vote))
+        found = iter(detector.look(pictures, passes, score, bf16) if pictures else [])
         for one in batch:
             yield one if isinstance(one, InputError) else next(found)
 

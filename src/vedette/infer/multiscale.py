@@ -58,8 +58,11 @@ def plan_passes(
     A size given twice counts once. Fewer images go through at once than `batch_size` where they are larger than the
     spec's: about as many pixels.
 
-    Raises InputError for a size that the model does not take, and for a vote where there is one pass alone.
+    Raises InputError for a size that the model does not take, for a vote where there is one pass alone, and for a batch
+    size below 1.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}: give 1 or more")
     sizes = (spec.size,) if scales is None else _checked(scales, spec)
     if vote and len(sizes) == 1 and not flip:
         raise InputError("vote: one pass alone has nothing to vote on; give more scales, or flip")

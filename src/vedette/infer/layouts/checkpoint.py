@@ -1,6 +1,6 @@
 """A foreign checkpoint in our terms, and what keeps it from fitting a model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,6 +54,13 @@ def assemble(pieces: Sequence[Piece], weights: Mapping[str, Tensor]) -> Assemble
                 shapes = ", ".join(f"{source} {tuple(weights[source].shape)}" for source in sources)
                 faults.append(f"these shapes do not belong together: {shapes}")
     return Assembled(tensors, {name: sources[0] for name, sources, _ in pieces if sources}, faults)
+
+
+def weights_and_biases(modules: Iterable[tuple[str, str]]) -> Iterator[Piece]:
+    """The pieces of modules, ours and theirs, whose weight and bias are the file's as they are."""
+    for ours, theirs in modules:
+        for part in ("weight", "bias"):
+            yield Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is)
 
 
 def check_fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor], source: object, model: str) -> None:

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from vedette.backbones.resnet import ResNet
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
 from vedette.infer.layouts.pickled import read_state_dict
+from vedette.infer.layouts.shared import CAFFE_BGR, vgg16_modules
 
-INPUT = {"range": 255.0, "mean": (104.0, 117.0, 123.0), "std": (1.0, 1.0, 1.0), "channels": "bgr", "antialias": False}
 CLASSIFIER = ("base.fc.weight", "base.fc.bias")  # of ResNet, which nothing uses
 COUNTER = "num_batches_tracked"  # of batch norm; older files have none
 
-STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # N of base.N: conv1_1 … conv5_3
-FC6, FC7 = 31, 33
 LEVELS, SCALES, ANCHORS = 8, 6, 6
 SHARED = re.compile(r"(leach|sfam_module\.fc[12])\.\d+\.")
 
@@ -39,7 +37,12 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     resnet = any(name.startswith("base.layer") for name in weights)
     sfam = any(name.startswith("sfam_module.") for name in weights)
     shared = _are_copies(weights)
-    pieces = [*(_resnet101() if resnet else _vgg16()), *_fusion(shared), *_tums(), *_batch_norm("norm", "Norm")]
+    pieces = [
+        *(_resnet101() if resnet else weights_and_biases(vgg16_modules("base"))),
+        *_fusion(shared),
+        *_tums(),
+        *_batch_norm("norm", "Norm"),
+    ]
     pieces += [*(_sfam(shared) if sfam else ()), *_heads()]
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
@@ -51,7 +54,7 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
         ),
         num_classes=count_classes(tensors.get("head.logits.0.bias"), ANCHORS),
         config={"share_layers": shared, "sfam": sfam, "norm_finest": True, "clip_anchors": True},
-        input=INPUT,
+        input=CAFFE_BGR,
     )
 
 
@@ -61,14 +64,6 @@ def _are_copies(weights: Mapping[str, Tensor]) -> bool:
         (tensor, weights.get(SHARED.sub(r"\1.0.", name))) for name, tensor in weights.items() if SHARED.match(name)
     )
     return all(first is not None and torch.equal(tensor, first) for tensor, first in layers)
-
-
-def _vgg16() -> Iterator[Piece]:
-    for stage, numbers in enumerate(STAGES):
-        for layer, number in enumerate(numbers):
-            yield from _weight_and_bias(f"backbone.stages.{stage}.{2 * layer}", f"base.{number}")
-    yield from _weight_and_bias("backbone.fc6", f"base.{FC6}")
-    yield from _weight_and_bias("backbone.fc7", f"base.{FC7}")
 
 
 def _resnet101() -> Iterator[Piece]:

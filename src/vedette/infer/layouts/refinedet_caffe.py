@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from vedette.backbones.vgg import STAGES
 from vedette.infer.layouts.caffe_model import read_caffemodel
 from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.shared import CAFFE_BGR
 
 ASPECT_RATIOS = (1.0, 0.5, 2.0)  # height over width
-INPUT = {"range": 255.0, "mean": (104.0, 117.0, 123.0), "std": (1.0, 1.0, 1.0), "channels": "bgr", "antialias": False}
 BATCH_NORM_EPS = 1e-5
 
-CONVOLUTIONS_A_STAGE = (2, 2, 3, 3, 3)  # VGG-16
 VGG_SOURCES = ("conv4_3_norm", "conv5_3_norm", "fc7", "conv6_2")
 RESNET_SOURCES = ("res3b3_relu", "res4b22_relu", "res5c_relu", "res6_relu")
 RESNET_STAGES = (
@@ -51,13 +51,13 @@ def convert(blobs: Mapping[str, Tensor]) -> Checkpoint:
         models=(f"refinedet320-{backbone}", f"refinedet512-{backbone}"),
         num_classes=count_classes(tensors.get("odm.logits.0.bias"), len(ASPECT_RATIOS)),
         config={"aspect_ratios": ASPECT_RATIOS} | ({"deep_heads": True, "stride_in_1x1": True} if resnet else {}),
-        input=INPUT,
+        input=CAFFE_BGR,
     )
 
 
 def _vgg16() -> Iterator[Piece]:
-    for stage, count in enumerate(CONVOLUTIONS_A_STAGE):
-        for i in range(count):
+    for stage, widths in enumerate(STAGES):
+        for i in range(len(widths)):
             yield from _convolution(f"backbone.stages.{stage}.{2 * i}", f"conv{stage + 1}_{i + 1}")
     yield from _convolution("backbone.fc6", "fc6")
     yield from _convolution("backbone.fc7", "fc7")

@@ -11,16 +11,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
 from vedette.infer.layouts.pickled import read_state_dict
+from vedette.infer.layouts.refinedet_caffe import ASPECT_RATIOS
+from vedette.infer.layouts.shared import CAFFE_RGB, vgg16_modules
 
 MODELS = ("refinedet320-vgg16", "refinedet512-vgg16")
-ASPECT_RATIOS = (1.0, 0.5, 2.0)  # height over width
 CONFIG = {"aspect_ratios": ASPECT_RATIOS, "clip_anchors": True}
-INPUT = {"range": 255.0, "mean": (123.0, 117.0, 104.0), "std": (1.0, 1.0, 1.0), "channels": "rgb", "antialias": False}
-
-STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # N of vgg.N: conv1_1 … conv5_3
-FC6, FC7 = 31, 33
 LEVELS = 4
 
 
@@ -32,8 +29,7 @@ def read(path: Path) -> Checkpoint:
 def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     """The port's state dict in our terms."""
     pieces = [Piece(f"l2_norms.{i}.scale", (f"conv{4 + i}_3_L2Norm.weight",), as_it_is) for i in range(2)]
-    for ours, theirs in _modules():
-        pieces += [Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is) for part in ("weight", "bias")]
+    pieces += weights_and_biases(_modules())
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
         tensors=tensors,
@@ -42,16 +38,13 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
         models=MODELS,
         num_classes=count_classes(tensors.get("odm.logits.0.bias"), len(ASPECT_RATIOS)),
         config=CONFIG,
-        input=INPUT,
+        input=CAFFE_RGB,
     )
 
 
 def _modules() -> Iterator[tuple[str, str]]:
     """Our modules and theirs that have a weight and a bias."""
-    for stage, numbers in enumerate(STAGES):
-        for layer, number in enumerate(numbers):
-            yield f"backbone.stages.{stage}.{2 * layer}", f"vgg.{number}"
-    yield from (("backbone.fc6", f"vgg.{FC6}"), ("backbone.fc7", f"vgg.{FC7}"))
+    yield from vgg16_modules("vgg")
     yield from (("extra.0", "extras.0"), ("extra.2", "extras.1"))
     for level in range(LEVELS):
         yield from ((f"arm.deltas.{level}", f"arm_loc.{level}"), (f"arm.logits.{level}", f"arm_conf.{level}"))

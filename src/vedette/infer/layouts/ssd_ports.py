@@ -14,17 +14,14 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
 from vedette.infer.layouts.pickled import read_state_dict
+from vedette.infer.layouts.shared import CAFFE_RGB, vgg16_modules
 from vedette.papers.ssd import COCO_SIZES, VOC_SIZES
 
-INPUT = {"range": 255.0, "mean": (123.0, 117.0, 104.0), "std": (1.0, 1.0, 1.0), "channels": "rgb", "antialias": False}
 LAST_VOC_SIZE = 537.65  # lufficc's, of SSD512 on VOC; the authors' 537.6
 ANCHORS_OF_CONV4_3 = 4  # a cell
-
-STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))  # N of vgg.N: conv1_1 … conv5_3
-FC6, FC7 = 31, 33
-EXTRAS = {300: 4, 512: 5}
+EXTRAS = {300: 4, 512: 5}  # levels behind fc7, by input
 
 
 class Names(NamedTuple):
@@ -72,8 +69,7 @@ def convert_lufficc(weights: Mapping[str, Tensor]) -> Checkpoint:
 
 def _convert(weights: Mapping[str, Tensor], names: Names, size: int, anchor_sizes: tuple[float, ...]) -> Checkpoint:
     pieces = [Piece("l2_norms.0.scale", (f"{names.l2_norm}.weight",), as_it_is)]
-    for ours, theirs in _modules(names, EXTRAS[size]):
-        pieces += [Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is) for part in ("weight", "bias")]
+    pieces += weights_and_biases(_modules(names, EXTRAS[size]))
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
         tensors=tensors,
@@ -82,7 +78,7 @@ def _convert(weights: Mapping[str, Tensor], names: Names, size: int, anchor_size
         models=(f"ssd{size}-vgg16",),
         num_classes=_count(weights, names),
         config={"anchor_sizes": anchor_sizes, "clip_anchors": True},
-        input=INPUT,
+        input=CAFFE_RGB,
     )
 
 
@@ -92,10 +88,7 @@ def _count(weights: Mapping[str, Tensor], names: Names) -> int:
 
 def _modules(names: Names, extras: int) -> Iterator[tuple[str, str]]:
     """Our modules and theirs that have a weight and a bias."""
-    for stage, numbers in enumerate(STAGES):
-        for layer, number in enumerate(numbers):
-            yield f"backbone.stages.{stage}.{2 * layer}", f"{names.vgg}.{number}"
-    yield from (("backbone.fc6", f"{names.vgg}.{FC6}"), ("backbone.fc7", f"{names.vgg}.{FC7}"))
+    yield from vgg16_modules(names.vgg)
     for level in range(extras):
         yield f"extras.{level}.squeeze", f"{names.extras}.{2 * level}"
         yield f"extras.{level}.shrink", f"{names.extras}.{2 * level + 1}"

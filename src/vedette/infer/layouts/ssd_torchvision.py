@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
+from vedette.infer.layouts.shared import VGG16_STAGES
+from vedette.infer.layouts.ssd_ports import ANCHORS_OF_CONV4_3, EXTRAS
 from vedette.papers.ssd import COCO_SIZES
 
 CONFIG = {"anchor_sizes": COCO_SIZES[300], "clip_anchors": "size", "clip_boxes": True}
@@ -21,19 +23,16 @@ INPUT = {
     "channels": "rgb",
     "antialias": False,
 }
-ANCHORS_OF_CONV4_3 = 4  # a cell
 
-STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21))  # N of features.N: conv1_1 … conv4_3
+STAGES = VGG16_STAGES[:4]  # N of features.N: conv1_1 … conv4_3
 CONV5 = (1, 3, 5)  # N of extra.0.N, behind the fourth pool
 FC6, FC7 = "extra.0.7.1", "extra.0.7.3"
-EXTRAS, LEVELS = 4, 6
 
 
 def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     """torchvision's state dict in our terms."""
     pieces = [Piece("l2_norms.0.scale", ("backbone.scale_weight",), as_it_is)]
-    for ours, theirs in _modules():
-        pieces += [Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is) for part in ("weight", "bias")]
+    pieces += weights_and_biases(_modules())
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
         tensors=tensors,
@@ -54,9 +53,9 @@ def _modules() -> Iterator[tuple[str, str]]:
     for layer, number in enumerate(CONV5):
         yield f"backbone.stages.4.{2 * layer}", f"backbone.extra.0.{number}"
     yield from (("backbone.fc6", f"backbone.{FC6}"), ("backbone.fc7", f"backbone.{FC7}"))
-    for level in range(EXTRAS):
+    for level in range(EXTRAS[300]):
         yield f"extras.{level}.squeeze", f"backbone.extra.{level + 1}.0"
         yield f"extras.{level}.shrink", f"backbone.extra.{level + 1}.2"
-    for level in range(LEVELS):
+    for level in range(2 + EXTRAS[300]):
         yield f"head.logits.{level}", f"head.classification_head.module_list.{level}"
         yield f"head.deltas.{level}", f"head.regression_head.module_list.{level}"

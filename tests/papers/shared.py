@@ -1,0 +1,80 @@
+"""What the tests of several papers share: a backbone for next to nothing, targets, and matching an anchor at a time."""
+
+import torch
+from torch import Tensor, nn
+
+from vedette.backbones.backbone import IMAGENET
+from vedette.structures import Target
+
+
+class TinyBackbone(nn.Module):
+    """Maps at strides 8, 16, and 16 (as VGG-16's fc7) or 32."""
+
+    channels = (8, 10, 12)
+    normalization = IMAGENET
+
+    def __init__(self, last_stride: int = 16) -> None:
+        super().__init__()
+        self.strides = (8, 16, last_stride)
+        self.c8 = nn.Conv2d(3, 8, 8, stride=8)
+        self.c16 = nn.Conv2d(8, 10, 2, stride=2)
+        self.last = nn.Conv2d(10, 12, 3, stride=last_stride // 16, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        a = self.c8(x).relu()
+        b = self.c16(a).relu()
+        return a, b, self.last(b).relu()
+
+
+def target(*rows: tuple[float, float, float, float, int], ignore: tuple[bool, ...] | None = None) -> Target:
+    """Boxes and their labels, a row each."""
+    boxes = torch.tensor([row[:4] for row in rows]).view(-1, 4)
+    labels = torch.tensor([row[4] for row in rows], dtype=torch.int64)
+    return Target(boxes, labels, None if ignore is None else torch.tensor(ignore))
+
+
+def some_targets() -> list[Target]:
+    """Of three images of 64 pixels: a crowded one with an ignored box, one without objects, one with a single box."""
+    crowded = [
+        (3.0, 5.0, 40.0, 42.0, 1),
+        (4.0, 5.0, 41.0, 43.0, 2),
+        (30.0, 30.0, 34.0, 33.0, 0),
+        (0.0, 0.0, 64.0, 64.0, 2),
+    ]
+    return [target(*crowded, ignore=(False, False, False, True)), target(), target((10.0, 8.0, 50.0, 30.0, 0))]
+
+
+def an_image() -> tuple[Tensor, Target]:
+    """A red and a green box on 64 pixels, easy to learn."""
+    image = torch.zeros(1, 3, 64, 64)
+    image[:, 0, 8:40, 10:44], image[:, 1, 30:60, 36:62] = 2.0, 2.0
+    return image, target((10.0, 8.0, 44.0, 40.0, 0), (36.0, 30.0, 62.0, 60.0, 2))
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    """Intersection over union."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    inside = max(0.0, width) * max(0.0, height)
+    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
+    return inside / (areas - inside) if inside else 0.0
+
+
+def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignore: list[bool]) -> list[int]:
+    """Each anchor's box, -1 a negative, -2 ignored; then each box its best anchor, the best pair first."""
+    ious = [[overlap(a, b) for a in anchors] for b in boxes]
+    real = [g for g in range(len(boxes)) if not ignore[g]]
+    found = [-1] * len(anchors)
+    for i in range(len(anchors)):
+        best = max(((ious[g][i], -g) for g in real), default=(0.0, 0))
+        if best[0] >= 0.5:
+            found[i] = -best[1]
+        elif any(ious[g][i] >= 0.5 for g in range(len(boxes)) if ignore[g]):
+            found[i] = -2
+    given: dict[int, int] = {}
+    for negative_iou, g, i in sorted((-ious[g][i], g, i) for g in real for i in range(len(anchors))):
+        if -negative_iou > 1e-6 and g not in given and i not in given.values():
+            given[g] = i
+    for g, i in given.items():
+        found[i] = g
+    return found
