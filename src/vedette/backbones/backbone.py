@@ -24,6 +24,12 @@ class Backbone(nn.Module):
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     normalization: Normalization  # belongs to the weights that it starts from
+    torchvision_name: str | None = None  # the classifier of torchvision whose weights it takes
+
+    @property
+    def pretrained(self) -> "Backbone":
+        """The part that a classifier's weights are for; the whole, unless layers of its own stand around that."""
+        return self
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

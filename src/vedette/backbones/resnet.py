@@ -16,11 +16,11 @@ class ResNet(Backbone):
     """`forward` gives c3, c4, c5 at strides 8, 16, 32.
 
     `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;
-    torchvision's own weights have it in the 3×3. `layer3_stride` 1: c4 and c5 at strides 8 and 16 (M2Det). Batch norm
-    is frozen unless `train_norm`, for training from scratch.
+    torchvision's own weights have it in the 3×3. `layer3_stride` 1: c4 and c5 at strides 8 and 16 (M2Det). `with_c2`:
+    c2 at stride 4 comes before them (FPN). Batch norm is frozen unless `train_norm`, for training from scratch.
     """
 
-    channels = (512, 1024, 2048)
+    channels: tuple[int, ...] = (512, 1024, 2048)
     normalization = IMAGENET
 
     def __init__(
@@ -29,11 +29,16 @@ class ResNet(Backbone):
         *,
         stride_in_1x1: bool = False,
         layer3_stride: Literal[1, 2] = 2,
+        with_c2: bool = False,
         train_norm: bool = False,
     ) -> None:
         super().__init__()
         self.depth = depth
-        self.strides = (8, 8 * layer3_stride, 16 * layer3_stride)
+        self.torchvision_name = f"resnet{depth}"
+        self.strides: tuple[int, ...] = (8, 8 * layer3_stride, 16 * layer3_stride)
+        self.with_c2 = with_c2
+        if with_c2:
+            self.channels, self.strides = (256, *self.channels), (4, *self.strides)
         norm = nn.BatchNorm2d if train_norm else FrozenBatchNorm2d
         net = {50: resnet50, 101: resnet101}[depth](norm_layer=norm)
         self.conv1, self.bn1, self.relu, self.maxpool = net.conv1, net.bn1, net.relu, net.maxpool
@@ -45,12 +50,13 @@ class ResNet(Backbone):
             for block in (layer[0] for layer in (self.layer2, self.layer3, self.layer4)):
                 move_stride_to_1x1(block)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) → c3 (B, 512, …), c4 (B, 1024, …), c5 (B, 2048, …), sides divided by `strides`."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        c3 = self.layer2(self.layer1(x))
+        c2 = self.layer1(self.maxpool(self.relu(self.bn1(self.conv1(x)))))
+        c3 = self.layer2(c2)
         c4 = self.layer3(c3)
-        return c3, c4, self.layer4(c4)
+        c5 = self.layer4(c4)
+        return (c2, c3, c4, c5) if self.with_c2 else (c3, c4, c5)
 
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""

@@ -26,11 +26,11 @@ class VGG16(Backbone):
 
     channels = (512, 512, FC_CHANNELS)
     normalization = IMAGENET
+    torchvision_name = "vgg16"
 
     def __init__(self, *, pool5_stride: int = 2, dilation: int = 3, train_norm: bool = False) -> None:
         super().__init__()
-        incoming = (3, *(stage[-1] for stage in STAGES))
-        self.stages = nn.ModuleList(_stage(i, widths, train_norm) for i, widths in zip(incoming, STAGES, strict=False))
+        self.stages = vgg16_stages(train_norm)
         self.pool5 = nn.MaxPool2d(2, 2) if pool5_stride == 2 else nn.MaxPool2d(3, 1, padding=1)
         self.fc6 = nn.Conv2d(512, FC_CHANNELS, 3, padding=dilation, dilation=dilation)
         self.fc7 = nn.Conv2d(FC_CHANNELS, FC_CHANNELS, 1)
@@ -58,7 +58,7 @@ class VGG16(Backbone):
         fc6 and fc7 become 3×3 and 1×1 of 1024 channels. Raises ValueError naming the first tensor that is missing or
         has another shape.
         """
-        own = self._features()
+        own = vgg16_features(self.stages)
         linear = {"classifier.0": (4096, 512 * 7 * 7), "classifier.3": (4096, 4096)}
         wanted = own | {f"{name}.weight": torch.empty(shape, device="meta") for name, shape in linear.items()}
         wanted |= {f"{name}.bias": torch.empty(shape[0], device="meta") for name, shape in linear.items()}
@@ -73,18 +73,6 @@ class VGG16(Backbone):
             self.fc7.weight.copy_(fc7)
             self.fc7.bias.copy_(weights["classifier.3.bias"][::4])  # type: ignore[union-attr]
 
-    def _features(self) -> dict[str, Tensor]:
-        """conv1_1 … conv5_3, norms with them, by torchvision's names, which count the layers and the pools between."""
-        place = 0
-        found: dict[str, Tensor] = {}
-        for stage in self.stages:
-            for layer in stage.children():
-                tensors = layer.state_dict()
-                found |= {f"features.{place}.{name}": t for name, t in tensors.items() if not name.endswith("_tracked")}
-                place += 1
-            place += 1  # the pool
-        return found
-
 
 class L2Norm(nn.Module):
     """Each cell's channels scaled to length 1, times a learned factor a channel (ParseNet; SSD, section 3.1)."""
@@ -96,6 +84,25 @@ class L2Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
         return F.normalize(x.float(), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
+
+
+def vgg16_stages(norm: bool = False) -> nn.ModuleList:
+    """conv1_1 to conv5_3, five stages without the pools between; `norm`: batch norm after every convolution."""
+    incoming = (3, *(stage[-1] for stage in STAGES))
+    return nn.ModuleList(_stage(i, widths, norm) for i, widths in zip(incoming, STAGES, strict=False))
+
+
+def vgg16_features(stages: nn.ModuleList) -> dict[str, Tensor]:
+    """The stages' tensors, norms with them, by torchvision's names, which count the layers and the pools between."""
+    place = 0
+    found: dict[str, Tensor] = {}
+    for stage in stages:
+        for layer in stage.children():
+            tensors = layer.state_dict()
+            found |= {f"features.{place}.{name}": t for name, t in tensors.items() if not name.endswith("_tracked")}
+            place += 1
+        place += 1  # the pool
+    return found
 
 
 def _stage(incoming: int, widths: tuple[int, ...], norm: bool) -> nn.Sequential:

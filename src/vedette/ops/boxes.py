@@ -25,6 +25,12 @@ def clip(boxes: Tensor, width: float, height: float) -> Tensor:
     return torch.minimum(boxes.clamp(min=0), limit)
 
 
+def clip_each(boxes: Tensor, sizes: Tensor) -> Tensor:
+    """(B, N, 4) boxes of B images, each cut at the borders of its own image; sizes (B, 2) are heights and widths."""
+    limit = sizes.to(boxes).flip(-1).repeat(1, 2)[:, None]  # (B, 1, 4)
+    return torch.minimum(boxes.clamp(min=0), limit)
+
+
 def mirror(boxes: Tensor, width: float) -> Tensor:
     """(..., 4) boxes in an image of that width, in the image seen in a mirror."""
     x1, y1, x2, y2 = boxes.unbind(-1)

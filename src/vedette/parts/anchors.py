@@ -31,14 +31,17 @@ def multibox_shapes(size: float, next_size: float, ratios: Sequence[float]) -> T
     return torch.tensor(shapes)
 
 
-def grid_anchors(shapes: Tensor, rows: int, columns: int, step: float | tuple[float, float]) -> Tensor:
-    """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around the centre of every cell.
+def grid_anchors(
+    shapes: Tensor, rows: int, columns: int, step: float | tuple[float, float], offset: float = 0.5
+) -> Tensor:
+    """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around a point of every cell.
 
-    step: a cell's side in pixels, or its height and width.
+    step: a cell's side in pixels, or its height and width. offset: where the point is, in cells; 0.5 is the centre, 0
+    the upper left corner.
     """
     high, wide = step if isinstance(step, tuple) else (step, step)
-    y = (torch.arange(rows, dtype=torch.float32) + 0.5) * high
-    x = (torch.arange(columns, dtype=torch.float32) + 0.5) * wide
+    y = (torch.arange(rows, dtype=torch.float32) + offset) * high
+    x = (torch.arange(columns, dtype=torch.float32) + offset) * wide
     centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)
     count = len(shapes)
     centers = centers[:, :, None].expand(rows, columns, count, 2)

@@ -45,15 +45,20 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return loss.view(labels.shape)
 
 
-def box_loss(deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, coder: BoxCoder) -> Tensor:
-    """Sum of smooth L1 over the positives' four deltas; no boolean indexing, so nothing waits for the host."""
+def box_loss(
+    deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, coder: BoxCoder, beta: float = 1.0
+) -> Tensor:
+    """Sum of smooth L1 over the positives' four deltas; no boolean indexing, so nothing waits for the host.
+
+    beta: from which difference on it is linear.
+    """
     positive = (matched >= 0)[..., None]
     unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])  # stands in for the boxes of negatives: their deltas are 0, not NaN
     if boxes.shape[1] == 0:
         return deltas[:, :0].float().sum()
     own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
     wanted = coder.encode(torch.where(positive, own, unit), torch.where(positive, anchors, unit))
-    loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none")
+    loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none", beta=beta)
     return torch.where(positive, loss, 0.0).sum()
 
 

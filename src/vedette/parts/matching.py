@@ -80,3 +80,40 @@ def _give_each_its_own(matched: Tensor, anchor: Tensor, taken: Tensor) -> Tensor
     wide = torch.cat([matched, matched.new_zeros(len(matched), 1)], 1)
     box = torch.arange(anchor.shape[1], device=anchor.device).expand_as(anchor)
     return wide.scatter(1, torch.where(taken, anchor, spare), box)[:, :spare]
+
+
+def match_by_thresholds(
+    references: Tensor,
+    boxes: Tensor,
+    valid: Tensor,
+    ignore: Tensor,
+    *,
+    positive: float,
+    negative: float,
+    usable: Tensor | None = None,
+    keep_best: bool = False,
+) -> Tensor:
+    """By the box that each anchor or region overlaps most (R-CNN's rule; with `keep_best` the RPN's).
+
+    references (A, 4) or (B, A, 4); boxes, valid and ignore as in `match`. From IoU ≥ `positive` on a reference belongs
+    to the box, under `negative` it is NEGATIVE, between them IGNORED; so is a negative that overlaps an ignored box
+    from `positive` on, and what is not `usable` (B, A) or (A,). keep_best: the usable references that overlap a box
+    more than all others (ties: all of them) belong to their best box whatever the threshold says (Faster R-CNN,
+    section 3.1.2).
+    → (B, A) int64: index of the box, -1 or -2.
+    """
+    images, amount = len(boxes), references.shape[-2]
+    everything = torch.ones(images, amount, dtype=torch.bool, device=boxes.device)
+    usable = everything if usable is None else usable.expand(images, amount)
+    if boxes.shape[1] == 0:
+        return torch.where(usable, NEGATIVE, IGNORED)
+    overlap = pairwise_iou(boxes, references)  # (B, G, A)
+    candidates = overlap.masked_fill(~((valid & ~ignore)[..., None] & usable[:, None]), -1.0)
+    best, matched = candidates.max(1)  # (B, A)
+    skipped = overlap.masked_fill(~(valid & ignore)[..., None], -1.0).amax(1) >= positive
+    rest = torch.where((best < negative) & ~skipped, NEGATIVE, IGNORED)
+    belongs = best >= positive
+    if keep_best:
+        highest = candidates.amax(2, keepdim=True)
+        belongs |= ((candidates == highest) & (highest > NO_OVERLAP)).any(1)
+    return torch.where(usable, torch.where(belongs, matched, rest), IGNORED)

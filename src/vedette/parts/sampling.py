@@ -1,7 +1,11 @@
-"""Which anchors enter the classification loss."""
+"""Which anchors or regions enter the loss."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from vedette.parts.matching import NEGATIVE
 
 
 def mine_hard_negatives(
@@ -18,3 +22,27 @@ def mine_hard_negatives(
     rank = torch.arange(loss.shape[1], device=loss.device)
     hardest = torch.zeros_like(candidates).scatter(1, order, rank < wanted[:, None])
     return hardest & candidates
+
+
+class Sample(NamedTuple):
+    """What was drawn from each of `B` images: `N` places, positives first, and which of them there are."""
+
+    rows: Tensor  # (B, N) int64
+    valid: Tensor  # (B, N) bool, False where an image had fewer
+
+
+def sample(matched: Tensor, count: int, positive_share: float) -> Sample:
+    """A random `count` from each image, up to `positive_share` of it positive, filled up with negatives.
+
+    matched (B, A): index of a box, -1 negative, other negative numbers are left out (Fast R-CNN, section 2.3; Faster
+    R-CNN, section 3.1.3). Uses torch's random numbers, so `torch.manual_seed` decides.
+    """
+    count = min(count, matched.shape[1])
+    chance = torch.rand(matched.shape, device=matched.device)
+    positive = matched >= 0
+    most = min(int(count * positive_share), count)
+    key, chosen = torch.where(positive, chance, -1.0).topk(most)
+    drawn = torch.zeros_like(positive).scatter(1, chosen, key >= 0)
+    order = torch.where(drawn, 2 + chance, torch.where(matched == NEGATIVE, chance, -1.0))
+    best, rows = order.topk(count)
+    return Sample(rows, best >= 0)

@@ -1,12 +1,17 @@
-"""torchvision: checkpoints of torchvision's own detectors; of them SSD so far."""
+"""torchvision: checkpoints of its SSD300, Faster R-CNN and RetinaNet, told apart by their tensors."""
 
 from pathlib import Path
 
-from vedette.infer.layouts import ssd_torchvision
+from vedette.infer.layouts import faster_rcnn_torchvision, retinanet_torchvision, ssd_torchvision
 from vedette.infer.layouts.checkpoint import Checkpoint
 from vedette.infer.layouts.pickled import read_state_dict
 
 
 def read(path: Path) -> Checkpoint:
     """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
-    return ssd_torchvision.convert(read_state_dict(path))
+    weights = read_state_dict(path)
+    if any(name.startswith("roi_heads.") for name in weights):
+        return faster_rcnn_torchvision.convert(weights)
+    if any(name.startswith("backbone.fpn.") for name in weights):
+        return retinanet_torchvision.convert(weights)
+    return ssd_torchvision.convert(weights)

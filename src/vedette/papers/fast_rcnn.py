@@ -1,0 +1,313 @@
+"""Fast R-CNN: one network that looks once at the image and then at each proposal, trained in one stage.
+
+Girshick. "Fast R-CNN." ICCV 2015. arXiv:1504.08083
+
+Where the paper is in this file
+    Architecture (fig. 1) ........................ FastRCNN.forward, FastRCNN.look_at
+    RoI pooling layer (sec. 2.1) ................. RegionPool
+    Two sibling outputs (sec. 2.1) ............... RegionHead
+    Multi-task loss (sec. 2.3, eq. 1 to 3) ....... region_loss
+    Mini-batch sampling (sec. 2.3) ............... sample_regions
+    Detection (sec. 3) ........................... find_in_regions
+    Truncated SVD (sec. 3.1, eq. 5) .............. truncate
+
+Shapes
+    B images, P proposals of each (padded), R regions that the head sees of each, G padded ground-truth boxes,
+    C foreground classes. Boxes are x1 y1 x2 y2 in pixels of the network's input. Background is index 0 of the logits,
+    inside this file alone.
+
+Where this file leaves the paper
+    * The authors' code normalises the targets by fixed numbers, the coder's std; the paper by their own mean and std.
+    * Ground-truth boxes are among the proposals in training, as in the authors' code.
+    * RoIAlign may stand for RoI pooling, and any timm backbone with two layers of 1024 for VGG-16.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from vedette.backbones.regions import RegionBackbone, TimmRegions, VGG16Regions
+from vedette.ops.boxes import clip_each
+from vedette.ops.roi import numbered, roi_align, roi_max_pool
+from vedette.parts.box_coder import BoxCoder
+from vedette.parts.config import check_suppression, check_types
+from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.losses import box_loss, class_loss, gather_labels
+from vedette.parts.matching import IGNORED, NEGATIVE, match_by_thresholds
+from vedette.parts.sampling import sample
+from vedette.parts.targets import TargetBatch, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec, Step, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastRCNNConfig:
+    """The paper's numbers."""
+
+    num_classes: int = 20  # VOC, without background
+    image_size: int = 600  # sec. 3: the short side
+    max_side: int = 1000  # sec. 3: the long side at most
+    pooling: Literal["max", "align"] = "max"  # sec. 2.1; RoIAlign is Mask R-CNN's
+    regions: int = 64  # sec. 2.3: of each image, of two images
+    positive_share: float = 0.25  # sec. 2.3
+    positive_iou: float = 0.5  # sec. 2.3
+    background_iou: float = 0.1  # sec. 2.3: backgrounds overlap at least so much; 0 takes all
+    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # authors' code
+    candidates: int = 2000  # pairs of region and class into NMS, an image
+    nms: Literal["hard", "linear", "gaussian"] = "hard"
+    nms_iou: float = 0.3  # authors' code
+    keep: int = 100  # authors' code: an image
+    train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_input(self.image_size, self.max_side)
+        check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
+        check_suppression(self.nms_iou, self.candidates, self.keep)
+
+
+class Predictions(NamedTuple):
+    """The maps of the images and where to look; `loss` and `detect` run the head on the regions that they need."""
+
+    features: tuple[Tensor, ...]
+    proposals: Tensor  # (B, P, 4)
+    there: Tensor  # (B, P) bool, False in the padding
+    sizes: Tensor  # (B, 2) height and width of the images inside the padded batch
+
+
+class Regions(NamedTuple):
+    """The regions that a training step looks at."""
+
+    boxes: Tensor  # (B, R, 4)
+    matched: Tensor  # (B, R): index of the ground truth, -1 background, -2 none
+
+
+class RegionPool(nn.Module):
+    """S × S values from each region of a single map (sec. 2.1)."""
+
+    def __init__(
+        self, stride: int, size: int, kind: Literal["max", "align"], samples: int = 2, half_cell: bool = False
+    ) -> None:
+        super().__init__()
+        self.scale, self.size = 1 / stride, size
+        align = partial(roi_align, samples=samples, aligned=half_cell)
+        self.pool = roi_max_pool if kind == "max" else align
+
+    def forward(self, features: Sequence[Tensor], regions: Tensor) -> Tensor:
+        """One map (B, c, H, W), regions (B, R, 4) → (B * R, c, S, S)."""
+        return self.pool(features[-1], numbered(regions), self.size, self.scale)
+
+
+class RegionHead(nn.Module):
+    """What the fully connected layers end in: C + 1 scores and four deltas a class (fig. 1)."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.logits = nn.Linear(channels, num_classes + 1)
+        self.deltas = nn.Linear(channels, 4 * num_classes)
+        for layer, std in ((self.logits, 0.01), (self.deltas, 0.001)):  # sec. 2.3
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, images: int) -> Step:
+        """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
+        logits, deltas = self.logits(x), self.deltas(x)
+        return Step(logits.unflatten(0, (images, -1)), deltas.unflatten(0, (images, -1)).unflatten(2, (-1, 4)))
+
+
+class FastRCNN(nn.Module):
+    """The detector; its proposals come from outside."""
+
+    class_layers = ("head.logits.", "head.deltas.")  # what depends on the classes, by the beginning of the names
+    needs_proposals = True
+
+    def __init__(self, config: FastRCNNConfig, backbone: RegionBackbone) -> None:
+        super().__init__()
+        self.config = c = config
+        self.backbone = backbone
+        self.pool = RegionPool(backbone.strides[-1], backbone.pooled, c.pooling)
+        self.head = RegionHead(backbone.top_channels, c.num_classes)
+        self.coder = BoxCoder(c.box_std)
+        self.input_spec = InputSpec(
+            size=c.image_size, resize="short side", max_side=c.max_side, divisor=32, **backbone.normalization
+        )
+
+    def forward(
+        self, images: Tensor, sizes: Tensor | None = None, proposals: Sequence[Tensor] | None = None
+    ) -> Predictions:
+        """images (B, 3, H, W), normalised and padded; sizes (B, 2): what of them is image; B times (N_i, 4) proposals.
+
+        Raises ValueError where there are no proposals: an empty tensor for an image without any is one.
+        """
+        padded, there = pad_proposals(images, proposals)
+        return Predictions(self.backbone(images), padded, there, whole_sizes(images, sizes))
+
+    def look_at(self, features: Sequence[Tensor], regions: Tensor) -> Step:
+        """What the head says of each region (B, R, 4) (fig. 1): logits (B, R, C + 1), deltas (B, R, C, 4)."""
+        pieces = self.pool(features, regions)  # (B * R, c, S, S)
+        step: Step = self.head(self.backbone.top(pieces), len(regions))
+        return step
+
+    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Eq. 1 on a sample of the regions: L_cls as "class", λ [u ≥ 1] L_loc as "box"."""
+        c = self.config
+        check_targets(targets, len(predictions.proposals), c.num_classes)
+        truth = pad_targets(targets, predictions.proposals.device)
+        regions = sample_regions(
+            predictions.proposals,
+            predictions.there,
+            truth,
+            count=c.regions,
+            share=c.positive_share,
+            positive=c.positive_iou,
+            background=c.background_iou,
+        )
+        step = self.look_at(predictions.features, regions.boxes)
+        class_, box = region_loss(step, regions, truth, self.coder)
+        return {"class": class_, "box": box}
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
+        """`detect` before the padding is cut off; `source` is the row of the proposal."""
+        c = self.config
+        step = self.look_at(predictions.features, predictions.proposals)
+        found = find_in_regions(
+            step, predictions.proposals, predictions.there, predictions.sizes, self.coder, score, c.candidates
+        )
+        return suppress(found, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+
+    @torch.no_grad()
+    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
+        """Every class's own box of every region, NMS per class, the best 100 of an image; boxes in input pixels."""
+        check_score(score)
+        return unpad(self.find(predictions, score))
+
+
+def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
+    """B times (N_i, 4) → (B, P, 4) and (B, P) bool; P is at least 1, so that a layer always has something to see."""
+    if proposals is None:
+        raise ValueError("this detector looks at proposals: give proposals=, a tensor (N, 4) for each image")
+    if len(proposals) != len(images):
+        raise ValueError(f"{len(proposals)} tensors of proposals for {len(images)} images: give one for each")
+    for number, boxes in enumerate(proposals):
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f"proposals[{number}] has shape {tuple(boxes.shape)}: give (N, 4)")
+    spare = images.new_zeros(1, 4, dtype=torch.float32)
+    padded = pad_sequence([boxes.to(spare) for boxes in proposals] + [spare], batch_first=True)[:-1]
+    counts = torch.tensor([len(boxes) for boxes in proposals], device=images.device)
+    return padded, torch.arange(padded.shape[1], device=images.device) < counts[:, None]
+
+
+def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
+    """(B, 2) heights and widths: those given, or the whole of the batch."""
+    if sizes is None:
+        return torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
+    if sizes.shape != (len(images), 2):
+        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
+    return sizes.to(images.device)
+
+
+def sample_regions(
+    proposals: Tensor,
+    there: Tensor,
+    truth: TargetBatch,
+    *,
+    count: int,
+    share: float,
+    positive: float,
+    background: float,
+) -> Regions:
+    """`count` regions of each image, up to `share` of them objects: IoU ≥ `positive` with one (sec. 2.3).
+
+    The rest overlap their best object less than that and at least `background`. The objects themselves are among them.
+    """
+    boxes = torch.cat([proposals, truth.boxes], 1)
+    there = torch.cat([there, truth.valid & ~truth.ignore], 1)
+    given = (boxes, truth.boxes, truth.valid, truth.ignore)
+    matched = match_by_thresholds(*given, positive=positive, negative=positive, usable=there)
+    if background > 0:
+        near = match_by_thresholds(*given, positive=background, negative=background) >= 0
+        matched = torch.where((matched == NEGATIVE) & ~near, IGNORED, matched)
+    rows, valid = sample(matched, count, share)
+    chosen = torch.where(valid, matched.gather(1, rows), IGNORED)
+    return Regions(boxes.gather(1, rows[..., None].expand(-1, -1, 4)), chosen)
+
+
+def region_loss(step: Step, regions: Regions, truth: TargetBatch, coder: BoxCoder) -> tuple[Tensor, Tensor]:
+    """L_cls and L_loc of eq. 1, λ = 1, each the mean over all regions of the batch; 0 where there are none."""
+    boxes, matched = regions
+    labels = gather_labels(truth.labels + 1, matched)  # (B, R), 0 is background
+    there = matched != IGNORED
+    total = there.sum().clamp(min=1)
+    classes = torch.where(there, class_loss(step.logits, labels), 0.0).sum() / total
+    own = (labels - 1).clamp(min=0)[..., None, None].expand(-1, -1, 1, 4)
+    deltas = step.deltas.gather(2, own).squeeze(2)  # (B, R, 4)
+    return classes, box_loss(deltas, boxes, truth.boxes, matched, coder) / total
+
+
+def find_in_regions(
+    step: Step, regions: Tensor, there: Tensor, sizes: Tensor, coder: BoxCoder, floor: float, count: int
+) -> Candidates:
+    """The `count` best pairs of region and class above `floor`, each class with its own box, cut at the image.
+
+    regions (B, R, 4), there (B, R) bool; `source` is the row of the region.
+    """
+    classes = step.deltas.shape[2]
+    scores = step.logits.float().softmax(-1)[..., 1:] * there[..., None]  # (B, R, C)
+    boxes = clip_each(coder.decode(step.deltas, regions[:, :, None]).flatten(1, 2), sizes)
+    visible = (boxes[..., 2:] > boxes[..., :2]).all(-1)
+    scores = (scores.flatten(1) * visible)[..., None]  # (B, R * C, 1): each pair is a candidate of its own
+    best = best_candidates(
+        scores, lambda pair: boxes.gather(1, pair[..., None].expand(-1, -1, 4)), floor=floor, count=count
+    )
+    return best._replace(labels=best.source % classes, source=best.source // classes)
+
+
+def truncate(layer: nn.Linear, rank: int) -> nn.Sequential:
+    """A fully connected layer as two thinner ones by its `rank` largest singular values (sec. 3.1, eq. 5).
+
+    W ≈ U Σ Vᵀ: the first has the weights Σ Vᵀ and no bias, the second U and the layer's bias.
+    """
+    if not 1 <= rank <= min(layer.weight.shape):
+        raise ValueError(f"rank is {rank}: give 1 to {min(layer.weight.shape)}")
+    u, s, v = torch.linalg.svd(layer.weight.detach(), full_matrices=False)
+    first = nn.Linear(layer.in_features, rank, bias=False)
+    second = nn.Linear(rank, layer.out_features, bias=layer.bias is not None)
+    with torch.no_grad():
+        first.weight.copy_(s[:rank, None] * v[:rank])
+        second.weight.copy_(u[:, :rank])
+        if layer.bias is not None:
+            second.bias.copy_(layer.bias)
+    return nn.Sequential(first, second)
+
+
+def check_input(image_size: int, max_side: int) -> None:
+    """Raises ValueError for sides that an image cannot be brought to."""
+    if image_size < 32:
+        raise ValueError(f"image_size is {image_size}: give a whole number from 32 on")
+    if max_side < image_size:
+        raise ValueError(f"max_side is {max_side}: give no less than image_size, {image_size}")
+
+
+def check_regions(count: int, share: float, positive_iou: float, background_iou: float) -> None:
+    """Raises ValueError for a sample of regions that cannot be."""
+    if count < 1:
+        raise ValueError(f"regions is {count}: give a whole number from 1 on")
+    if not 0 <= share <= 1:
+        raise ValueError(f"positive_share is {share}: give a number from 0 to 1")
+    if not 0 <= background_iou <= positive_iou <= 1:
+        raise ValueError(f"background_iou is {background_iou}: give a number from 0 to positive_iou, {positive_iou}")
+
+
+def fast_rcnn_vgg16(**config: Any) -> FastRCNN:
+    """VGG-16 to conv5_3, 7×7 from each region, fc6 and fc7 of 4096."""
+    return FastRCNN(FastRCNNConfig(**config), VGG16Regions())
+
+
+def fast_rcnn_timm(name: str, **config: Any) -> FastRCNN:
+    """Any timm backbone's map at stride 16, 7×7 from each region, two layers of 1024."""
+    c = FastRCNNConfig(**config)
+    return FastRCNN(c, TimmRegions(name, train_norm=c.train_norm))
