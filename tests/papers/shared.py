@@ -1,9 +1,13 @@
 """What the tests of several papers share: a backbone for next to nothing, targets, and matching an anchor at a time."""
 
+from collections.abc import Iterator, Mapping
+from math import exp, log
+
 import torch
 from torch import Tensor, nn
 
 from vedette.backbones.backbone import IMAGENET
+from vedette.backbones.regions import RegionBackbone
 from vedette.structures import Target
 
 
@@ -78,3 +82,52 @@ def match_one_by_one(anchors: list[list[float]], boxes: list[list[float]], ignor
     for g, i in given.items():
         found[i] = g
     return found
+
+
+class TinyRegions(RegionBackbone):
+    """One map at stride 16 or a pyramid's five, and a layer on pieces of 3×3 of them."""
+
+    pooled, top_channels = 3, 24
+    normalization = IMAGENET
+
+    def __init__(self, levels: int = 1) -> None:
+        super().__init__()
+        self.channels = (8,) * levels
+        self.strides = (16,) if levels == 1 else tuple(4 * 2**level for level in range(levels))
+        self.first = nn.Conv2d(3, 8, self.strides[0], stride=self.strides[0])
+        self.layer = nn.Linear(8 * 3 * 3, 24)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = [self.first(x).relu()]
+        while len(maps) < len(self.strides):
+            maps.append(maps[-1][..., ::2, ::2])
+        return tuple(maps)
+
+    def top(self, pieces: Tensor) -> Tensor:
+        vector: Tensor = self.layer(pieces.flatten(1))
+        return vector.relu()
+
+    def stem(self) -> Iterator[nn.Module]:
+        yield self.first
+
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        raise NotImplementedError
+
+
+def smooth_l1(difference: float, beta: float) -> float:
+    """By hand."""
+    size = abs(difference)
+    return 0.5 * size**2 / beta if size < beta else size - 0.5 * beta
+
+
+def encoded(box: list[float], reference: list[float], std: tuple[float, ...]) -> list[float]:
+    """A box against a reference, by hand."""
+    (bw, bh), (rw, rh) = ((b[2] - b[0], b[3] - b[1]) for b in (box, reference))
+    shift = ((box[0] + box[2] - reference[0] - reference[2]) / 2, (box[1] + box[3] - reference[1] - reference[3]) / 2)
+    return [x / s for x, s in zip((shift[0] / rw, shift[1] / rh, log(bw / rw), log(bh / rh)), std, strict=True)]
+
+
+def cross_entropy(logits: list[float], label: int) -> float:
+    """-log softmax."""
+    highest = max(logits)
+    return highest + log(sum(exp(x - highest) for x in logits)) - logits[label]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vedette.parts.anchors import grid_anchors, ratio_shapes
-from vedette.parts.matching import IGNORED, NEGATIVE, assign_bipartite, match
+from vedette.parts.matching import IGNORED, NEGATIVE, assign_bipartite, match, match_by_thresholds
 
 examples = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 devices = pytest.mark.parametrize(
@@ -262,3 +262,84 @@ def test_compiles_whole_for_any_number_of_boxes() -> None:
         boxes = random_boxes(count)[None].float()
         flags = torch.ones(1, count, dtype=torch.bool)
         assert torch.equal(compiled(ANCHORS, boxes, flags, ~flags), match(ANCHORS, boxes, flags, ~flags))
+
+
+def slow_thresholds(
+    anchors: list[Box], boxes: list[Box], ignore: list[bool], usable: list[bool], high: float, low: float, best: bool
+) -> list[int]:
+    """One image, without padding."""
+    overlap = [[slow_iou(box, anchor) for anchor in anchors] for box in boxes]
+    real = [g for g in range(len(boxes)) if not ignore[g]]
+    highest = {g: max((overlap[g][a] for a in range(len(anchors)) if usable[a]), default=0.0) for g in real}
+    matched = []
+    for a in range(len(anchors)):
+        own = max(real, key=lambda g: overlap[g][a], default=None)
+        value = overlap[own][a] if own is not None else -1.0
+        is_best = best and any(overlap[g][a] == highest[g] > 1e-6 for g in real)
+        if not usable[a]:
+            matched.append(-2)
+        elif own is not None and (value >= high or is_best):
+            matched.append(own)
+        elif value < low and not any(overlap[g][a] >= high for g in range(len(boxes)) if ignore[g]):
+            matched.append(-1)
+        else:
+            matched.append(-2)
+    return matched
+
+
+corner = st.integers(0, 12)
+small_box = st.tuples(corner, corner, st.integers(1, 8), st.integers(1, 8)).map(
+    lambda t: [float(t[0]), float(t[1]), float(t[0] + t[2]), float(t[1] + t[3])]
+)
+
+
+@examples
+@given(
+    st.lists(small_box, min_size=1, max_size=8),
+    st.lists(st.tuples(small_box, st.booleans()), max_size=4),
+    st.data(),
+    st.sampled_from([(0.7, 0.3), (0.5, 0.5), (0.5, 0.4), (0.1, 0.1)]),
+    st.booleans(),
+)
+def test_thresholds_are_the_loop(
+    anchors: list[Box], objects: list[tuple[Box, bool]], data: st.DataObject, limits: tuple[float, float], best: bool
+) -> None:
+    usable = data.draw(st.lists(st.booleans(), min_size=len(anchors), max_size=len(anchors)))
+    boxes, ignore = [box for box, _ in objects], [ignored for _, ignored in objects]
+    wanted = slow_thresholds(anchors, boxes, ignore, usable, *limits, best)
+    padded = torch.tensor([*boxes, [0.0, 0.0, 0.0, 0.0]], dtype=torch.float64)[None]  # and one of padding
+    matched = match_by_thresholds(
+        torch.tensor(anchors, dtype=torch.float64),
+        padded,
+        torch.tensor([[True] * len(boxes) + [False]]),
+        torch.tensor([[*ignore, False]]),
+        positive=limits[0],
+        negative=limits[1],
+        usable=torch.tensor(usable),
+        keep_best=best,
+    )
+    assert matched.tolist() == [wanted]
+
+
+def test_thresholds_at_their_borders() -> None:
+    anchors = torch.tensor(
+        [[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 7.0], [0.0, 0.0, 10.0, 3.0], [0.0, 0.0, 10.0, 2.0]]
+    )
+    boxes, valid = torch.tensor([[[0.0, 0.0, 10.0, 10.0]]]).double(), torch.tensor([[True]])
+    given = (anchors.double(), boxes, valid, ~valid)
+    matched = match_by_thresholds(*given, positive=0.7, negative=0.3)
+    assert matched.tolist() == [[0, 0, -2, -1]]  # IoU 1, exactly 0.7, exactly 0.3, 0.2
+    far = (anchors.double(), boxes + 9, valid, ~valid)  # IoU at most 1 / 199
+    assert match_by_thresholds(*far, positive=0.7, negative=0.3).tolist() == [[-1] * 4]
+    assert match_by_thresholds(*far, positive=0.7, negative=0.3, keep_best=True).tolist() == [[0, -1, -1, -1]]
+    nothing = (anchors, torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.bool), torch.zeros(2, 0, dtype=torch.bool))
+    assert match_by_thresholds(*nothing, positive=0.7, negative=0.3).tolist() == [[-1] * 4] * 2
+
+
+def test_references_of_each_image_and_what_is_not_usable() -> None:
+    references = torch.tensor([[[0.0, 0.0, 4.0, 4.0], [9.0, 9.0, 12.0, 12.0]], [[9.0, 9.0, 12.0, 12.0], [0.0] * 4]])
+    boxes = torch.tensor([[[0.0, 0.0, 4.0, 4.0]], [[9.0, 9.0, 12.0, 12.0]]])
+    valid = torch.ones(2, 1, dtype=torch.bool)
+    usable = torch.tensor([[True, True], [True, False]])
+    matched = match_by_thresholds(references, boxes, valid, ~valid, positive=0.5, negative=0.5, usable=usable)
+    assert matched.tolist() == [[0, -1], [0, -2]]

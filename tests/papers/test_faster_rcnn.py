@@ -1,0 +1,210 @@
+"""Faster R-CNN: anchors by hand, RPN labels and loss against loops, proposals against a loop, and that it learns."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
+from vedette.papers.fast_rcnn import RegionPool
+from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig, Predictions, region_anchors, region_shapes
+from vedette.parts.targets import pad_targets
+
+SMALL: dict[str, Any] = {
+    "num_classes": 3,
+    "image_size": 64,
+    "max_side": 64,
+    "anchor_sizes": ((16.0, 32.0),),
+    "rpn_channels": 16,
+    "least_side": 2.0,
+    "regions": 16,
+}
+
+
+def model(**config: Any) -> FasterRCNN:
+    torch.manual_seed(0)
+    return FasterRCNN(FasterRCNNConfig(**(SMALL | config)), TinyRegions(), RegionPool(16, 3, "max"))
+
+
+def test_the_papers_anchors() -> None:
+    shapes = region_shapes((128.0, 256.0, 512.0), (0.5, 1.0, 2.0))
+    assert shapes.shape == (9, 2)  # k = 9
+    torch.testing.assert_close(shapes.prod(1).sqrt().view(3, 3), torch.tensor([[128.0, 256.0, 512.0]] * 3))
+    torch.testing.assert_close((shapes[:, 1] / shapes[:, 0]).view(3, 3)[:, 0], torch.tensor([0.5, 1.0, 2.0]))
+    anchors = region_anchors(shapes, 38, 63, 16, (608, 1008), "centre")
+    assert anchors.shape == (38 * 63 * 9, 4)  # about 20000 at 1000×600
+    side = 128 / 2**0.5
+    torch.testing.assert_close(anchors[0], torch.tensor([8 - side, 8 - side / 2, 8 + side, 8 + side / 2]))
+    torch.testing.assert_close(anchors[9], anchors[0] + torch.tensor([16.0, 0.0, 16.0, 0.0]))
+    torch.testing.assert_close(anchors[-5], torch.tensor([1000.0 - 128, 600 - 128, 1000 + 128, 600 + 128]))
+    inside = ((anchors >= 0) & (anchors <= torch.tensor([1000.0, 600.0, 1000.0, 600.0]))).all(1)
+    assert 5000 < int(inside.sum()) < 9000  # the paper: about 6000
+
+
+def test_anchors_of_ports() -> None:
+    shapes = region_shapes((32.0,), (0.5, 1.0, 2.0))
+    corner = region_anchors(shapes, 2, 3, 16, (40, 50), "corner")
+    torch.testing.assert_close(corner[1], torch.tensor([-16.0, -16.0, 16.0, 16.0]))
+    rounded = region_anchors(shapes, 2, 3, 16, (40, 50), "torchvision")
+    assert rounded[0].tolist() == [-23.0, -11.0, 23.0, 11.0]  # 22.6 and 11.3
+    assert rounded[-1].tolist() == [32.0 - 11, 20.0 - 23, 32.0 + 11, 20.0 + 23]  # steps 50 // 3 and 40 // 2
+
+
+@pytest.mark.parametrize("cross_border", [False, True])
+def test_rpn_labels_and_loss_are_the_loop(cross_border: bool) -> None:
+    detector = model(rpn_sample=96, rpn_share=1.0, cross_border=cross_border)  # all anchors: nothing is left to chance
+    targets = some_targets()
+    sizes = torch.tensor([[64, 64], [64, 64], [48, 60]])
+    predictions = detector(torch.randn(3, 3, 64, 64), sizes)
+    predictions = predictions._replace(
+        rpn=predictions.rpn._replace(logits=torch.randn(3, 96, 2), deltas=torch.randn(3, 96, 4))
+    )
+    class_, box = detector.rpn_loss(predictions, pad_targets(targets, torch.device("cpu")))
+    classes = boxes = number = positives = 0.0
+    for image, gt in enumerate(targets):
+        height, width = sizes[image].tolist()
+        anchors = predictions.anchors.tolist()
+        inside = [a[0] >= 0 and a[1] >= 0 and a[2] <= width and a[3] <= height for a in anchors]
+        usable = [i for i in range(96) if cross_border or inside[i]]
+        objects = gt.boxes.tolist()
+        ignored = gt.ignore.tolist() if gt.ignore is not None else [False] * len(objects)
+        real = [g for g in range(len(objects)) if not ignored[g]]
+        highest = {g: max(overlap(objects[g], anchors[i]) for i in usable) for g in real}
+        for i in usable:
+            ious = {g: overlap(objects[g], anchors[i]) for g in real}
+            best = max(real, key=lambda g: ious[g], default=None)
+            is_best = any(abs(ious[g] - highest[g]) < 1e-6 and ious[g] > 1e-6 for g in real)
+            logits = predictions.rpn.logits[image, i].tolist()
+            if best is not None and (ious[best] >= 0.7 or is_best):
+                number, positives = number + 1, positives + 1
+                classes += cross_entropy(logits, 1)
+                wanted = encoded(objects[best], anchors[i], (1.0, 1.0, 1.0, 1.0))
+                given = predictions.rpn.deltas[image, i].tolist()
+                boxes += sum(smooth_l1(a - b, 1 / 9) for a, b in zip(given, wanted, strict=True))
+            elif max(ious.values(), default=0.0) < 0.3 and not any(
+                overlap(objects[g], anchors[i]) >= 0.7 for g in range(len(objects)) if ignored[g]
+            ):
+                number += 1
+                classes += cross_entropy(logits, 0)
+    assert positives >= 4
+    assert class_.item() == pytest.approx(classes / number, rel=1e-4)
+    assert box.item() == pytest.approx(boxes / number, rel=1e-4)
+
+
+def test_the_sample_of_anchors() -> None:
+    detector = model(cross_border=True, rpn_sample=8)
+    predictions = detector(torch.randn(3, 3, 64, 64))
+    seen = []
+    logits = predictions.rpn.logits.detach().requires_grad_()
+    predictions = predictions._replace(rpn=predictions.rpn._replace(logits=logits))
+    detector.rpn_loss(predictions, pad_targets(some_targets(), torch.device("cpu")))[0].backward()
+    assert logits.grad is not None
+    seen = (logits.grad.abs().sum(2) > 0).sum(1)
+    assert seen.tolist() == [8, 8, 8]
+
+
+def test_proposals_are_the_loop() -> None:
+    detector = model(before_nms=(60, 30), proposals=(20, 10), least_side=6.0)
+    images, sizes = torch.randn(2, 3, 64, 64), torch.tensor([[64, 64], [50, 40]])
+    for training, before, after in ((True, 60, 20), (False, 30, 10)):
+        predictions = detector.train(training)(images, sizes)
+        assert predictions.proposals.shape == (2, after, 4)
+        for image in range(2):
+            scores = predictions.rpn.logits[image].softmax(1)[:, 1]
+            boxes = detector.rpn_coder.decode(predictions.rpn.deltas[image], predictions.anchors)
+            height, width = sizes[image].tolist()
+            kept: list[int] = []
+            for i in scores.argsort(descending=True).tolist()[:before]:
+                x1, y1, x2, y2 = boxes[i].tolist()
+                box = [max(0.0, min(x, side)) for x, side in zip((x1, y1, x2, y2), (width, height) * 2, strict=True)]
+                boxes.data[i] = torch.tensor(box)
+                if min(box[2] - box[0], box[3] - box[1]) < 6:
+                    continue
+                if all(overlap(box, boxes[k].tolist()) <= 0.7 for k in kept):
+                    kept.append(i)
+            got = predictions.scores[image] > 0
+            assert predictions.source[image, got].tolist() == kept[:after]
+            torch.testing.assert_close(predictions.proposals[image, got], boxes[kept[:after]])
+            torch.testing.assert_close(predictions.scores[image, got], scores[kept[:after]])
+
+
+def test_detections_carry_the_anchor_that_they_came_from() -> None:
+    detector = model().eval()
+    predictions = detector(torch.randn(2, 3, 64, 64))
+    for image, found in enumerate(detector.detect(predictions, score=0.1)):
+        assert len(found) > 0
+        assert set(found.source.tolist()) <= set(predictions.source[image].tolist())
+
+
+def test_no_gradient_reaches_the_rpn_through_the_proposals() -> None:
+    detector = model()
+    losses = detector.loss(detector(torch.randn(1, 3, 64, 64)), [target((10.0, 8.0, 50.0, 30.0, 0))])
+    (losses["class"] + losses["box"]).backward()
+    assert detector.rpn.logits.weight.grad is None
+    assert detector.backbone.first.weight.grad is not None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [target(), target()],
+        [target((0.0, 0.0, 64.0, 64.0, 1)), target((3.0, 3.0, 4.0, 4.0, 0))],
+        [target(*[(float(i % 8), float(i // 8), i % 8 + 9.0, i // 8 + 7.0, i % 3) for i in range(64)])] * 2,
+    ],
+)
+def test_losses_are_finite(targets: Any) -> None:
+    detector = model()
+    losses = detector.loss(detector(torch.randn(2, 3, 64, 64)), targets)
+    assert set(losses) == {"rpn_class", "rpn_box", "class", "box"}
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+
+
+def test_other_sizes_and_no_proposals() -> None:
+    detector = model(least_side=64.0)
+    predictions = detector(torch.randn(1, 3, 32, 96))
+    assert not (predictions.scores > 0).any()
+    assert len(detector.eval().detect(predictions, score=0.0)[0]) == 0
+    assert all(bool(loss.isfinite()) for loss in detector.loss(predictions, [target()]).values())
+
+
+def test_two_images_are_one_and_one() -> None:
+    detector, images, sizes = model().eval(), torch.randn(2, 3, 64, 64), torch.tensor([[64, 64], [50, 40]])
+    both = detector.detect(detector(images, sizes), score=0.1)
+    for image in range(2):
+        one = slice(image, image + 1)
+        alone = detector.detect(detector(images[one], sizes[one]), score=0.1)[0]
+        torch.testing.assert_close(both[image].boxes, alone.boxes)
+        assert torch.equal(both[image].source, alone.source)
+
+
+def test_it_learns_an_image() -> None:
+    detector = model()
+    image, gt = an_image()
+    optimizer = torch.optim.Adam(detector.parameters(), 3e-3)
+    for _ in range(250):
+        predictions: Predictions = detector(image)
+        losses = detector.loss(predictions, [gt])
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in detector.parameters())
+    found = detector.eval().detect(detector(image), score=0.5)[0]
+    assert sorted(found.labels.tolist()) == [0, 2]
+    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
+        assert overlap(box, gt.boxes[gt.labels.tolist().index(label)].tolist()) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"rpn_negative": 0.8}, "rpn_negative is 0.8: give 0 to rpn_positive, 0.7"),
+        ({"anchor_sizes": ((16.0,), (16.0, 32.0))}, "give as many sizes for every level"),
+        ({"anchor_sizes": ((0.0,),)}, "must be above 0"),
+        ({"proposals": (0, 10)}, "must be 1 or more"),
+        ({"head_layers": 0}, "head_layers 1 or more"),
+        ({"anchor_grid": "middle"}, "anchor_grid is 'middle': give one of centre, corner, torchvision"),
+    ],
+)
+def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FasterRCNNConfig(**config)

@@ -1,0 +1,155 @@
+"""RetinaNet: the focal loss by hand, matching and loss against a loop, the prior, and that it learns an image."""
+
+from math import exp, log
+from typing import Any
+
+import pytest
+import torch
+
+from papers.shared import TinyBackbone, an_image, encoded, overlap, smooth_l1, some_targets, target
+from vedette.papers.retinanet import RetinaNet, RetinaNetConfig, focal_loss
+
+SMALL: dict[str, Any] = {
+    "num_classes": 3,
+    "image_size": 64,
+    "max_side": 96,
+    "anchor_sizes": tuple((side, 1.26 * side) for side in (12.0, 20.0, 32.0, 48.0, 64.0)),
+    "subnet_layers": 1,
+}
+ANCHORS = (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1) * 6  # at 64 pixels
+
+
+def model(**config: Any) -> RetinaNet:
+    torch.manual_seed(0)
+    return RetinaNet(RetinaNetConfig(**(SMALL | config)), TinyBackbone(last_stride=32))  # type: ignore[arg-type]
+
+
+def focal(logit: float, wanted: bool, alpha: float, gamma: float) -> float:
+    p = 1 / (1 + exp(-logit))
+    return -alpha * (1 - p) ** gamma * log(p) if wanted else -(1 - alpha) * p**gamma * log(1 - p)
+
+
+def test_the_focal_loss_by_hand() -> None:
+    # p = 0.9, an easy positive: 0.25 · 0.01 · 0.10536; p = 0.1, a hard one: 0.25 · 0.81 · 2.30259
+    logits = torch.tensor([log(9.0), -log(9.0), -log(9.0)])
+    losses = focal_loss(logits, torch.tensor([1.0, 1.0, 0.0]), 0.25, 2.0)
+    torch.testing.assert_close(losses, torch.tensor([0.00026340, 0.46627348, 0.00079020]), rtol=1e-4, atol=0)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.ones(3), reduction="none")
+    torch.testing.assert_close(focal_loss(logits, torch.ones(3), 0.5, 0.0), 0.5 * entropy)
+    extreme = torch.tensor([-200.0, 200.0, -200.0, 200.0], requires_grad=True)
+    focal_loss(extreme, torch.tensor([1.0, 1.0, 0.0, 0.0]), 0.25, 2.0).sum().backward()
+    assert extreme.grad is not None
+    assert bool(extreme.grad.isfinite().all())
+
+
+def test_the_papers_anchors() -> None:
+    config = RetinaNetConfig()
+    assert [round(sizes[0]) for sizes in config.anchor_sizes] == [32, 64, 128, 256, 512]
+    assert config.anchor_sizes[0][2] == pytest.approx(32 * 2 ** (2 / 3))
+    detector = model()
+    predictions = detector(torch.zeros(1, 3, 64, 64))
+    assert predictions.anchors.shape == (ANCHORS, 4)
+    assert predictions.counts == (384, 96, 24, 6, 6)
+
+
+def test_every_anchor_begins_as_an_object_by_the_prior() -> None:
+    scores = model()(torch.randn(2, 3, 64, 64)).logits.sigmoid()
+    assert 0.009 < float(scores.detach().mean()) < 0.011
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_the_loss_is_the_loop(keep_best: bool) -> None:
+    detector, targets = model(keep_best=keep_best), some_targets()
+    predictions = detector(torch.randn(3, 3, 64, 64))
+    predictions = predictions._replace(logits=torch.randn(3, ANCHORS, 3), deltas=torch.randn(3, ANCHORS, 4))
+    losses = detector.loss(predictions, targets)
+    classes, boxes, number = 0.0, 0.0, 0
+    anchors = predictions.anchors.tolist()
+    for image, gt in enumerate(targets):
+        objects = gt.boxes.tolist()
+        ignored = gt.ignore.tolist() if gt.ignore is not None else [False] * len(objects)
+        real = [g for g in range(len(objects)) if not ignored[g]]
+        highest = {g: max(overlap(objects[g], a) for a in anchors) for g in real}
+        for i, anchor in enumerate(anchors):
+            ious = {g: overlap(objects[g], anchor) for g in real}
+            best = max(real, key=lambda g: ious[g], default=None)
+            lifted = keep_best and any(abs(ious[g] - highest[g]) < 1e-6 for g in real)
+            label = None
+            if best is not None and (ious[best] >= 0.5 or lifted):
+                number += 1
+                label = int(gt.labels[best])
+                wanted = encoded(objects[best], anchor, (1.0, 1.0, 1.0, 1.0))
+                given = predictions.deltas[image, i].tolist()
+                boxes += sum(smooth_l1(a - b, 1 / 9) for a, b in zip(given, wanted, strict=True))
+            elif max(ious.values(), default=0.0) >= 0.4 or any(
+                overlap(objects[g], anchor) >= 0.5 for g in range(len(objects)) if ignored[g]
+            ):
+                continue
+            for c, logit in enumerate(predictions.logits[image, i].tolist()):
+                classes += focal(logit, c == label, 0.25, 2.0)
+    assert number >= 2
+    assert losses["class"].item() == pytest.approx(classes / number, rel=1e-4)
+    assert losses["box"].item() == pytest.approx(boxes / number, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [target(), target()],
+        [target((0.0, 0.0, 96.0, 64.0, 1)), target((3.0, 3.0, 4.0, 4.0, 0))],
+    ],
+)
+def test_losses_are_finite_on_other_sizes(targets: Any) -> None:
+    detector = model()
+    losses = detector.loss(detector(torch.randn(2, 3, 64, 96)), targets)
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+
+
+def test_detection_takes_the_best_of_each_level() -> None:
+    detector = model(candidates=3, nms_iou=1.0).eval()
+    predictions = detector(torch.randn(1, 3, 64, 64))
+    predictions = predictions._replace(logits=torch.randn(1, ANCHORS, 3))
+    found = detector.detect(predictions, score=0.05)[0]
+    start, wanted = 0, []
+    for count in predictions.counts:
+        part = predictions.logits[0, start : start + count].sigmoid().flatten()
+        wanted += [(start + int(pair) // 3, int(pair) % 3) for pair in part.topk(3).indices]
+        start += count
+    assert sorted(zip(found.source.tolist(), found.labels.tolist(), strict=True)) == sorted(wanted)
+
+
+def test_the_switches() -> None:
+    assert model(p6_from="p5").pyramid.p6.in_channels == 256
+    assert model(p6_from="c5").pyramid.p6.in_channels == 12
+    assert any(isinstance(m, torch.nn.GroupNorm) for m in model(head_norm=True).modules())
+    assert not any(isinstance(m, torch.nn.GroupNorm) for m in model().modules())
+
+
+def test_it_learns_an_image() -> None:
+    detector = model()
+    image, gt = an_image()
+    optimizer = torch.optim.Adam(detector.parameters(), 2e-3)
+    for _ in range(120):
+        losses = detector.loss(detector(image), [gt])
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in detector.parameters())
+    found = detector.eval().detect(detector(image), score=0.4)[0]
+    assert set(found.labels.tolist()) == {0, 2}
+    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
+        assert overlap(box, gt.boxes[gt.labels.tolist().index(label)].tolist()) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"negative_iou": 0.6}, "negative_iou is 0.6: give 0 to positive_iou, 0.5"),
+        ({"anchor_sizes": ((8.0,),) * 4}, "give as many sizes for each of 5 levels"),
+        ({"prior": 0.0}, "prior must lie between 0 and 1"),
+        ({"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
+    ],
+)
+def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RetinaNetConfig(**config)
