@@ -19,6 +19,7 @@ TINY: dict[str, Any] = {
     "anchor_sizes": ((8.0,), (16.0,), (32.0,), (48.0,), (64.0,)),
     "regions": 32,
     "proposals": (50, 20),
+    "width": 64,
 }
 
 
@@ -86,7 +87,7 @@ def test_regions_are_pooled_from_their_own_level() -> None:
 def test_the_levels_of_the_detector() -> None:
     detector = model()
     maps = detector.backbone(torch.randn(1, 3, 64, 96))
-    assert [tuple(x.shape) for x in maps] == [(1, 256, 64 // s, 96 // s) for s in (4, 8, 16, 32)] + [(1, 256, 1, 2)]
+    assert [tuple(x.shape) for x in maps] == [(1, 64, 64 // s, 96 // s) for s in (4, 8, 16, 32)] + [(1, 64, 1, 2)]
     assert torch.equal(maps[4], F.max_pool2d(maps[3], 1, 2))
     predictions = detector(torch.randn(1, 3, 64, 96))
     assert predictions.anchors.shape == ((16 * 24 + 8 * 12 + 4 * 6 + 2 * 3 + 1 * 2) * 3, 4)

@@ -15,6 +15,7 @@ SMALL: dict[str, Any] = {
     "max_side": 96,
     "anchor_sizes": tuple((side, 1.26 * side) for side in (12.0, 20.0, 32.0, 48.0, 64.0)),
     "subnet_layers": 1,
+    "width": 64,
 }
 ANCHORS = (8 * 8 + 4 * 4 + 2 * 2 + 1 + 1) * 6  # at 64 pixels
 
@@ -119,7 +120,7 @@ def test_detection_takes_the_best_of_each_level() -> None:
 
 
 def test_the_switches() -> None:
-    assert model(p6_from="p5").pyramid.p6.in_channels == 256
+    assert model(p6_from="p5").pyramid.p6.in_channels == 64
     assert model(p6_from="c5").pyramid.p6.in_channels == 12
     assert any(isinstance(m, torch.nn.GroupNorm) for m in model(head_norm=True).modules())
     assert not any(isinstance(m, torch.nn.GroupNorm) for m in model().modules())
@@ -147,6 +148,7 @@ def test_it_learns_an_image() -> None:
         ({"negative_iou": 0.6}, "negative_iou is 0.6: give 0 to positive_iou, 0.5"),
         ({"anchor_sizes": ((8.0,),) * 4}, "give as many sizes for each of 5 levels"),
         ({"prior": 0.0}, "prior must lie between 0 and 1"),
+        ({"width": 48, "head_norm": True}, "width is 48: give 1 or more, with head_norm a multiple of 32"),
         ({"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
     ],
 )

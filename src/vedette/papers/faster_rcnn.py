@@ -91,6 +91,7 @@ class FasterRCNNConfig:
     nms: Literal["hard", "linear", "gaussian"] = "hard"
     nms_iou: float = 0.3  # authors' code
     keep: int = 100  # authors' code: an image
+    width: int = 256  # FPN, sec. 3: channels of every level
     norm: bool = False  # FPN, torchvision's second version: batch norm in the pyramid and the head's convolutions
     head_convs: int = 0  # FPN, torchvision's second version: 3×3 convolutions before the layers
     head_layers: int = 2  # FPN, sec. 4.2: of 1024
@@ -105,8 +106,8 @@ class FasterRCNNConfig:
             raise ValueError(f"rpn_negative is {self.rpn_negative}: give 0 to rpn_positive, {self.rpn_positive}")
         if min(self.rpn_channels, self.rpn_layers, self.rpn_sample, *self.before_nms, *self.proposals) < 1:
             raise ValueError("rpn_channels, rpn_layers, rpn_sample, before_nms and proposals must be 1 or more")
-        if min(self.head_convs, self.align_samples) < 0 or self.head_layers < 1:
-            raise ValueError("head_convs and align_samples must be 0 or more, head_layers 1 or more")
+        if min(self.head_convs, self.align_samples) < 0 or min(self.width, self.head_layers) < 1:
+            raise ValueError("head_convs and align_samples must be 0 or more, width and head_layers 1 or more")
         counts = {len(sizes) for sizes in self.anchor_sizes}
         if len(counts) != 1 or 0 in counts or not self.aspect_ratios:
             raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for every level, and ratios")

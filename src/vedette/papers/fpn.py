@@ -34,7 +34,6 @@ from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
 
-WIDTH = 256  # sec. 3: channels of every level
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
 STRIDES = (4, 8, 16, 32)  # c2 to c5
 
@@ -43,7 +42,7 @@ FPN: dict[str, Any] = {  # over Faster R-CNN's numbers
     "image_size": 800,  # sec. 5
     "max_side": 1333,  # later code; the paper has no limit
     "anchor_sizes": ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)),  # sec. 4.1
-    "rpn_channels": WIDTH,  # authors' code
+    "rpn_channels": 256,  # authors' code
     "cross_border": True,  # sec. 5.1
     "before_nms": (2000, 1000),  # authors' code: of a level
     "proposals": (2000, 1000),  # sec. 5.2
@@ -57,7 +56,7 @@ FPN: dict[str, Any] = {  # over Faster R-CNN's numbers
 class FeaturePyramid(nn.Module):
     """From the coarse to the fine: each map's 1×1 plus the coarser sum, twice as large; a 3×3 on each (fig. 3)."""
 
-    def __init__(self, channels: Sequence[int], width: int = WIDTH, norm: bool = False) -> None:
+    def __init__(self, channels: Sequence[int], width: int, norm: bool = False) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(conv(n, width, 1, norm) for n in channels)
         self.outputs = nn.ModuleList(conv(width, width, 3, norm) for _ in channels)
@@ -76,16 +75,16 @@ class FPNBackbone(RegionBackbone):
 
     pooled = 7
     strides = (*STRIDES, 64)
-    channels = (WIDTH,) * 5
 
-    def __init__(self, body: Backbone, *, norm: bool = False, head_convs: int = 0, head_layers: int = 2) -> None:
+    def __init__(self, body: Backbone, *, width: int, norm: bool, head_convs: int, head_layers: int) -> None:
         super().__init__()
         self.body, self.normalization = body, body.normalization
-        self.pyramid = FeaturePyramid(body.channels, WIDTH, norm)
+        self.channels = (width,) * len(self.strides)
+        self.pyramid = FeaturePyramid(body.channels, width, norm)
         self.convs = nn.Sequential()
         for _ in range(head_convs):
-            self.convs.extend((conv(WIDTH, WIDTH, 3, norm), nn.ReLU(inplace=True)))
-        widths = [WIDTH * self.pooled**2] + [HIDDEN] * head_layers
+            self.convs.extend((conv(width, width, 3, norm), nn.ReLU(inplace=True)))
+        widths = [width * self.pooled**2] + [HIDDEN] * head_layers
         self.layers = nn.Sequential()
         for incoming in widths[:-1]:
             self.layers.extend((nn.Linear(incoming, HIDDEN), nn.ReLU(inplace=True)))
@@ -176,5 +175,5 @@ def _config(given: dict[str, Any]) -> FasterRCNNConfig:
 
 
 def _on_pyramid(c: FasterRCNNConfig, body: Backbone) -> FasterRCNN:
-    backbone = FPNBackbone(body, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
+    backbone = FPNBackbone(body, width=c.width, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
     return FasterRCNN(c, backbone, PyramidPool(STRIDES, backbone.pooled, c.align_samples, c.align_half_cell))

@@ -35,7 +35,7 @@ from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.boxes import clip_each
 from vedette.papers.fast_rcnn import check_input, whole_sizes
 from vedette.papers.faster_rcnn import best_of_each_level, region_anchors, region_shapes
-from vedette.papers.fpn import WIDTH, FeaturePyramid
+from vedette.papers.fpn import FeaturePyramid
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_suppression, check_types
 from vedette.parts.detection import Candidates, check_score, suppress, unpad
@@ -64,6 +64,7 @@ class RetinaNetConfig:
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 4: height over width
     anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
     p6_from: Literal["c5", "p5"] = "c5"  # sec. 4; torchvision's first version: p5
+    width: int = 256  # sec. 4: channels of every level and of the subnets
     subnet_layers: int = 4  # sec. 4
     head_norm: bool = False  # torchvision's second version: group norm in the subnets
     prior: float = 0.01  # sec. 4.1: of an object, at first
@@ -92,6 +93,8 @@ class RetinaNetConfig:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
             raise ValueError(f"negative_iou is {self.negative_iou}: give 0 to positive_iou, {self.positive_iou}")
+        if self.width < 1 or (self.head_norm and self.width % GROUPS):
+            raise ValueError(f"width is {self.width}: give 1 or more, with head_norm a multiple of {GROUPS}")
         if not (0 < self.prior < 1 and 0 <= self.alpha <= 1 and self.gamma >= 0 and self.subnet_layers >= 0):
             raise ValueError("prior must lie between 0 and 1, alpha from 0 to 1, gamma and subnet_layers be 0 or more")
 
@@ -109,11 +112,11 @@ class Predictions(NamedTuple):
 class RetinaPyramid(nn.Module):
     """p3 to p5 of c3 to c5, and two coarser maps: p6 by a 3×3 of stride 2, p7 by another on its ReLU (sec. 4)."""
 
-    def __init__(self, channels: Sequence[int], p6_from: Literal["c5", "p5"]) -> None:
+    def __init__(self, channels: Sequence[int], width: int, p6_from: Literal["c5", "p5"]) -> None:
         super().__init__()
-        self.pyramid, self.p6_from = FeaturePyramid(channels), p6_from
-        self.p6 = nn.Conv2d(channels[-1] if p6_from == "c5" else WIDTH, WIDTH, 3, stride=2, padding=1)
-        self.p7 = nn.Conv2d(WIDTH, WIDTH, 3, stride=2, padding=1)
+        self.pyramid, self.p6_from = FeaturePyramid(channels, width), p6_from
+        self.p6 = nn.Conv2d(channels[-1] if p6_from == "c5" else width, width, 3, stride=2, padding=1)
+        self.p7 = nn.Conv2d(width, width, 3, stride=2, padding=1)
         initialize((self.p6, self.p7), "xavier")
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
@@ -126,17 +129,19 @@ class RetinaPyramid(nn.Module):
 class RetinaHead(nn.Module):
     """Two subnets that every level shares, four 3×3 each, one ends in K × C scores, the other in K × 4 deltas."""
 
-    def __init__(self, anchors_per_cell: int, num_classes: int, layers: int, norm: bool, prior: float) -> None:
+    def __init__(
+        self, anchors_per_cell: int, num_classes: int, width: int, layers: int, norm: bool, prior: float
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.class_subnet, self.box_subnet = _subnet(layers, norm), _subnet(layers, norm)
-        self.logits = nn.Conv2d(WIDTH, anchors_per_cell * num_classes, 3, padding=1)
-        self.deltas = nn.Conv2d(WIDTH, anchors_per_cell * 4, 3, padding=1)
+        self.class_subnet, self.box_subnet = _subnet(width, layers, norm), _subnet(width, layers, norm)
+        self.logits = nn.Conv2d(width, anchors_per_cell * num_classes, 3, padding=1)
+        self.deltas = nn.Conv2d(width, anchors_per_cell * 4, 3, padding=1)
         initialize(self.children(), "gaussian")
         nn.init.constant_(self.logits.bias, -log((1 - prior) / prior))  # type: ignore[arg-type]  # sec. 4.1: every anchor an object by `prior`
 
     def forward(self, features: Sequence[Tensor]) -> Step:
-        """L maps (B, 256, H_l, W_l) → logits (B, A, C), deltas (B, A, 4)."""
+        """L maps (B, width, H_l, W_l) → logits (B, A, C), deltas (B, A, 4)."""
         logits = [per_anchor(self.logits(self.class_subnet(x)), self.num_classes) for x in features]
         deltas = [per_anchor(self.deltas(self.box_subnet(x)), 4) for x in features]
         return Step(torch.cat(logits, 1), torch.cat(deltas, 1))
@@ -151,9 +156,9 @@ class RetinaNet(nn.Module):
         super().__init__()
         self.config = c = config
         self.backbone = backbone
-        self.pyramid = RetinaPyramid(backbone.channels, c.p6_from)
+        self.pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from)
         anchors_per_cell = len(c.anchor_sizes[0]) * len(c.aspect_ratios)
-        self.head = RetinaHead(anchors_per_cell, c.num_classes, c.subnet_layers, c.head_norm, c.prior)
+        self.head = RetinaHead(anchors_per_cell, c.num_classes, c.width, c.subnet_layers, c.head_norm, c.prior)
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(
             size=c.image_size, resize="short side", max_side=c.max_side, divisor=32, **backbone.normalization
@@ -221,12 +226,12 @@ def focal_loss(logits: Tensor, wanted: Tensor, alpha: float, gamma: float) -> Te
     return (1 - alpha + (2 * alpha - 1) * wanted) * wrong**gamma * entropy
 
 
-def _subnet(layers: int, norm: bool) -> nn.Sequential:
+def _subnet(width: int, layers: int, norm: bool) -> nn.Sequential:
     subnet = nn.Sequential()
     for _ in range(layers):
-        subnet.append(nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=not norm))
+        subnet.append(nn.Conv2d(width, width, 3, padding=1, bias=not norm))
         if norm:
-            subnet.append(nn.GroupNorm(GROUPS, WIDTH))
+            subnet.append(nn.GroupNorm(GROUPS, width))
         subnet.append(nn.ReLU(inplace=True))
     return subnet
 
