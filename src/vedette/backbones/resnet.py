@@ -16,8 +16,9 @@ class ResNet(Backbone):
     """`forward` gives c3, c4, c5 at strides 8, 16, 32.
 
     `stride_in_1x1`: each stage's stride in its first 1×1 convolution, as in the paper and in Caffe's weights;
-    torchvision's own weights have it in the 3×3. `layer3_stride` 1: c4 and c5 at strides 8 and 16 (M2Det). `with_c2`:
-    c2 at stride 4 comes before them (FPN). Batch norm is frozen unless `train_norm`, for training from scratch.
+    torchvision's own weights have it in the 3×3. `ceil_pool`: the first pool rounds up, as Caffe's does.
+    `layer3_stride` 1: c4 and c5 at strides 8 and 16 (M2Det). `with_c2`: c2 at stride 4 comes before them (FPN). Batch
+    norm is frozen unless `train_norm`, for training from scratch.
     """
 
     channels: tuple[int, ...] = (512, 1024, 2048)
@@ -28,6 +29,7 @@ class ResNet(Backbone):
         depth: Literal[50, 101],
         *,
         stride_in_1x1: bool = False,
+        ceil_pool: bool = False,
         layer3_stride: Literal[1, 2] = 2,
         with_c2: bool = False,
         train_norm: bool = False,
@@ -45,8 +47,9 @@ class ResNet(Backbone):
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
         for conv in (self.layer3[0].conv2, self.layer3[0].downsample[0]):
             conv.stride = (layer3_stride, layer3_stride)
-        if stride_in_1x1:
+        if ceil_pool:
             self.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
+        if stride_in_1x1:
             for block in (layer[0] for layer in (self.layer2, self.layer3, self.layer4)):
                 move_stride_to_1x1(block)
 

@@ -95,6 +95,7 @@ class FasterRCNNConfig:
     norm: bool = False  # FPN, torchvision's second version: batch norm in the pyramid and the head's convolutions
     head_convs: int = 0  # FPN, torchvision's second version: 3×3 convolutions before the layers
     head_layers: int = 2  # FPN, sec. 4.2: of 1024
+    stride_in_1x1: bool = False  # FPN, detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:

@@ -155,7 +155,7 @@ def conv(incoming: int, outgoing: int, kernel: int, norm: bool = False) -> nn.Mo
 def faster_rcnn_resnet_fpn(depth: Literal[50, 101], **config: Any) -> FasterRCNN:
     """ResNet-50 or ResNet-101."""
     c = _config(config)
-    return _on_pyramid(c, ResNet(depth, with_c2=True, train_norm=c.train_norm))
+    return _on_pyramid(c, ResNet(depth, with_c2=True, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
 
 
 def faster_rcnn_timm_fpn(name: str, **config: Any) -> FasterRCNN:

@@ -330,7 +330,7 @@ def refinedet_resnet101(**config: Any) -> RefineDet:
         "init": "gaussian",
     }
     c = RefineDetConfig(**(paper | config))
-    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
+    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1, ceil_pool=c.stride_in_1x1, train_norm=c.train_norm))
 
 
 def refinedet_timm(name: str, **config: Any) -> RefineDet:

@@ -17,7 +17,7 @@ Shapes
 
 Where this file leaves the paper
     * Ignored ground truth makes negatives that overlap it ignored too.
-    * `p6_from`, `head_norm`, `keep_best`: what torchvision's two versions and other code do otherwise.
+    * `p6_from`, `relu_before_p7`, `head_norm`, `keep_best`: what torchvision's two versions and other code do else.
 """
 
 from collections.abc import Sequence
@@ -64,6 +64,7 @@ class RetinaNetConfig:
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 4: height over width
     anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
     p6_from: Literal["c5", "p5"] = "c5"  # sec. 4; torchvision's first version: p5
+    relu_before_p7: bool = True  # sec. 4; mmdet: none
     width: int = 256  # sec. 4: channels of every level and of the subnets
     subnet_layers: int = 4  # sec. 4
     head_norm: bool = False  # torchvision's second version: group norm in the subnets
@@ -79,6 +80,7 @@ class RetinaNetConfig:
     nms: Literal["hard", "linear", "gaussian"] = "hard"
     nms_iou: float = 0.5  # sec. 4.1
     keep: int = 100  # authors' code: an image
+    stride_in_1x1: bool = False  # detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:
@@ -112,9 +114,9 @@ class Predictions(NamedTuple):
 class RetinaPyramid(nn.Module):
     """p3 to p5 of c3 to c5, and two coarser maps: p6 by a 3×3 of stride 2, p7 by another on its ReLU (sec. 4)."""
 
-    def __init__(self, channels: Sequence[int], width: int, p6_from: Literal["c5", "p5"]) -> None:
+    def __init__(self, channels: Sequence[int], width: int, p6_from: Literal["c5", "p5"], relu: bool) -> None:
         super().__init__()
-        self.pyramid, self.p6_from = FeaturePyramid(channels, width), p6_from
+        self.pyramid, self.p6_from, self.relu = FeaturePyramid(channels, width), p6_from, relu
         self.p6 = nn.Conv2d(channels[-1] if p6_from == "c5" else width, width, 3, stride=2, padding=1)
         self.p7 = nn.Conv2d(width, width, 3, stride=2, padding=1)
         initialize((self.p6, self.p7), "xavier")
@@ -123,7 +125,7 @@ class RetinaPyramid(nn.Module):
         """c3, c4, c5 → p3 to p7 at strides 8 to 128."""
         p3, p4, p5 = self.pyramid(maps)
         p6 = self.p6(maps[-1] if self.p6_from == "c5" else p5)
-        return [p3, p4, p5, p6, self.p7(p6.relu())]
+        return [p3, p4, p5, p6, self.p7(p6.relu() if self.relu else p6)]
 
 
 class RetinaHead(nn.Module):
@@ -156,7 +158,7 @@ class RetinaNet(nn.Module):
         super().__init__()
         self.config = c = config
         self.backbone = backbone
-        self.pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from)
+        self.pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
         anchors_per_cell = len(c.anchor_sizes[0]) * len(c.aspect_ratios)
         self.head = RetinaHead(anchors_per_cell, c.num_classes, c.width, c.subnet_layers, c.head_norm, c.prior)
         self.coder = BoxCoder(c.box_std)
@@ -239,7 +241,7 @@ def _subnet(width: int, layers: int, norm: bool) -> nn.Sequential:
 def retinanet_resnet_fpn(depth: Literal[50, 101], **config: Any) -> RetinaNet:
     """ResNet-50 or ResNet-101."""
     c = RetinaNetConfig(**config)
-    return RetinaNet(c, ResNet(depth, train_norm=c.train_norm))
+    return RetinaNet(c, ResNet(depth, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
 
 
 def retinanet_timm_fpn(name: str, **config: Any) -> RetinaNet:

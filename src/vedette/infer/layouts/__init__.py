@@ -1,6 +1,6 @@
 """Foreign checkpoints: one file a layout, each with `read(path) -> Checkpoint`."""
 
-from vedette.infer.layouts import m2det, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
+from vedette.infer.layouts import detectron2, m2det, mmdet, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
 
 READERS = {
     "refinedet.pytorch": refinedet_pytorch.read,
@@ -9,4 +9,6 @@ READERS = {
     "ssd.pytorch": ssd_ports.read_ssd_pytorch,
     "lufficc": ssd_ports.read_lufficc,
     "m2det": m2det.read,
+    "detectron2": detectron2.read,
+    "mmdet": mmdet.read,
 }

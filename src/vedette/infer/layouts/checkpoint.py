@@ -59,8 +59,12 @@ def assemble(pieces: Sequence[Piece], weights: Mapping[str, Tensor]) -> Assemble
 def weights_and_biases(modules: Iterable[tuple[str, str]]) -> Iterator[Piece]:
     """The pieces of modules, ours and theirs, whose weight and bias are the file's as they are."""
     for ours, theirs in modules:
-        for part in ("weight", "bias"):
-            yield Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is)
+        yield from layer_pieces(ours, theirs)
+
+
+def layer_pieces(ours: str, theirs: str, parts: tuple[str, ...] = ("weight", "bias")) -> list[Piece]:
+    """The pieces of one layer, the file's tensors as they are."""
+    return [Piece(f"{ours}.{part}", (f"{theirs}.{part}",), as_it_is) for part in parts]
 
 
 def check_fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor], source: object, model: str) -> None:

@@ -8,11 +8,16 @@ What they expect beside their tensors
 
 from collections.abc import Iterator, Mapping
 
-import torch
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, assemble, count_classes
-from vedette.infer.layouts.torchvision_names import INPUT, layer_pieces, renamed, resnet_pieces, without_counters
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, layer_pieces
+from vedette.infer.layouts.pyramids import (
+    IMAGENET_INPUT,
+    resnet_pieces,
+    with_background,
+    without_counters,
+)
+from vedette.infer.layouts.torchvision_names import less_epsilon, renamed
 
 CONFIG = {"anchor_grid": "torchvision"}
 SECOND = {"norm": True, "head_convs": 4, "head_layers": 1, "rpn_layers": 2}
@@ -24,8 +29,8 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     """torchvision's state dict in our terms."""
     weights, old = renamed(without_counters(weights, "backbone.body."))
     second = "roi_heads.box_head.5.weight" in weights
-    pieces = [*resnet_pieces("backbone.body", "backbone.body", without_epsilon=old), *_pyramid(second), *_rpn(second)]
-    pieces += [*_head(second), *_outputs()]
+    resnet = resnet_pieces("backbone.body", "backbone.body.{}".format, less_epsilon if old else as_it_is)
+    pieces = [*resnet, *_pyramid(second), *_rpn(second), *_head(second), *_outputs()]
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
         tensors=tensors,
@@ -34,7 +39,7 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
         models=("faster-rcnn-resnet50-fpn",),
         num_classes=count_classes(tensors.get("head.logits.bias"), 1),
         config=CONFIG | (SECOND if second else {}),
-        input=INPUT,
+        input=IMAGENET_INPUT,
     )
 
 
@@ -44,12 +49,10 @@ def _pyramid(norm: bool) -> Iterator[Piece]:
             yield from _conv(f"backbone.pyramid.{ours}.{level}", f"backbone.fpn.{theirs}.{level}", norm)
 
 
-def _conv(ours: str, theirs: str, norm: bool) -> Iterator[Piece]:
+def _conv(ours: str, theirs: str, norm: bool) -> list[Piece]:
     if not norm:
         return layer_pieces(ours, f"{theirs}.0")
-    return iter(
-        [*layer_pieces(f"{ours}.0", f"{theirs}.0", ("weight",)), *layer_pieces(f"{ours}.1", f"{theirs}.1", NORM)]
-    )
+    return layer_pieces(f"{ours}.0", f"{theirs}.0", ("weight",)) + layer_pieces(f"{ours}.1", f"{theirs}.1", NORM)
 
 
 def _rpn(second: bool) -> Iterator[Piece]:
@@ -74,11 +77,6 @@ def _outputs() -> Iterator[Piece]:
     yield from layer_pieces("head.logits", "roi_heads.box_predictor.cls_score")
     for part in ("weight", "bias"):
         yield Piece(f"head.deltas.{part}", (f"roi_heads.box_predictor.bbox_pred.{part}",), without_background)
-
-
-def with_background(objects: Tensor) -> Tensor:
-    """(K, …) → (2 K, …): for each anchor a score of 0 for background before that of an object."""
-    return torch.stack([torch.zeros_like(objects), objects], 1).flatten(0, 1)
 
 
 def without_background(boxes: Tensor) -> Tensor:

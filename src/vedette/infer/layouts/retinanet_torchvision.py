@@ -11,11 +11,16 @@ from functools import partial
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, assemble
-from vedette.infer.layouts.torchvision_names import INPUT, layer_pieces, renamed, resnet_pieces, without_counters
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, layer_pieces
+from vedette.infer.layouts.pyramids import (
+    ANCHORS_OF_RETINANET,
+    IMAGENET_INPUT,
+    resnet_pieces,
+    without_counters,
+)
+from vedette.infer.layouts.torchvision_names import less_epsilon, renamed
 from vedette.papers.retinanet import OCTAVES
 
-ANCHORS = 9  # a cell
 SIZES = tuple(tuple(float(int(side * octave)) for octave in OCTAVES) for side in (32, 64, 128, 256, 512))
 CONFIG = {"anchor_grid": "torchvision", "anchor_sizes": SIZES, "keep": 300, "keep_best": True}
 LEVELS, LAYERS = 3, 4
@@ -26,8 +31,9 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     weights, old = renamed(without_counters(weights, "backbone.body."))
     second = "head.classification_head.conv.0.1.weight" in weights
     scores = weights.get("head.classification_head.cls_logits.bias")
-    classes = 91 if scores is None else max(2, scores.numel() // ANCHORS)
-    pieces = [*resnet_pieces("backbone", "backbone.body", without_epsilon=old), *_pyramid(), *_subnets(second)]
+    classes = 91 if scores is None else max(2, scores.numel() // ANCHORS_OF_RETINANET)
+    resnet = resnet_pieces("backbone", "backbone.body.{}".format, less_epsilon if old else as_it_is)
+    pieces = [*resnet, *_pyramid(), *_subnets(second)]
     pieces += _outputs(partial(without_first, classes=classes))
     tensors, origin, faults = assemble(pieces, weights)
     return Checkpoint(
@@ -37,7 +43,7 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
         models=("retinanet-resnet50-fpn",),
         num_classes=classes - 1,
         config=CONFIG | {"head_norm": second, "p6_from": "c5" if second else "p5"},
-        input=INPUT,
+        input=IMAGENET_INPUT,
     )
 
 

@@ -1,0 +1,91 @@
+"""mmdet: Faster R-CNN and RetinaNet on ResNet-50 with FPN, "pytorch" style.
+
+What they expect beside their tensors
+    * RGB less ImageNet's mean over its deviation; the short side 800, the long one 1333 at most.
+    * Anchors around the corners of cells.
+    * The background's score behind those of the classes.
+    * RoIAlign with half a cell subtracted, and as many samples as there are cells.
+    * No ReLU before RetinaNet's p7.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, assemble, count_classes, layer_pieces
+from vedette.infer.layouts.pickled import read_state_dict
+from vedette.infer.layouts.pyramids import (
+    ANCHORS_OF_RETINANET,
+    IMAGENET_INPUT,
+    background_first,
+    resnet_pieces,
+    with_background,
+    without_counters,
+)
+
+CONFIG = {"anchor_grid": "corner"}
+ALIGN = {"align_samples": 0, "align_half_cell": True}
+SUBNETS = (("class_subnet", "cls_convs"), ("box_subnet", "reg_convs"))
+
+
+def read(path: Path) -> Checkpoint:
+    """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
+    return convert(read_state_dict(path))
+
+
+def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
+    """mmdet's state dict in our terms."""
+    weights = without_counters(weights, "backbone.")
+    two_stages = any(name.startswith("roi_head.") for name in weights)
+    return _faster_rcnn(weights) if two_stages else _retinanet(weights)
+
+
+def _faster_rcnn(weights: Mapping[str, Tensor]) -> Checkpoint:
+    pieces = [*resnet_pieces("backbone.body", "backbone.{}".format), *_pyramid("backbone.pyramid", 4)]
+    pieces += layer_pieces("rpn.convs.0", "rpn_head.rpn_conv")
+    pieces += layer_pieces("rpn.deltas", "rpn_head.rpn_reg")
+    pieces += layer_pieces("head.deltas", "roi_head.bbox_head.fc_reg")
+    for part in ("weight", "bias"):
+        pieces += [Piece(f"rpn.logits.{part}", (f"rpn_head.rpn_cls.{part}",), with_background)]
+        pieces += [Piece(f"head.logits.{part}", (f"roi_head.bbox_head.fc_cls.{part}",), background_first)]
+    for layer in range(2):
+        pieces += layer_pieces(f"backbone.layers.{2 * layer}", f"roi_head.bbox_head.shared_fcs.{layer}")
+    tensors, origin, faults = assemble(pieces, weights)
+    return Checkpoint(
+        tensors=tensors,
+        origin=origin,
+        faults=faults,
+        models=("faster-rcnn-resnet50-fpn",),
+        num_classes=count_classes(tensors.get("head.logits.bias"), 1),
+        config=CONFIG | ALIGN,
+        input=IMAGENET_INPUT,
+    )
+
+
+def _retinanet(weights: Mapping[str, Tensor]) -> Checkpoint:
+    pieces = [*resnet_pieces("backbone", "backbone.{}".format), *_pyramid("pyramid.pyramid", 3)]
+    for place, name in ((3, "p6"), (4, "p7")):
+        pieces += layer_pieces(f"pyramid.{name}", f"neck.fpn_convs.{place}.conv")
+    for ours, theirs in SUBNETS:
+        for layer in range(4):
+            pieces += layer_pieces(f"head.{ours}.{2 * layer}", f"bbox_head.{theirs}.{layer}.conv")
+    pieces += layer_pieces("head.logits", "bbox_head.retina_cls")
+    pieces += layer_pieces("head.deltas", "bbox_head.retina_reg")
+    tensors, origin, faults = assemble(pieces, weights)
+    scores = weights.get("bbox_head.retina_cls.bias")
+    return Checkpoint(
+        tensors=tensors,
+        origin=origin,
+        faults=faults,
+        models=("retinanet-resnet50-fpn",),
+        num_classes=80 if scores is None else max(1, scores.numel() // ANCHORS_OF_RETINANET),
+        config=CONFIG | {"relu_before_p7": False},
+        input=IMAGENET_INPUT,
+    )
+
+
+def _pyramid(ours: str, levels: int) -> Iterator[Piece]:
+    for level in range(levels):
+        yield from layer_pieces(f"{ours}.laterals.{level}", f"neck.lateral_convs.{level}.conv")
+        yield from layer_pieces(f"{ours}.outputs.{level}", f"neck.fpn_convs.{level}.conv")
