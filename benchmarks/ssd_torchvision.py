@@ -9,27 +9,21 @@ The last lines are what comes behind the network: its share of the network's tim
 
 import argparse
 import platform
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
-from timing import compare, in_turns
-from vedette.infer.detector import Detector
+from beside_torchvision import WARM_UP, detect, report, train
+from timing import in_turns
 from vedette.infer.layouts.ssd_torchvision import convert
 from vedette.papers.ssd import SSD, ssd300_vgg16
-from vedette.structures import Target
-from vedette.train.step import TrainStep
 
 CLASSES = 20
 FLOOR = 0.01
-WARM_UP = 2  # rounds
 
 
 def same_models() -> tuple[SSD, Any]:
@@ -43,67 +37,6 @@ def same_models() -> tuple[SSD, Any]:
     ours.load_state_dict(checkpoint.tensors)
     ours.input_spec = replace(ours.input_spec, **checkpoint.input)
     return ours, theirs
-
-
-def report(what: str, ours: list[float], theirs: list[float], unit: str = "ratio") -> None:
-    """One line: medians and theirs / ours with its quartiles."""
-    a, b, low, ratio, high = compare(ours, theirs)
-    print(f"{what:58s} {a:8.1f} ms {b:8.1f} ms   {unit} {ratio:5.2f}  ({low:.2f} to {high:.2f})", flush=True)
-
-
-def detect(ours: SSD, theirs: Any, photo: Path, device: str, rounds: int) -> None:
-    """From a JPEG on the disk to boxes on the CPU."""
-    detector = Detector(ours, ours.input_spec, None, device)
-    theirs = theirs.eval().to(device)
-
-    def their_way(bf16: bool) -> None:
-        picture = decode_image(str(photo), ImageReadMode.RGB).to(device) / 255
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
-            {name: value.cpu() for name, value in theirs([picture])[0].items()}
-
-    calls: dict[str, Callable[[], object]] = {
-        "ours": lambda: detector.detect(photo, score=FLOOR),
-        "theirs": lambda: their_way(False),
-        "ours bf16": lambda: detector.detect(photo, score=FLOOR, bf16=True),
-        "theirs bf16": lambda: their_way(True),
-    }
-    _report_pairs("JPEG to boxes", in_turns(calls, rounds, WARM_UP))
-
-
-def train(ours: SSD, theirs: Any, device: str, rounds: int, batch: int) -> None:
-    """Images and boxes to new weights: forward, loss, backward, SGD."""
-    images = torch.randint(256, (batch, 3, 300, 300), dtype=torch.uint8, device=device)
-    corner, side = torch.rand(batch, 3, 2) * 150, 20 + torch.rand(batch, 3, 2) * 100
-    boxes = torch.cat([corner, corner + side], 2).to(device)
-    labels = torch.randint(CLASSES, (batch, 3), device=device)
-    ours, theirs = ours.to(device, memory_format=torch.channels_last), theirs.to(device)
-    targets = [Target(b, n) for b, n in zip(boxes, labels, strict=True)]
-    their_targets = [{"boxes": b, "labels": n + 1} for b, n in zip(boxes, labels, strict=True)]
-    optimizers = [torch.optim.SGD(m.train().parameters(), 1e-6, momentum=0.9) for m in (ours, theirs)]
-
-    def one(optimizer: Any, losses: Callable[[], dict[str, Tensor]]) -> None:
-        loss = torch.stack([value.float() for value in losses().values()]).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    def their_losses(bf16: bool) -> dict[str, Tensor]:
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            losses: dict[str, Tensor] = theirs(list(images / 255), their_targets)
-        return losses
-
-    calls: dict[str, Callable[[], object]] = {}
-    for suffix, bf16 in (("", False), (" bf16", True)):
-        step = TrainStep(ours, ours.input_spec, bf16)
-        calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
-        calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
-    _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))
-
-
-def _report_pairs(what: str, times: dict[str, list[float]]) -> None:
-    report(f"{what}, fp32", times["ours"], times["theirs"])
-    report(f"{what}, ours in bf16, theirs in fp32", times["ours bf16"], times["theirs"])
-    report(f"{what}, both in bf16", times["ours bf16"], times["theirs bf16"])
 
 
 def after_the_network(model: SSD, device: str, rounds: int) -> None:
@@ -134,11 +67,11 @@ def main() -> None:
     print(f"{'':58s} {'ours':>8s}    {'theirs':>8s}      theirs / ours (quartiles)")
     ours, theirs = same_models()
     if arguments.only in (None, "detect"):
-        detect(ours, theirs, arguments.photo, arguments.device, arguments.rounds)
+        detect(ours, theirs, arguments.photo, arguments.device, arguments.rounds, FLOOR)
     if arguments.only in (None, "post"):
         after_the_network(ours, arguments.device, arguments.rounds)
     if arguments.only in (None, "train"):
-        train(ours, theirs, arguments.device, arguments.rounds, arguments.batch)
+        train(ours, theirs, arguments.device, arguments.rounds, arguments.batch, (300, 300), CLASSES)
 
 
 if __name__ == "__main__":

@@ -257,9 +257,10 @@ class FasterRCNN(nn.Module):
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
         """`detect` before the padding is cut off; `source` is the anchor of the proposal."""
-        c, proposals = self.config, predictions.proposals
+        c = self.config
+        there = trimmed(predictions.scores > 0)
+        proposals = predictions.proposals[:, : there.shape[1]]
         step = self.look_at(predictions.features, proposals)
-        there = predictions.scores > 0
         found = find_in_regions(step, proposals, there, predictions.sizes, self.coder, score, c.candidates)
         found = found._replace(source=predictions.source.gather(1, found.source))
         return suppress(found, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
@@ -269,6 +270,16 @@ class FasterRCNN(nn.Module):
         """Every class's own box of every proposal, NMS per class, the best 100 of an image; boxes in input pixels."""
         check_score(score)
         return unpad(self.find(predictions, score))
+
+
+def trimmed(there: Tensor) -> Tensor:
+    """(B, P) of which the first are True → (B, as many as an image has at most, or 1): the head sees no padding.
+
+    The host waits for the number; a compiled graph keeps its shape instead.
+    """
+    if torch.compiler.is_compiling():
+        return there
+    return there[:, : max(1, int(there.sum(1).max()))]
 
 
 def best_of_each_level(

@@ -127,13 +127,12 @@ class PyramidPool(nn.Module):
         The host waits for the number of regions of each level: pooling all from all would cost four times as much.
         """
         rois, level = numbered(regions), level_of(regions.flatten(0, 1), len(self.strides))
-        feature = features[0]
-        pieces = feature.new_zeros(len(rois), feature.shape[1], self.size, self.size)
-        for number, (x, stride) in enumerate(zip(features, self.strides, strict=False)):
-            own = (level == number).nonzero().squeeze(1)
-            pooled = roi_align(x, rois[own], self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
-            pieces = pieces.index_copy(0, own, pooled.to(pieces.dtype))
-        return pieces
+        rows = [(level == number).nonzero().squeeze(1) for number in range(len(self.strides))]
+        pooled = [
+            roi_align(x, rois[own], self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
+            for x, stride, own in zip(features, self.strides, rows, strict=False)
+        ]
+        return torch.cat(pooled)[torch.cat(rows).argsort()]
 
 
 def level_of(boxes: Tensor, levels: int = len(STRIDES)) -> Tensor:
