@@ -71,7 +71,8 @@ def to_rgb(image: Image.Image, rotate: bool = True) -> Image.Image:
 def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
     """Width and height of a picture after `to_input`, before any padding.
 
-    Sides are rounded down, in torchvision's arithmetic, so that its weights see the pixels that they learnt from.
+    Sides are rounded down in torchvision's arithmetic, so that its weights see the sizes that they learnt from: where
+    its quotient is a little too small, even the short side is a pixel less than the spec's.
     """
     if spec.resize == "warp":
         return spec.size, spec.size
