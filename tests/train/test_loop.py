@@ -183,10 +183,10 @@ def test_gradients_are_summed_within_an_epoch(tmp_path: Path) -> None:
 
 
 def padded_training(folder: Path, recipe: Recipe) -> Training:
-    """Painted images with a short side of 16 in multiples of 8; the proposals are the boxes."""
+    """Painted images with a short side of 16, a long one of 20 at most; the proposals are the boxes."""
     torch.manual_seed(0)
     folder.mkdir(exist_ok=True)
-    spec, data = InputSpec(size=16, resize="short side", max_side=24, divisor=8, range=1.0), PaintedImages()
+    spec, data = InputSpec(size=16, resize="short side", max_side=20, divisor=8, range=1.0), PaintedImages()
     more: Any = {"validate": None, "save_weights": lambda *_: None, "device": "cpu", "say": lambda _: None}
     return Training(Regions(), data, spec, recipe, folder, proposals=data.boxes, **more)
 
@@ -195,11 +195,11 @@ def test_padded_images_and_proposals_are_trained_on(tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=4, start_size=8, start_share=0.5)
     run = padded_training(tmp_path / "whole", recipe)
     run.run()
-    # 40 x 30 is 21 x 16; at first, half as large, 10 x 8
-    small, large = ((8, 16), [[8, 10]] * 2), ((16, 24), [[16, 21]] * 2)
+    # 40 x 30 becomes 20 x 15, and at first 10 x 7: the longest side is half as long as well
+    small, large = ((8, 16), [[7, 10]] * 2), ((16, 24), [[15, 20]] * 2)
     assert [(shape, sizes) for shape, sizes, _ in run.model.seen] == [small] * 6 + [large] * 6  # type: ignore[union-attr]
     for shape, _, proposals in run.model.seen:  # type: ignore[union-attr]
-        scale = torch.tensor([21 / 40, 16 / 30] if shape == (16, 24) else [10 / 40, 8 / 30])
+        scale = torch.tensor([20 / 40, 15 / 30] if shape == (16, 24) else [10 / 40, 7 / 30])
         sides = torch.stack([boxes[0, 2:] - boxes[0, :2] for boxes in proposals])
         torch.testing.assert_close(sides, (torch.tensor([16.0, 15]) * scale).expand(2, 2))
 
