@@ -92,6 +92,11 @@ class InputSpec:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
 
+    def at(self, size: int) -> InputSpec:
+        """The same in another size; the longest side grows with it, as Fast R-CNN's 1000 of 600 to 2000 of 1200."""
+        longest = None if self.max_side is None else round(self.max_side * size / self.size)
+        return replace(self, size=size, max_side=longest)
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:

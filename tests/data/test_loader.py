@@ -15,8 +15,10 @@ from vedette.data.loader import (
     Draw,
     EpochSampler,
     eval_loader,
+    group_batches,
     random_numbers_from,
     repeat_factors,
+    shape_groups,
     train_loader,
 )
 from vedette.data.transforms import eval_transform
@@ -24,6 +26,7 @@ from vedette.errors import InputError
 from vedette.structures import InputSpec
 
 SPEC = InputSpec(size=32)
+PADDED = InputSpec(size=20, resize="short side", max_side=60, divisor=16)
 
 
 class Pictures:
@@ -90,6 +93,74 @@ def test_a_batch_holds_images_and_their_targets() -> None:
     ]
     assert type(batch.targets[2].boxes) is Tensor
     assert batch.targets[2].labels.tolist() == [2, 1]
+
+
+class Shapes(Pictures):
+    """Pictures of the given sizes, one white box of 10 x 5 at 4, 2 on each."""
+
+    def __init__(self, *sizes: tuple[int, int]) -> None:
+        super().__init__(len(sizes))
+        self.sizes = sizes
+
+    def size(self, index: int) -> tuple[int, int]:
+        return self.sizes[index]
+
+    def boxes(self, index: int) -> Tensor:
+        return torch.tensor([[4.0, 2, 14, 7]])
+
+    def labels(self, index: int) -> Tensor:
+        return torch.tensor([0])
+
+    def difficult(self, index: int) -> Tensor:
+        return torch.tensor([False])
+
+    crowd = difficult
+
+    def image(self, index: int) -> Image.Image:
+        image = Image.new("RGB", self.sizes[index])
+        image.paste("white", (4, 2, 14, 7))
+        return image
+
+
+def test_images_of_several_shapes_are_padded_to_one() -> None:
+    """20 x 10 becomes 40 x 20, 30 x 41 becomes 20 x 27, 100 x 10 meets the longest side: 60 x 6."""
+    (batch,) = eval_loader(Shapes((20, 10), (30, 41), (100, 10)), PADDED, batch_size=4, workers=0)
+    assert batch.images.shape == (3, 3, 32, 64)
+    assert batch.images.dtype == torch.uint8
+    assert batch.shapes.tolist() == [[20, 40], [27, 20], [6, 60]]
+    assert batch.sizes.tolist() == [[20, 10], [30, 41], [100, 10]]
+    for image, (height, width) in zip(batch.images, batch.shapes.tolist(), strict=True):
+        assert not image[:, height:].any()
+        assert not image[:, :, width:].any()
+    boxes = torch.cat([target.boxes for target in batch.targets])
+    expected = [[8.0, 4, 28, 14], [8 / 3, 2 * 27 / 41, 28 / 3, 7 * 27 / 41], [2.4, 1.2, 8.4, 4.2]]
+    torch.testing.assert_close(boxes, torch.tensor(expected))
+    back = boxes * (batch.sizes / batch.shapes.flip(1)).repeat(1, 2)
+    torch.testing.assert_close(back, torch.tensor([[4.0, 2, 14, 7]]).expand(3, 4))
+
+
+def test_images_that_are_warped_are_not_padded() -> None:
+    spec = InputSpec(size=36, divisor=32)  # as a training that begins with smaller images may have it
+    (batch,) = eval_loader(Pictures(3), spec, batch_size=4, workers=0)
+    assert batch.images.shape == (3, 3, 36, 36)
+    assert batch.shapes.tolist() == [[36, 36]] * 3
+    assert batch.proposals is None
+
+
+def test_proposals_go_the_way_of_the_boxes() -> None:
+    """Annotated in a frame twice as large; half of the images are mirrored, boxes and proposals with them."""
+    pictures, mirrored = Shapes(*[(20, 10)] * 40), 0
+    pictures.size = lambda index: (40, 20)
+    proposals = lambda index: torch.tensor([[4, 2, 14, 7], [50, 0, 60, 9], [-4, 0, 60, 20]])[: 3 * (index != 5)]  # noqa: E731
+    for batch in epoch(train_loader(pictures, PADDED, 8, workers=2, proposals=proposals), 0):
+        for index, target, given in zip(batch.indices, batch.targets, batch.proposals, strict=True):
+            flip = target.boxes.tolist() == [[26, 2, 36, 7]]
+            assert flip or target.boxes.tolist() == [[4, 2, 14, 7]]
+            rows = [target.boxes[0].tolist(), [0, 0, 0, 9] if flip else [40, 0, 40, 9], [0, 0, 40, 20]]
+            assert given.tolist() == rows[: 3 * (index != 5)]
+            assert given.shape[1] == 4
+            mirrored += flip
+    assert 5 < mirrored < 35
 
 
 def test_difficult_objects_are_ignored_or_trained_on_but_crowds_ignored() -> None:
@@ -199,6 +270,78 @@ def test_an_image_comes_as_often_as_its_factor_says() -> None:
     assert counts.max(0).values.tolist() == [2, 2, 2, 3, 2]  # 7 marks on 6.75: now and then one more than the ceiling
     assert (counts.mean(0) - factors * 7 / 6.75).abs().max() < 0.08
     assert len(seeds) > 2700  # an image that comes twice is augmented in two ways
+
+
+def in_order(batches: Tensor) -> list[list[int]]:
+    return sorted(row.tolist() for row in batches)
+
+
+def test_groups_fill_batches_by_hand() -> None:
+    groups = torch.tensor([0, 1, 0, 1, 0, 0, 1])
+    order = group_batches(groups, 2, torch.Generator().manual_seed(0))
+    assert in_order(order[:6].view(3, 2)) == [[0, 2], [1, 3], [4, 5]]
+    assert order[6:].tolist() == [6]  # beyond the last whole batch, as it would be without groups
+    order = group_batches(torch.tensor([0, 1, 0, 0]), 2, torch.Generator().manual_seed(0))
+    assert in_order(order.view(2, 2)) == [[0, 2], [1, 3]]  # one of each is left
+    assert group_batches(torch.tensor([0, 1]), 3, torch.Generator()).tolist() == [0, 1]
+    assert group_batches(torch.tensor([], dtype=torch.int64), 3, torch.Generator()).tolist() == []
+    firsts = {int(group_batches(groups, 2, torch.Generator().manual_seed(seed))[0]) for seed in range(30)}
+    assert firsts == {0, 1, 4}  # which batch comes first is a matter of chance
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("factors", [torch.ones(23), torch.linspace(0.5, 2.5, 23)])
+def test_grouping_leaves_each_process_its_images_and_batches(world: int, factors: Tensor) -> None:
+    groups = (torch.arange(23) % 3 == 0).long()
+    for rank, number in [(rank, number) for rank in range(world) for number in (0, 5)]:
+        plain = EpochSampler(factors, 7, rank, world)
+        grouped, again = (EpochSampler(factors, 7, rank, world, groups, batch_size=4) for _ in range(2))
+        for sampler in (plain, grouped, again):
+            sampler.set_epoch(number)
+        draws, expected = list(grouped), list(plain)
+        assert len(draws) == len(grouped) == len(plain)
+        assert draws == list(again)
+        key = lambda draw: (draw.index, draw.seed)  # noqa: E731
+        whole = len(draws) // 4 * 4
+        assert sorted(draws[:whole], key=key) == sorted(expected[:whole], key=key)
+        assert draws[whole:] == expected[whole:]
+        mixed = [len({int(groups[draw.index]) for draw in draws[at : at + 4]}) - 1 for at in range(0, whole, 4)]
+        assert sum(mixed) <= 1
+
+
+def test_an_image_alone_in_its_group_is_seen() -> None:
+    """101 images in pairs: one is left out of an epoch by chance, and it is not always the only high one."""
+    groups, seen = (torch.arange(101) == 50).long(), 0
+    for number in range(20):
+        sampler = EpochSampler(torch.ones(101), 0, groups=groups, batch_size=2)
+        sampler.set_epoch(number)
+        seen += any(draw.index == 50 for draw in list(sampler)[:100])
+    assert seen >= 19
+
+
+def test_wide_and_high_images_are_groups() -> None:
+    assert shape_groups(Shapes((30, 20), (20, 30), (20, 20), (0, 0))).tolist() == [0, 1, 0, 0]  # 0, 0: not known
+    assert shape_groups(Shapes()).shape == (0,)
+    assert train_loader(Pictures(3), SPEC, 2, workers=0).sampler.groups is None
+
+
+def padding(loader: object) -> float:
+    """Share of a loader's pixels that are no image."""
+    batches = list(loader)
+    pixels = sum(batch.images[:, 0].numel() for batch in batches)
+    return 1 - sum(int(batch.shapes.prod(1).sum()) for batch in batches) / pixels
+
+
+def test_batches_of_one_shape_save_padding() -> None:
+    """60 x 40 and 40 x 60 in turn: both in a batch of 60 x 60 are a third padding, each kind alone none."""
+    spec = InputSpec(size=40, resize="short side", divisor=10)
+    even, odd = Shapes(*[(60, 40), (40, 60)] * 4), Shapes(*[(60, 40), (40, 60)] * 3, (60, 40), (60, 40))
+    assert padding(eval_loader(even, spec, 2, workers=0)) == pytest.approx(1 / 3)
+    assert padding(train_loader(even, spec, 2, workers=0)) == 0
+    # five and three: one batch of four is mixed, two images of 2400 pixels in 3600 each
+    assert padding(train_loader(odd, spec, 2, workers=0)) == pytest.approx(2400 / (6 * 2400 + 2 * 3600))
+    shares = [train_loader(even, spec, 2, workers=0, rank=rank, world=2) for rank in range(2)]
+    assert [len(share) for share in shares] == [2, 2]
 
 
 def test_rare_classes_ask_for_their_images() -> None:

@@ -130,9 +130,12 @@ def test_without_objects_half_the_windows_are_the_whole_image() -> None:
 def test_boxes_are_scaled_clipped_and_flipped() -> None:
     boxes = torch.tensor([[30.0, 15.0, 70.0, 25.0]])
     window = (20.0, 10.0, 60.0, 30.0)  # 40 x 20: 2 and 4 times as large at 80 x 80
-    assert map_boxes(boxes, window, 80, flip=False).tolist() == [[20.0, 20.0, 80.0, 60.0]]
-    assert map_boxes(boxes, window, 80, flip=True).tolist() == [[0.0, 20.0, 60.0, 60.0]]
-    assert map_boxes(boxes, (-10.0, -5.0, 70.0, 35.0), 80, flip=True).tolist() == [[0.0, 40.0, 40.0, 60.0]]
+    square, wider = (80, 80), (-10.0, -5.0, 70.0, 35.0)
+    assert map_boxes(boxes, window=window, size=square, flip=False).tolist() == [[20.0, 20.0, 80.0, 60.0]]
+    assert map_boxes(boxes, window=window, size=square, flip=True).tolist() == [[0.0, 20.0, 60.0, 60.0]]
+    assert map_boxes(boxes, window=wider, size=square, flip=True).tolist() == [[0.0, 40.0, 40.0, 60.0]]
+    assert map_boxes(boxes, window=window, size=(40, 60), flip=False).tolist() == [[10.0, 15.0, 40.0, 45.0]]
+    assert map_boxes(boxes, window=window, size=(40, 60), flip=True).tolist() == [[0.0, 15.0, 30.0, 45.0]]
 
 
 def test_the_visible_part_falls_on_whole_pixels() -> None:
@@ -307,7 +310,48 @@ def test_training_and_evaluation_resize_alike(interpolation: str, monkeypatch: p
     assert any(torch.equal(pixels, expected) for pixels in found)
 
 
-def test_specs_that_do_not_warp_are_refused() -> None:
-    for make in (train_transform, eval_transform):
-        with pytest.raises(ValueError, match="short side"):
-            make(InputSpec(size=600, resize="short side"))
+SHORT = InputSpec(size=100, resize="short side", max_side=200, divisor=32)
+
+
+def test_the_short_side_keeps_the_shape_and_each_axis_has_its_scale() -> None:
+    """333 x 250 becomes 133 x 100: 133 / 333 of the width, 0.4 of the height; 900 x 100 meets the longest side."""
+    boxes = torch.tensor([[33.3, 25, 333, 250], [7, 7, 7, 9]])
+    pixels, found = eval_transform(SHORT)(Image.new("RGB", (333, 250)), sample_target(boxes, (333, 250), [True, False]))
+    assert pixels.shape == (3, 100, 133)
+    torch.testing.assert_close(found["boxes"].as_subclass(Tensor), torch.tensor([[13.3, 10, 133, 100]]))
+    assert found["boxes"].canvas_size == (100, 133)
+    assert found["ignore"].tolist() == [True]
+    long = sample_target(torch.tensor([[9.0, 0, 90, 100]]), (900, 100))
+    pixels, found = eval_transform(SHORT)(Image.new("RGB", (900, 100)), long)
+    assert pixels.shape == (3, 22, 200)
+    torch.testing.assert_close(found["boxes"].as_subclass(Tensor), torch.tensor([[2.0, 0, 20, 22]]))
+
+
+def test_a_short_side_is_trained_on_with_a_flip_alone() -> None:
+    image = Image.effect_noise((60, 40), 90).convert("RGB")
+    spec, flipped = InputSpec(size=20, resize="short side"), 0
+    target = sample_target(torch.tensor([[6.0, 4, 24, 40], [0, 0, 1, 1]]), (60, 40))
+    target["proposals"] = torch.tensor([[6.0, 4, 24, 40], [5, 5, 5, 9]])
+    plain, expected = eval_transform(spec)(image, target)
+    assert expected["boxes"].tolist() == [[3, 2, 12, 20], [0, 0, 0.5, 0.5]]  # half a pixel is an object still
+    assert expected["proposals"].tolist() == [[3, 2, 12, 20], [2.5, 2.5, 2.5, 4.5]]  # each keeps its row
+    for _ in range(1000):
+        pixels, found = train_transform(spec)(image, target)
+        mirrored = not torch.equal(pixels, plain)
+        assert torch.equal(pixels, plain.flip(2) if mirrored else plain)
+        boxes = [[18, 2, 27, 20], [29.5, 0, 30, 0.5]] if mirrored else [[3, 2, 12, 20], [0, 0, 0.5, 0.5]]
+        proposals = [[18, 2, 27, 20], [27.5, 2.5, 27.5, 4.5]] if mirrored else expected["proposals"].tolist()
+        assert (found["boxes"].tolist(), found["proposals"].tolist()) == (boxes, proposals)
+        flipped += mirrored
+    assert within_chance(flipped, 1000, 0.5)
+
+
+def test_proposals_follow_a_crop_and_keep_their_rows() -> None:
+    augment, window = SSDAugment(100, BLACK, distort=nn.Identity()), (40.0, 0.0, 140.0, 100.0)
+    target = sample_target(torch.zeros(0, 4), (200, 100))
+    target["proposals"] = torch.tensor([[150.0, 0, 200, 40], [0, 0, 90, 40], [60, 10, 70, 40]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transforms, "draw_crop", lambda boxes, canvas: window)
+        patch.setattr(torch, "rand", torch.ones)  # no zoom-out, no flip
+        _, found = augment(Image.new("RGB", (200, 100)), target)
+    assert found["proposals"].tolist() == [[100, 0, 100, 40], [0, 0, 50, 40], [20, 10, 30, 40]]

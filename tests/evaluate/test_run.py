@@ -93,8 +93,15 @@ def test_the_annotated_box_comes_back():
     size = torch.tensor([123, 457])
     boxes = torch.tensor([[8.0, 5.0, 40.0, 250.0]])
     warped = boxes * 64 / torch.tensor([123, 457, 123, 457])
-    back = to_annotation(Detections(warped, torch.ones(1), torch.tensor([0]), torch.tensor([0])), size, 64)
-    torch.testing.assert_close(back.boxes, boxes)
+    found = Detections(warped, torch.ones(1), torch.tensor([0]), torch.tensor([0]))
+    torch.testing.assert_close(to_annotation(found, size, torch.tensor([64, 64])).boxes, boxes)
+
+
+def test_each_axis_of_a_padded_input_has_its_scale():
+    """333 x 250 seen as 133 x 100, and annotated in a frame twice as wide."""
+    found = Detections(torch.tensor([[13.3, 10.0, 140.0, 50.0]]), torch.ones(1), torch.tensor([0]), torch.tensor([0]))
+    back = to_annotation(found, torch.tensor([666, 250]), torch.tensor([100, 133]))
+    torch.testing.assert_close(back.boxes, torch.tensor([[66.6, 25.0, 666.0, 125.0]]))
 
 
 def test_modes_are_as_before():
@@ -148,9 +155,14 @@ class Bright(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[tuple[int, ...]] = []
+        self.sizes: list[torch.Tensor | None] = []
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, sizes: torch.Tensor | None = None) -> torch.Tensor:
         self.batches.append(tuple(images.shape))
+        self.sizes.append(sizes)
+        for image, (height, width) in zip(images, [] if sizes is None else sizes.tolist(), strict=False):
+            assert not image[:, height:].any()
+            assert not image[:, :, width:].any()
         return images
 
     def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
@@ -188,6 +200,65 @@ def test_finds_what_the_detector_finds(options, vote):
     if "scales" in options and vote:
         plain = evaluate_model(model, pictures, replace(passes, vote=False), workers=0)
         assert not torch.equal(plain[0].boxes, found[0].boxes)
+
+
+PADDED = InputSpec(size=64, resize="short side", max_side=120, divisor=32, mean=(10.0, 10.0, 10.0))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"flip": True}, {"scales": (32, 96)}, {"scales": (96, 32), "flip": True, "vote": True}]
+)
+def test_padded_batches_find_what_the_detector_finds(options):
+    """Pictures of 80, 90, 100, 110 and 120 x 50 become 64, 64, 60, 54 and 50 high."""
+    model, pictures = Bright(), Squares(5)
+    found = evaluate_model(model, pictures, plan_passes(PADDED, batch_size=5, **options), workers=0)
+    if not options:
+        assert model.batches == [(5, 3, 64, 128)]
+        # 110 · (120 / 110) is a little less than 120
+        assert model.sizes[0].tolist() == [[64, 102], [64, 115], [60, 120], [54, 119], [50, 120]]
+    detector = Detector(model, PADDED, None, device="cpu")
+    expected = detector.detect([pictures.image(index) for index in range(5)], score=0.01, **options)
+    for index, (one, other) in enumerate(zip(found, expected, strict=True)):
+        torch.testing.assert_close(one.boxes, other.boxes)
+        true = torch.tensor([[11.0 + index, 7, 35 + index, 31]])
+        torch.testing.assert_close(one.boxes, true.expand(len(one), 4), rtol=0, atol=1.6)  # a pixel of the input
+
+
+def test_one_stage_models_are_given_images_alone():
+    model = Bright()
+    evaluate_model(model, Squares(2), plan_passes(SPEC), workers=0)
+    assert model.sizes == [None]
+
+
+class Echo(nn.Module):
+    """Finds its proposals."""
+
+    needs_proposals = True
+    config = SimpleNamespace(nms="hard", nms_iou=0.99, keep=200)
+
+    def forward(self, images, sizes, proposals):
+        return proposals
+
+    def detect(self, predictions, score):
+        rows = [torch.arange(len(boxes)) for boxes in predictions]
+        return [
+            Detections(boxes, torch.linspace(0.9, 0.8, len(boxes)), torch.zeros_like(row), row)
+            for boxes, row in zip(predictions, rows, strict=True)
+        ]
+
+
+def proposals_of(index: int) -> torch.Tensor:
+    return torch.tensor([[10.0, 5, 50 + index, 45], [3, 3, 3, 8], [0, 0, 70, 50]])[: 3 - index]
+
+
+def test_proposals_are_seen_as_the_boxes_are_and_keep_their_rows():
+    found = evaluate_model(Echo(), Squares(3), plan_passes(PADDED), workers=0, proposals=proposals_of)
+    for index, one in enumerate(found):
+        torch.testing.assert_close(one.boxes, proposals_of(index))
+        assert one.source.tolist() == list(range(3 - index))
+    twice = evaluate_model(Echo(), Squares(3), plan_passes(PADDED, flip=True), workers=0, proposals=proposals_of)
+    for one, other in zip(found, twice, strict=True):
+        torch.testing.assert_close(one.boxes[one.boxes[:, 2] > 3.5], other.boxes[other.boxes[:, 2] > 3.5])
 
 
 def test_no_images():

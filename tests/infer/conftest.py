@@ -13,9 +13,11 @@ class BrightBox(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
         self.batches: list[Tensor] = []
+        self.sizes: list[Tensor | None] = []
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
         self.batches.append(images)
+        self.sizes.append(sizes)
         assert torch.is_inference_mode_enabled()
         assert not self.training
         return images

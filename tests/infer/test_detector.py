@@ -110,8 +110,32 @@ def test_short_side_inputs_are_padded_to_one_size(detector: Detector) -> None:
     batch = detector.model.batches[0]
     assert batch.shape == (2, 3, 224, 128)
     assert batch[1, :, 100:].abs().max() == 0
+    assert detector.model.sizes[0].tolist() == [[200, 100], [100, 100]]  # heights and widths without the padding
     for one in found:
         assert one.boxes.tolist() == [[20, 80, 100, 200]]
+
+
+def test_boxes_come_back_by_the_scale_of_each_axis(detector: Detector) -> None:
+    """333 x 250 becomes 133 x 100: 0.39940 of the width, 0.4 of the height."""
+    detector.input_spec = InputSpec(size=100, resize="short side", divisor=32)
+
+    class Fixed(torch.nn.Module):
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+            assert sizes.tolist() == [[100, 133]]
+            return images
+
+        def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
+            row = torch.arange(2)
+            boxes = torch.tensor([[13.3, 10, 133, 100], [133, 20, 160, 40]])  # the second lies in the padding
+            return [Detections(boxes, torch.tensor([0.9, 0.8]), row, row)]
+
+    found = Detector(Fixed(), detector.input_spec, None, device="cpu").detect(Image.new("RGB", (333, 250)))
+    torch.testing.assert_close(found.boxes, torch.tensor([[33.3, 25, 333, 250]]))
+
+
+def test_one_stage_models_are_given_images_alone(detector: Detector) -> None:
+    detector.detect(picture())
+    assert detector.model.sizes == [None]
 
 
 def test_bf16(detector: Detector) -> None:

@@ -177,6 +177,13 @@ def test_inputs_that_are_padded_may_have_any_size() -> None:
     assert plan_passes(InputSpec(size=600, divisor=32, resize="short side"), [601]).specs[0].size == 601
 
 
+def test_scales_of_padded_inputs_are_short_sides() -> None:
+    spec = InputSpec(size=600, max_side=1000, divisor=32, resize="short side")
+    specs = plan_passes(spec, [600, 1200, 480]).specs
+    assert [(one.size, one.max_side) for one in specs] == [(600, 1000), (1200, 2000), (480, 800)]
+    assert plan_passes(spec).specs == (spec,)
+
+
 def white(box: tuple[int, int, int, int]) -> Image.Image:
     picture = Image.new("RGB", (200, 400))
     picture.paste("white", box)

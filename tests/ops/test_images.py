@@ -1,6 +1,7 @@
 import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,21 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from vedette.errors import InputError
-from vedette.ops.images import ORIENTATION, decode_image, input_size, normalize, to_input, to_rgb
+from vedette.ops.images import (
+    ORIENTATION,
+    decode_image,
+    input_size,
+    mirror_images,
+    normalize,
+    normalize_batch,
+    sizes_of,
+    stack_padded,
+    to_input,
+    to_rgb,
+)
 from vedette.structures import InputSpec
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -217,6 +230,42 @@ def test_a_picture_in_memory(tmp_path: Path) -> None:
 def test_input_size(size: tuple[int, int], spec: InputSpec, expected: tuple[int, int]) -> None:
     assert input_size(*size, spec) == expected
     assert to_input(Image.new("RGB", size), spec).shape == (3, expected[1], expected[0])
+
+
+@pytest.mark.parametrize(("short", "longest"), [(800, 1333), (600, 1000), (64, 128), (100, 100)])
+def test_sizes_are_torchvision_s(short: int, longest: int) -> None:
+    transform = GeneralizedRCNNTransform(short, longest, [0.0] * 3, [1.0] * 3).eval()
+    spec = InputSpec(size=short, resize="short side", max_side=longest, divisor=32)
+    for width, height in product((31, 33, 97, 333, 427, 499, 501, 641, 1023, 1335), repeat=2):
+        resized = transform.resize(torch.empty(3, height, width, device="meta"))[0]  # its shape alone
+        assert input_size(width, height, spec) == (resized.shape[2], resized.shape[1])
+
+
+def test_batches_are_padded_right_and_below_with_the_mean() -> None:
+    spec = InputSpec(size=2, resize="short side", divisor=4, mean=(1.0, 2.0, 3.0), std=(2.0, 2.0, 2.0))
+    images = [torch.full((3, 2, 5), 9, dtype=torch.uint8), torch.full((3, 3, 2), 7, dtype=torch.uint8)]
+    batch, sizes = stack_padded(images, 4), sizes_of(images)
+    assert batch.dtype == torch.uint8
+    assert batch.shape == (2, 3, 4, 8)
+    assert sizes.tolist() == [[2, 5], [3, 2]]
+    assert batch[1, 0].tolist() == [[7, 7, 0, 0, 0, 0, 0, 0]] * 3 + [[0] * 8]
+    pixels = normalize_batch(batch, sizes, spec)
+    assert pixels[0, 0].tolist() == [[4, 4, 4, 4, 4, 0, 0, 0]] * 2 + [[0] * 8] * 2
+    assert pixels[1, 2].tolist() == [[2, 2, 0, 0, 0, 0, 0, 0]] * 3 + [[0] * 8]
+
+
+def test_images_of_one_size_are_stacked_and_normalised_as_ever() -> None:
+    images = [torch.randint(256, (3, 6, 6), dtype=torch.uint8) for _ in range(3)]
+    batch = stack_padded(images)
+    assert torch.equal(batch, torch.stack(images))
+    spec = InputSpec(size=6, range=1.0, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4), channels="bgr")
+    assert torch.equal(normalize_batch(batch, sizes_of(images), spec), normalize(batch, spec))
+
+
+def test_a_mirror_leaves_the_padding_where_it_is() -> None:
+    row = torch.arange(1.0, 5).expand(2, 3, 1, 4)
+    mirrored = mirror_images(row, torch.tensor([[1, 4], [1, 3]]))
+    assert mirrored[:, 2, 0].tolist() == [[4, 3, 2, 1], [3, 2, 1, 4]]
 
 
 def test_to_input_keeps_the_pixels_of_a_picture_that_fits() -> None:

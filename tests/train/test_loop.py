@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -69,6 +70,16 @@ class MeanColour(nn.Module):
         sides = torch.stack([(t.boxes[:, 2:] - t.boxes[:, :2]).prod(1).sum() for t in targets]) / 1024
         broken = torch.inf if self.calls == self.break_at else 1.0
         return {"area": (predictions[:, 0] - sides).square().mean() * broken}
+
+
+class Regions(MeanColour):
+    """The same for padded images of several sizes, with proposals; remembers what it saw."""
+
+    needs_proposals = True
+
+    def forward(self, images: Tensor, sizes: Tensor, proposals: list[Tensor]) -> Tensor:  # type: ignore[override]
+        self.seen = [*getattr(self, "seen", []), (tuple(images.shape[2:]), sizes.tolist(), proposals)]
+        return super().forward(images)
 
 
 def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: list[float] | None = None) -> Training:
@@ -169,6 +180,43 @@ def test_gradients_are_summed_within_an_epoch(tmp_path: Path) -> None:
     assert torch.equal(weights(whole), weights(resumed))
     with pytest.raises(InputError, match="accumulate is 4: an epoch has 3 batches"):
         training(tmp_path / "none", replace(RECIPE, accumulate=4))
+
+
+def padded_training(folder: Path, recipe: Recipe) -> Training:
+    """Painted images with a short side of 16, a long one of 20 at most; the proposals are the boxes."""
+    torch.manual_seed(0)
+    folder.mkdir(exist_ok=True)
+    spec, data = InputSpec(size=16, resize="short side", max_side=20, divisor=8, range=1.0), PaintedImages()
+    more: Any = {"validate": None, "save_weights": lambda *_: None, "device": "cpu", "say": lambda _: None}
+    return Training(Regions(), data, spec, recipe, folder, proposals=data.boxes, **more)
+
+
+def test_padded_images_and_proposals_are_trained_on(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=4, start_size=8, start_share=0.5)
+    run = padded_training(tmp_path / "whole", recipe)
+    run.run()
+    # 40 x 30 becomes 20 x 15, and at first 10 x 7: the longest side is half as long as well
+    small, large = ((8, 16), [[7, 10]] * 2), ((16, 24), [[15, 20]] * 2)
+    assert [(shape, sizes) for shape, sizes, _ in run.model.seen] == [small] * 6 + [large] * 6  # type: ignore[union-attr]
+    for shape, _, proposals in run.model.seen:  # type: ignore[union-attr]
+        scale = torch.tensor([20 / 40, 15 / 30] if shape == (16, 24) else [10 / 40, 7 / 30])
+        sides = torch.stack([boxes[0, 2:] - boxes[0, :2] for boxes in proposals])
+        torch.testing.assert_close(sides, (torch.tensor([16.0, 15]) * scale).expand(2, 2))
+
+
+def test_a_resumed_run_on_padded_images_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, schedule="step", drops=())
+    whole = padded_training(tmp_path / "whole", recipe)
+    whole.run()
+    torn = padded_training(tmp_path / "torn", replace(recipe, epochs=2))
+    torn.run()
+    resumed = padded_training(tmp_path / "torn", recipe)
+    resumed.resume()
+    resumed.run()
+    assert [proposals[0].tolist() for *_, proposals in whole.model.seen[6:]] == [  # type: ignore[union-attr]
+        proposals[0].tolist()
+        for *_, proposals in resumed.model.seen  # type: ignore[union-attr]
+    ]
 
 
 def test_best_is_the_best_and_last_the_last(tmp_path: Path) -> None:

@@ -290,7 +290,8 @@ def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
 
     settings = run.config | {"num_classes": len(classes)}
     model: Any = restore(source, run.model, classes, **settings)[0]
-    model.input_spec = replace(model.input_spec, size=model.config.image_size)
+    longest = getattr(model.config, "max_side", None)
+    model.input_spec = replace(model.input_spec, size=model.config.image_size, max_side=longest)
     return model
 
 

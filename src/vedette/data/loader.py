@@ -7,9 +7,10 @@ number of workers, and an epoch begun anew after a resume is the same epoch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -25,9 +26,11 @@ from torchvision.transforms import v2
 from vedette.data.transforms import MAX_ZOOM_OUT, eval_transform, train_transform
 from vedette.errors import InputError
 from vedette.ops.boxes import clip
+from vedette.ops.images import sizes_of, stack_padded
 from vedette.structures import InputSpec, Target
 
 Difficult = Literal["ignore", "train"]
+Proposals = Callable[[int], Tensor]  # index of an image → (P, 4) boxes in the frame of its annotated ones
 
 
 class AnnotatedImages(Protocol):
@@ -55,22 +58,28 @@ class Draw:
 class Sample:
     """One image as the model sees it."""
 
-    image: Tensor  # (3, S, S) uint8
+    image: Tensor  # (3, H, W) uint8
     target: Target
     index: int
     file: str
     size: tuple[int, int]  # width, height of the frame that the annotated boxes are in
+    proposals: Tensor | None = None  # (P, 4) in pixels of the image here
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B images and what is on them."""
+    """B images and what is on them.
 
-    images: Tensor  # (B, 3, S, S) uint8, RGB
+    A box here times the annotated frame's sides over the image's own sides here is an annotated one.
+    """
+
+    images: Tensor  # (B, 3, H, W) uint8, RGB; padded right and below where they differ in size
     targets: list[Target]  # boxes in pixels of the images here
     indices: list[int]  # in the dataset
     files: list[str]
-    sizes: Tensor  # (B, 2) int64, width and height of the annotated frames: boxes times sizes / S are annotated ones
+    sizes: Tensor  # (B, 2) int64, width and height of the annotated frames
+    shapes: Tensor  # (B, 2) int64, height and width of each image here, without the padding
+    proposals: list[Tensor] | None = None  # (P_i, 4) each, in pixels of the images here
 
     def pin_memory(self) -> Batch:
         """The batch with its images in page-locked memory; `DataLoader(pin_memory=True)` calls it."""
@@ -93,12 +102,19 @@ class DetectionDataset(TorchDataset[Sample]):
 
     Takes an index, or a `Draw` whose seed decides the transform's random numbers; the process's own are left alone.
     difficult: "ignore" the objects marked as difficult or "train" on them; crowds are always ignored.
+    proposals: boxes of an external method, which go the way of the annotated ones.
 
     Raises UnreadableImage (an InputError).
     """
 
-    def __init__(self, dataset: AnnotatedImages, transform: v2.Transform, difficult: Difficult = "ignore") -> None:
-        self.dataset, self.transform, self.difficult = dataset, transform, difficult
+    def __init__(
+        self,
+        dataset: AnnotatedImages,
+        transform: v2.Transform,
+        difficult: Difficult = "ignore",
+        proposals: Proposals | None = None,
+    ) -> None:
+        self.dataset, self.transform, self.difficult, self.proposals = dataset, transform, difficult, proposals
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -113,7 +129,8 @@ class DetectionDataset(TorchDataset[Sample]):
         else:
             pixels, found = self.transform(image, annotated)
         target = Target(found["boxes"].as_subclass(Tensor), found["labels"], found["ignore"])
-        return Sample(pixels, target, index, str(self.dataset.file(index)), self._frame(index, image))
+        file, frame = str(self.dataset.file(index)), self._frame(index, image)
+        return Sample(pixels, target, index, file, frame, found.get("proposals"))
 
     def _read(self, index: int) -> Image.Image:
         try:
@@ -128,19 +145,21 @@ class DetectionDataset(TorchDataset[Sample]):
         return (width, height) if width and height else image.size
 
     def _target(self, index: int, image: Image.Image) -> dict[str, Any]:
-        scale = torch.tensor(image.size) / torch.tensor(self._frame(index, image))
+        scale = (torch.tensor(image.size) / torch.tensor(self._frame(index, image))).repeat(2)
         width, height = image.size
-        boxes = self.dataset.boxes(index) * scale.repeat(2)
         crowd, difficult = self.dataset.crowd(index), self.dataset.difficult(index)
-        return {
+        target = {
             "boxes": tv_tensors.BoundingBoxes(
-                clip(boxes, width, height),
+                clip(self.dataset.boxes(index) * scale, width, height),
                 format=tv_tensors.BoundingBoxFormat.XYXY,
                 canvas_size=(height, width),
             ),
             "labels": self.dataset.labels(index),
             "ignore": crowd | difficult if self.difficult == "ignore" else crowd.clone(),
         }
+        if self.proposals is not None:
+            target["proposals"] = clip(self.proposals(index).float() * scale, width, height)
+        return target
 
 
 class EpochSampler(Sampler[Draw]):
@@ -149,10 +168,22 @@ class EpochSampler(Sampler[Draw]):
     factors (N,): how often each image comes in an epoch, on average; 1.5 is once in one epoch and twice in another.
     Of several processes each takes its share, `rank` of `world`, all of one length: some images come once more where
     the number does not divide.
+    groups (N,): images of one group come together, `batch_size` in a row, in the batches that a process would have had
+    anyway: it takes the same images in an epoch, as many batches, and an incomplete last one holds the same. What is
+    left of the groups, less than a batch of each, is mixed.
     """
 
-    def __init__(self, factors: Tensor, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        factors: Tensor,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        groups: Tensor | None = None,
+        batch_size: int = 1,
+    ) -> None:
         self.factors, self.seed, self.rank, self.world = factors.double(), seed, rank, world
+        self.groups, self.batch_size = groups, batch_size
         self.length = round(float(self.factors.sum()))
         self.epoch = 0
 
@@ -170,7 +201,10 @@ class EpochSampler(Sampler[Draw]):
         seeds = torch.randint(2**32, (self.length,), generator=generator)
         images = self._images(torch.rand((), generator=generator, dtype=torch.float64))
         mine = torch.arange(self.rank, len(self) * self.world, self.world) % max(1, self.length)
-        for place in order[mine].tolist():
+        places = order[mine]
+        if self.groups is not None:
+            places = places[group_batches(self.groups[images[places]], self.batch_size, generator)]
+        for place in places.tolist():
             yield Draw(int(images[place]), int(seeds[place]))
 
     def _images(self, offset: Tensor) -> Tensor:
@@ -178,6 +212,26 @@ class EpochSampler(Sampler[Draw]):
         ends = self.factors.cumsum(0)
         marks = (torch.arange(self.length) + offset) * (ends[-1:] / max(1, self.length))
         return torch.searchsorted(ends, marks, right=True).clamp(max=max(0, len(ends) - 1))
+
+
+def group_batches(groups: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
+    """(N,) groups of what comes → (N,) the order in which they fill batches of their own, the batches shuffled.
+
+    What is left of the groups fills mixed batches, fewer than there are groups. Those beyond the last whole batch stay
+    at the end.
+    """
+    whole = len(groups) - len(groups) % batch_size
+    groups, tail = groups[:whole], torch.arange(whole, len(groups))
+    rows = [(groups == group).nonzero().squeeze(1) for group in torch.unique(groups)]
+    own = [row[: len(row) - len(row) % batch_size] for row in rows]
+    rest = torch.cat([torch.zeros(0, dtype=torch.int64), *(row[len(row) - len(row) % batch_size :] for row in rows)])
+    batches = torch.cat([*own, rest.sort()[0]]).view(-1, batch_size)
+    return torch.cat([batches[torch.randperm(len(batches), generator=generator)].flatten(), tail])
+
+
+def shape_groups(dataset: AnnotatedImages) -> Tensor:
+    """(N,) 1 where an image is higher than wide; batches of one group have little padding."""
+    return torch.tensor([width < height for width, height in map(dataset.size, range(len(dataset)))]).long()
 
 
 def repeat_factors(dataset: AnnotatedImages, share: float) -> Tensor:
@@ -203,34 +257,47 @@ def train_loader(
     factors: Tensor | None = None,
     rank: int = 0,
     world: int = 1,
+    proposals: Proposals | None = None,
 ) -> DataLoader[Sample]:
     """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
 
     Gives `Batch`. A last batch that is not full is left out unless it is the only one. `max_zoom_out`: the largest
-    canvas around an image, in sides of it; 1 switches zoom-out off. `factors`: see `EpochSampler`; default: every
-    image once.
+    canvas around an image, in sides of it; 1 switches zoom-out off; for specs that warp. `factors`: see
+    `EpochSampler`; default: every image once. `proposals`: see `DetectionDataset`.
+    Batches of a spec with a short side are of wide images alone, or of high ones, but for one of each process.
     """
-    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult)
-    sampler = EpochSampler(torch.ones(len(dataset)) if factors is None else factors, seed, rank, world)
-    return _loader(samples, sampler, batch_size, workers, drop_last=len(sampler) > batch_size)
+    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult, proposals)
+    groups = shape_groups(dataset) if spec.resize == "short side" else None
+    factors = torch.ones(len(dataset)) if factors is None else factors
+    sampler = EpochSampler(factors, seed, rank, world, groups, batch_size)
+    return _loader(samples, spec, sampler, batch_size, workers, drop_last=len(sampler) > batch_size)
 
 
 def eval_loader(
-    dataset: AnnotatedImages, spec: InputSpec, batch_size: int, workers: int = 2, difficult: Difficult = "ignore"
+    dataset: AnnotatedImages,
+    spec: InputSpec,
+    batch_size: int,
+    workers: int = 2,
+    difficult: Difficult = "ignore",
+    proposals: Proposals | None = None,
 ) -> DataLoader[Sample]:
-    """Every image once, warped, in the dataset's order, as `Batch`."""
-    samples = DetectionDataset(dataset, eval_transform(spec), difficult)
-    return _loader(samples, SequentialSampler(samples), batch_size, workers, drop_last=False)
+    """Every image once, resized as when detecting, in the dataset's order, as `Batch`."""
+    samples = DetectionDataset(dataset, eval_transform(spec), difficult, proposals)
+    return _loader(samples, spec, SequentialSampler(samples), batch_size, workers, drop_last=False)
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Samples of one size as a batch."""
+def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
+    """Samples as a batch, its sides those of the largest image, up to multiples of `divisor`."""
+    images = [sample.image for sample in samples]
+    proposals = [sample.proposals for sample in samples if sample.proposals is not None]
     return Batch(
-        images=torch.stack([sample.image for sample in samples]),
+        images=stack_padded(images, divisor),
         targets=[sample.target for sample in samples],
         indices=[sample.index for sample in samples],
         files=[sample.file for sample in samples],
         sizes=torch.tensor([sample.size for sample in samples]),
+        shapes=sizes_of(images),
+        proposals=proposals or None,
     )
 
 
@@ -247,14 +314,14 @@ def random_numbers_from(seed: int) -> Iterator[None]:
 
 
 def _loader(
-    samples: DetectionDataset, sampler: Sampler[Any], batch_size: int, workers: int, drop_last: bool
+    samples: DetectionDataset, spec: InputSpec, sampler: Sampler[Any], batch_size: int, workers: int, drop_last: bool
 ) -> DataLoader[Sample]:
     return DataLoader(
         samples,
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=partial(collate, divisor=spec.divisor if spec.resize == "short side" else 1),
         pin_memory=torch.cuda.is_available(),
         drop_last=drop_last,
         worker_init_fn=_one_thread,

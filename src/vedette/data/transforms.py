@@ -1,13 +1,18 @@
-"""From a picture with boxes to a model's input: SSD's augmentation for training, the plain warp for evaluation.
+"""From a picture with boxes to a model's input: augmentation for training, the plain resize for evaluation.
+
+Training follows the papers: SSD's augmentation where the input is a square, a flip alone where it has a short side.
 
 A sample is `(image, target)`: an RGB PIL image, and a dict with `boxes` (G, 4) as `tv_tensors.BoundingBoxes` in its
-pixels, `labels` (G,) int64 and `ignore` (G,) bool. What comes out holds a uint8 tensor (3, size, size), RGB, and the
-boxes in its pixels. All random numbers are torch's.
+pixels, `labels` (G,) int64, `ignore` (G,) bool and perhaps `proposals` (P, 4), a plain tensor. What comes out holds a
+uint8 tensor (3, H, W), RGB, and the boxes in its pixels. Proposals go the way of the boxes, and each keeps its row:
+one that is no longer seen has no area. All random numbers are torch's.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,7 +21,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from vedette.ops.boxes import iou, mirror
+from vedette.ops.boxes import clip, iou, mirror
 from vedette.ops.images import to_input
 from vedette.structures import InputSpec
 
@@ -32,17 +37,19 @@ MIN_BOX_SIDE = 1.0  # pixels of the output: less is no longer an object to learn
 
 BRIGHTNESS = 32.0  # added to 0..255
 CONTRAST = SATURATION = (0.5, 1.5)  # factors
+FLIP_PROBABILITY = 0.5
 HUE = 36.0  # degrees: SSD's code adds 18 to the hue of 8-bit images, which OpenCV counts in steps of two degrees
 
 
 def train_transform(spec: InputSpec, max_zoom_out: float = MAX_ZOOM_OUT) -> v2.Compose:
-    """SSD's augmentation: photometric distortion, zoom-out to at most `max_zoom_out` times a side, crop, flip, warp.
+    """The augmentation for a spec.
 
-    The resize is antialiased whatever the spec says.
-
-    Raises ValueError for a spec that does not warp.
+    "warp": SSD's, with photometric distortion, zoom-out to at most `max_zoom_out` times a side, crop and flip; the
+    resize is antialiased whatever the spec says. "short side": the flip alone, as in Fast R-CNN (sec. 2.3), Faster
+    R-CNN, FPN and RetinaNet (sec. 4.1); the resize is that of detection.
     """
-    _require_warp(spec)
+    if spec.resize == "short side":
+        return v2.Compose([Whole(spec, FLIP_PROBABILITY)])
     augment = SSDAugment(
         spec.size, fill_colour(spec), Image.Resampling[spec.interpolation.upper()], max_zoom_out=max_zoom_out
     )
@@ -50,12 +57,8 @@ def train_transform(spec: InputSpec, max_zoom_out: float = MAX_ZOOM_OUT) -> v2.C
 
 
 def eval_transform(spec: InputSpec) -> v2.Compose:
-    """The whole image warped to the input, as when detecting.
-
-    Raises ValueError for a spec that does not warp.
-    """
-    _require_warp(spec)
-    return v2.Compose([Warp(spec)])
+    """The whole image resized to the input, as when detecting."""
+    return v2.Compose([Whole(spec)])
 
 
 def fill_colour(spec: InputSpec) -> tuple[int, int, int]:
@@ -119,11 +122,12 @@ def centres_inside(boxes: Tensor, windows: Tensor) -> Tensor:
     return inside
 
 
-def map_boxes(boxes: Tensor, window: Window, size: int, flip: bool) -> Tensor:
-    """Boxes (G, 4) in pixels of the image, in pixels of the window warped to size x size: clipped, then flipped."""
+def map_boxes(boxes: Tensor, *, window: Window, size: tuple[int, int], flip: bool) -> Tensor:
+    """Boxes (G, 4) in pixels of the image, in those of the window resized to width x height: clipped, then flipped."""
     corner, end = torch.tensor(window, dtype=boxes.dtype).view(2, 2)
-    mapped: Tensor = ((boxes.view(-1, 2, 2) - corner) * size / (end - corner)).clamp(0, size).view(-1, 4)
-    return mirror(mapped, size) if flip else mapped
+    sides = torch.tensor(size, dtype=boxes.dtype)
+    mapped = clip(((boxes.view(-1, 2, 2) - corner) * sides / (end - corner)).view(-1, 4), *size)
+    return mirror(mapped, size[0]) if flip else mapped
 
 
 def visible_part(image: tuple[int, int], window: Window, size: int) -> tuple[tuple[int, int, int, int], Window] | None:
@@ -175,8 +179,8 @@ class SSDAugment(v2.Transform):  # type: ignore[misc]  # torchvision has no type
         window = draw_crop(boxes[~target["ignore"]], draw_zoom_out(image.width, image.height, self.max_zoom_out))
         flip = bool(torch.rand(()) < 0.5)
         keep = centres_inside(boxes, torch.tensor(window, dtype=boxes.dtype))
-        moved = map_boxes(boxes, window, self.size, flip)
-        return self.picture(image, window, flip), _kept(target, moved, keep, self.size, MIN_BOX_SIDE)
+        move = partial(map_boxes, window=window, size=(self.size, self.size), flip=flip)
+        return self.picture(image, window, flip), _moved(target, move, keep, (self.size, self.size), MIN_BOX_SIDE)
 
     def picture(self, image: Image.Image, window: Window, flip: bool) -> Image.Image:
         """The window of the image as size x size, what lies beyond the image filled."""
@@ -240,34 +244,40 @@ def shift_colours(image: Image.Image, saturation: float, hue: float) -> Image.Im
     return image.convert("HSV").point(hues.tolist() + saturations.tolist() + levels.tolist()).convert("RGB")
 
 
-class Warp(v2.Transform):  # type: ignore[misc]
-    """The whole image as a model's input, resized as when detecting, boxes with it."""
+class Whole(v2.Transform):  # type: ignore[misc]
+    """The whole image as a model's input, resized as when detecting; mirrored with probability `flip`."""
 
-    def __init__(self, spec: InputSpec) -> None:
+    def __init__(self, spec: InputSpec, flip: float = 0.0) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.flip = spec, flip
 
     def forward(self, *inputs: Any) -> Any:
         image, target = inputs
-        size, boxes = self.spec.size, target["boxes"].as_subclass(Tensor)
-        moved = map_boxes(boxes, (0.0, 0.0, float(image.width), float(image.height)), size, flip=False)
-        everything = torch.ones(len(boxes), dtype=torch.bool)
-        return to_input(image, self.spec), _kept(target, moved, everything, size, min_side=0.0)
+        flip = self.flip > 0 and bool(torch.rand(()) < self.flip)
+        pixels = to_input(image, self.spec)
+        size, window = (pixels.shape[2], pixels.shape[1]), (0.0, 0.0, float(image.width), float(image.height))
+        everything = torch.ones(len(target["boxes"]), dtype=torch.bool)
+        move = partial(map_boxes, window=window, size=size, flip=flip)
+        return pixels.flip(2) if flip else pixels, _moved(target, move, everything, size, min_side=0.0)
 
 
-def _kept(target: dict[str, Any], boxes: Tensor, keep: Tensor, size: int, min_side: float) -> dict[str, Any]:
+def _moved(
+    target: dict[str, Any],
+    move: Callable[[Tensor], Tensor],
+    keep: Tensor,
+    size: tuple[int, int],
+    min_side: float,
+) -> dict[str, Any]:
+    """The target in an input of that width and height; only boxes to `keep`, no shorter than `min_side`."""
+    boxes = move(target["boxes"].as_subclass(Tensor))
     sides = boxes[:, 2:] - boxes[:, :2]
     keep = keep & (sides >= min_side).all(1) & (sides > 0).all(1)
-    return {
+    moved = {
         **target,
         "boxes": tv_tensors.BoundingBoxes(
-            boxes[keep], format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=(size, size)
+            boxes[keep], format=tv_tensors.BoundingBoxFormat.XYXY, canvas_size=size[::-1]
         ),
         "labels": target["labels"][keep],
         "ignore": target["ignore"][keep],
     }
-
-
-def _require_warp(spec: InputSpec) -> None:
-    if spec.resize != "warp":
-        raise ValueError(f"SSD's transforms warp to a square: InputSpec.resize must be 'warp', not {spec.resize!r}")
+    return moved | {"proposals": move(target["proposals"])} if "proposals" in target else moved

@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from vedette.data.loader import AnnotatedImages, Batch, eval_loader
+from vedette.data.loader import AnnotatedImages, Batch, Proposals, eval_loader
 from vedette.infer.multiscale import Passes, merge
 from vedette.ops.boxes import clip, mirror
-from vedette.ops.images import normalize
+from vedette.ops.images import mirror_images, normalize_batch
+from vedette.parts.calls import predict
 from vedette.structures import Detections, InputSpec
 
 LOWEST_SCORE = 0.01  # the papers' for VOC and COCO: AP rewards every further recall
@@ -27,12 +28,13 @@ def evaluate_model(
     bf16: bool = False,
     score: float = LOWEST_SCORE,
     progress: Callable[[int, int], None] | None = None,
+    proposals: Proposals | None = None,
 ) -> list[Detections]:
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
     passes: planned from the model's InputSpec (`plan_passes`); what several find is merged, as in `Detector.detect`.
     bf16: run the network in bfloat16 under autocast; on a CPU also in channels_last, without which it is no faster.
-    progress: called with the images done and all images, after each batch.
+    progress: called with the images done and all images, after each batch. proposals: for a model that needs them.
     The model is on `device` afterwards, and each part of it in training mode that was before.
 
     Raises InputError for an image that cannot be read.
@@ -41,7 +43,7 @@ def evaluate_model(
     model.to(device).eval()
     if bf16:
         model.to(memory_format=torch.channels_last)
-    loaders = [eval_loader(dataset, spec, passes.batch_size, workers) for spec in passes.specs]
+    loaders = [eval_loader(dataset, spec, passes.batch_size, workers, proposals=proposals) for spec in passes.specs]
     found: list[Detections] = []
     try:
         for batches in zip(*loaders, strict=True):  # the same images in each of the sizes
@@ -62,23 +64,29 @@ def evaluate_model(
 def _detect(
     model: nn.Module, batch: Batch, spec: InputSpec, device: torch.device, bf16: bool, score: float, mirrored: bool
 ) -> list[Detections]:
-    images = normalize(batch.images.to(device, non_blocking=True), spec)
+    images, shapes = batch.images.to(device, non_blocking=True), batch.shapes.to(device)
+    widths = batch.shapes[:, 1].tolist()
+    proposals = batch.proposals
     if mirrored:
-        images = images.flip(-1)
+        images = mirror_images(images, shapes)
+        proposals = proposals and [mirror(boxes, width) for boxes, width in zip(proposals, widths, strict=True)]
+    images = normalize_batch(images, shapes, spec)
     if bf16:
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        predictions = model(images)
+        predictions = predict(model, images, spec, shapes, proposals)
     found: list[Detections] = model.detect(predictions, score=score)  # type: ignore[operator]
-    side = batch.images.shape[-1]
     if mirrored:
-        found = [replace(one, boxes=mirror(one.boxes, side)) for one in found]
-    return [to_annotation(one, size, side) for one, size in zip(found, batch.sizes, strict=True)]
+        found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
+    return [to_annotation(*row) for row in zip(found, batch.sizes, batch.shapes, strict=True)]
 
 
-def to_annotation(found: Detections, size: Tensor, side: int) -> Detections:
-    """Detections in a warped input of `side` pixels, in those of the annotated image: size (2,) width, height."""
+def to_annotation(found: Detections, size: Tensor, shape: Tensor) -> Detections:
+    """Detections in pixels of an input of shape (2,), height and width, in those of the annotated image.
+
+    size (2,): the annotated image's width and height.
+    """
     width, height = size.tolist()
-    scale = torch.tensor([width, height, width, height]) / side
+    scale = (size / shape.flip(0)).repeat(2)
     boxes = clip(found.boxes.cpu().float() * scale, width, height)
     return Detections(boxes, found.scores.cpu().float(), found.labels.cpu(), found.source.cpu(), found.classes)

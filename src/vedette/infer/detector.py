@@ -7,13 +7,13 @@ from typing import overload
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from vedette.errors import InputError
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
 from vedette.ops.boxes import clip, mirror
-from vedette.ops.images import normalize, to_input
+from vedette.ops.images import normalize, sizes_of, stack_padded, to_input
+from vedette.parts.calls import predict
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec
 
@@ -115,7 +115,8 @@ class Detector:
     ) -> list[Detections]:
         """One pass over the inputs, mirrored or not; boxes in pixels of the pictures as they are."""
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            predictions = self.model(self._batch([x.flip(-1) for x in inputs] if flip else inputs))
+            images = self._batch([x.flip(-1) for x in inputs] if flip else inputs)
+            predictions = predict(self.model, images, self.input_spec, sizes_of(inputs))
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
         if flip:
             found = [replace(one, boxes=mirror(one.boxes, x.shape[2])) for one, x in zip(found, inputs, strict=True)]
@@ -123,10 +124,8 @@ class Detector:
 
     def _batch(self, inputs: Sequence[Tensor]) -> Tensor:
         """(B, 3, H, W), normalised; inputs of different sizes are padded with the mean colour, right and below."""
-        divisor = self.input_spec.divisor
-        height, width = (-(-max(x.shape[side] for x in inputs) // divisor) * divisor for side in (1, 2))
         images = [normalize(x.to(self.device), self.input_spec) for x in inputs]
-        batch = torch.stack([pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in images])
+        batch = stack_padded(images, self.input_spec.divisor)
         layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
         return batch.contiguous(memory_format=layout)
 

@@ -55,6 +55,7 @@ def plan_passes(
 ) -> Passes:
     """The passes over each picture; without `scales` in the size of the spec alone.
 
+    A size is the side of the input, or its short side where the spec has one; the longest long side grows with it.
     A size given twice counts once. Fewer images go through at once than `batch_size` where they are larger than the
     spec's: about as many pixels.
 
@@ -68,7 +69,7 @@ def plan_passes(
         raise InputError("vote: one pass alone has nothing to vote on; give more scales, or flip")
     at_once = min(batch_size, batch_size * spec.size**2 // max(sizes) ** 2)
     return Passes(
-        specs=tuple(replace(spec, size=size) for size in sizes),
+        specs=tuple(spec.at(size) for size in sizes),
         flips=(False, True) if flip else (False,),
         vote=vote,
         batch_size=max(1, at_once),

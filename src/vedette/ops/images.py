@@ -1,9 +1,12 @@
-"""From a file or a picture to a model's input: decode, resize, normalise.
+"""From a file or a picture to a model's input: decode, resize, normalise, put into batches.
 
-Shapes: `H`, `W` a picture's height and width; a leading `...` is any batch.
+Shapes: `H`, `W` a picture's height and width; a leading `...` is any batch, `B` the images of one. Images of different
+sizes are padded right and below in a batch; (B, 2) says the true height and width of each.
 """
 
 import warnings
+from collections.abc import Sequence
+from math import floor
 from pathlib import Path
 from threading import Lock
 
@@ -66,13 +69,17 @@ def to_rgb(image: Image.Image, rotate: bool = True) -> Image.Image:
 
 
 def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
-    """Width and height of a picture after `to_input`, before any padding."""
+    """Width and height of a picture after `to_input`, before any padding.
+
+    Sides are rounded down in torchvision's arithmetic, so that its weights see the sizes that they learnt from: where
+    its quotient is a little too small, even the short side is a pixel less than the spec's.
+    """
     if spec.resize == "warp":
         return spec.size, spec.size
     scale = spec.size / min(width, height)
     if spec.max_side is not None:
         scale = min(scale, spec.max_side / max(width, height))
-    return max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5))
+    return max(1, floor(width * scale)), max(1, floor(height * scale))
 
 
 def to_input(image: Image.Image | Tensor, spec: InputSpec) -> Tensor:
@@ -97,6 +104,37 @@ def normalize(images: Tensor, spec: InputSpec) -> Tensor:
     mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
     std = torch.tensor(spec.std, device=images.device)[:, None, None]
     return images.float().mul(spec.range / 255).sub(mean).div(std)
+
+
+def normalize_batch(images: Tensor, sizes: Tensor, spec: InputSpec) -> Tensor:
+    """`normalize` for a padded batch (B, 3, H, W): 0, the mean colour, beyond each image; sizes (B, 2)."""
+    pixels = normalize(images, spec)
+    if spec.resize == "warp":  # there is no padding
+        return pixels
+    rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
+    inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
+    return pixels.masked_fill(~inside, 0.0)
+
+
+def stack_padded(images: Sequence[Tensor], divisor: int = 1) -> Tensor:
+    """(3, H_i, W_i) each → (B, 3, H, W): the largest sides, up to multiples of `divisor`, 0 beyond an image."""
+    height, width = (-(-max(image.shape[side] for image in images) // divisor) * divisor for side in (1, 2))
+    batch = images[0].new_zeros(len(images), 3, height, width)
+    for place, image in zip(batch, images, strict=True):
+        place[:, : image.shape[1], : image.shape[2]] = image
+    return batch
+
+
+def sizes_of(images: Sequence[Tensor]) -> Tensor:
+    """(3, H_i, W_i) each → (B, 2) int64 heights and widths."""
+    return torch.tensor([image.shape[1:] for image in images])
+
+
+def mirror_images(images: Tensor, sizes: Tensor) -> Tensor:
+    """(B, 3, H, W), each image of its size (B, 2) seen in a mirror; the padding stays on the right."""
+    width = images.shape[3]
+    columns = (sizes[:, 1:] - 1 - torch.arange(width, device=images.device)) % width  # (B, W)
+    return images.gather(3, columns[:, None, None].expand_as(images))
 
 
 def _pixels(picture: Image.Image) -> Tensor:

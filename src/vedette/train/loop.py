@@ -1,7 +1,6 @@
 """The training loop."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from itertools import islice
@@ -14,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 from torch import Tensor, nn
 
-from vedette.data.loader import AnnotatedImages, Batch, repeat_factors, train_loader
+from vedette.data.loader import AnnotatedImages, Batch, Proposals, repeat_factors, train_loader
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 from vedette.train.average import averaged
@@ -35,7 +34,7 @@ class Training:
 
     `validate` measures a model and returns numbers, the first of which is the one that chooses the best checkpoint;
     `save_weights` writes a weight file. Files in `folder`: last.pt (all to resume), last.safetensors,
-    best.safetensors, log.jsonl, tensorboard/.
+    best.safetensors, log.jsonl, tensorboard/. `proposals`: for a model that needs them, see `data.loader`.
     """
 
     def __init__(
@@ -50,6 +49,7 @@ class Training:
         save_weights: SaveWeights,
         device: str,
         say: Callable[[str], None],
+        proposals: Proposals | None = None,
     ) -> None:
         self.recipe, self.folder, self.validate, self.save_weights, self.say = (
             recipe,
@@ -62,7 +62,7 @@ class Training:
         if recipe.freeze_stem:
             freeze(model)
         model.to(memory_format=torch.channels_last)
-        self.data, self.spec = data, spec
+        self.data, self.spec, self.proposals = data, spec, proposals
         self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
         self.batches = self._whole_groups(len(self._loader(spec)))
         steps = recipe.epochs * self.batches // recipe.accumulate
@@ -150,7 +150,12 @@ class Training:
     def _train_step(self, batch: Batch) -> Mapping[str, Tensor]:
         device = self.accelerator.device
         with self.accelerator.accumulate(self.step):
-            losses = self.step(batch.images.to(device, non_blocking=True), [t.to(device) for t in batch.targets])
+            losses = self.step(
+                batch.images.to(device, non_blocking=True),
+                [target.to(device) for target in batch.targets],
+                batch.shapes.to(device),
+                batch.proposals and [boxes.to(device) for boxes in batch.proposals],
+            )
             total: Tensor = torch.stack(list(losses.values())).sum()
             if not bool(total.isfinite()):
                 raise NotFiniteError(losses, batch.files, can_resume=self.epoch > 0)
@@ -230,7 +235,7 @@ class Training:
 
     def _spec_of_epoch(self) -> InputSpec:
         small = self.recipe.start_size and self.epoch < self.recipe.start_share * self.recipe.epochs
-        return replace(self.spec, size=self.recipe.start_size) if small else self.spec
+        return self.spec.at(self.recipe.start_size) if small else self.spec
 
     def _loader(self, spec: InputSpec) -> Any:
         recipe, process = self.recipe, self.accelerator
@@ -245,6 +250,7 @@ class Training:
             factors=self.factors,
             rank=process.process_index,
             world=process.num_processes,
+            proposals=self.proposals,
         )
 
 

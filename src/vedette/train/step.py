@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vedette.ops.images import normalize
+from vedette.ops.images import normalize_batch
+from vedette.parts.calls import predict
 from vedette.structures import InputSpec, Target
 
 
@@ -18,12 +19,23 @@ class TrainStep(nn.Module):
         self.spec = spec
         self.bf16 = bf16
 
-    def forward(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        targets: Sequence[Target],
+        shapes: Tensor | None = None,
+        proposals: Sequence[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """(B, 3, H, W) uint8 and B targets → the model's losses, each a float32 scalar.
 
+        shapes (B, 2): height and width of each image inside a padded batch, by default the whole of it; proposals: B
+        times (N_i, 4), for a model that needs them.
         bf16: under autocast here, for accelerate's precision belongs to the whole process and cannot change in it.
         """
+        if shapes is None:
+            shapes = torch.tensor(images.shape[2:], device=images.device).expand(len(images), 2)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            pixels = normalize(images, self.spec).contiguous(memory_format=torch.channels_last)
-            losses: dict[str, Tensor] = self.model.loss(self.model(pixels), targets)  # type: ignore[operator]
+            pixels = normalize_batch(images, shapes, self.spec).contiguous(memory_format=torch.channels_last)
+            predictions = predict(self.model, pixels, self.spec, shapes, proposals)
+            losses: dict[str, Tensor] = self.model.loss(predictions, targets)  # type: ignore[operator]
         return {name: value.float() for name, value in losses.items()}
