@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
+from vedette.data.selective_search import proposals_of
+from vedette.infer.detector import Detector
 from vedette.infer.multiscale import merge, plan_passes
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import normalize
@@ -42,6 +45,9 @@ def evaluate_model(
 
     Raises InputError for an image that cannot be read and for scales that cannot be.
     """
+    if getattr(model, "needs_proposals", False):
+        how = {"score": score, "bf16": bf16, "scales": scales, "flip": flip, "vote": vote}
+        return _detect_with_proposals(model, dataset, input_spec, device, batch_size, workers, progress, how)
     passes = plan_passes(input_spec, scales, flip, vote, batch_size)
     training = [module for module in model.modules() if module.training]
     model.to(device).eval()
@@ -63,6 +69,42 @@ def evaluate_model(
         for module in training:  # one by one: parts of a model in training may be frozen
             module.training = True
     return found
+
+
+def _detect_with_proposals(
+    model: Any,
+    dataset: AnnotatedImages,
+    spec: InputSpec,
+    device: torch.device | str,
+    batch_size: int,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+    how: dict[str, Any],
+) -> list[Detections]:
+    """Whole pictures, through a `Detector`, which finds on disk the proposals that `workers` searched before."""
+    training = [module for module in model.modules() if module.training]
+    found: list[Detections] = []
+    try:
+        proposals_of(dataset, model.config.search, model.config.proposals, workers=workers)
+        detector = Detector(model, spec, None, device)
+        for start in range(0, len(dataset), batch_size):
+            rows = range(start, min(start + batch_size, len(dataset)))
+            pictures = [dataset.image(row) for row in rows]
+            for row, picture, one in zip(rows, pictures, detector.detect(pictures, **how), strict=True):
+                frame = dataset.size(row) if all(dataset.size(row)) else picture.size
+                found.append(_scaled(one, picture.size, frame))
+            if progress is not None:
+                progress(len(found), len(dataset))
+    finally:
+        for module in training:
+            module.training = True
+    return found
+
+
+def _scaled(found: Detections, seen: tuple[int, int], frame: tuple[int, int]) -> Detections:
+    """Detections in a picture of that width and height, in the annotated one."""
+    boxes = found.boxes * (torch.tensor(frame) / torch.tensor(seen)).repeat(2)
+    return Detections(boxes, found.scores, found.labels, found.source, found.classes)
 
 
 def _detect(
