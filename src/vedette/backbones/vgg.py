@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vedette.backbones.backbone import IMAGENET, Backbone
-from vedette.backbones.fit import check_fit
+from vedette.backbones.backbone import IMAGENET, Backbone, Classifier, Looks
+from vedette.backbones.fit import check_fit, take_weights
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # conv1_1 … conv5_3
 FC_CHANNELS = 1024  # of 4096
@@ -72,6 +72,38 @@ class VGG16(Backbone):
             self.fc6.bias.copy_(weights["classifier.0.bias"][::4])  # type: ignore[union-attr]
             self.fc7.weight.copy_(fc7)
             self.fc7.bias.copy_(weights["classifier.3.bias"][::4])  # type: ignore[union-attr]
+
+
+class VGG16Classifier(Classifier):
+    """VGG-16 with fc6 and fc7 whole, in torchvision's layout and by its names. 224 pixels are its own size."""
+
+    pool5_width, fc7_width = 512 * 7 * 7, 4096
+    normalization = IMAGENET
+    torchvision_name = "vgg16"
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        incoming = 3
+        for widths in STAGES:
+            layers += [*_stage(incoming, widths, norm=False), nn.MaxPool2d(2, 2)]
+            incoming = widths[-1]
+        self.features = nn.Sequential(*layers)
+        fc6, fc7 = nn.Linear(self.pool5_width, 4096), nn.Linear(4096, 4096)
+        self.classifier = nn.Sequential(fc6, nn.ReLU(), nn.Dropout(), fc7, nn.ReLU(), nn.Dropout())
+
+    def forward(self, x: Tensor) -> Looks:
+        """(N, 3, S, S) → pool5 (N, 25088) and fc7 (N, 4096); maps of another size than 7 × 7 are pooled to it."""
+        pool5 = F.adaptive_avg_pool2d(self.features(x), 7).flatten(1)
+        return Looks(pool5, self.classifier(pool5))
+
+    def stem(self) -> Iterator[nn.Module]:
+        """conv1_1 … conv2_2, up to stride 4."""
+        yield from list(self.features)[:10]
+
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes torchvision's `vgg16` state dict; raises ValueError naming the first tensor that does not fit."""
+        take_weights(self, weights, "torchvision's VGG-16")
 
 
 class L2Norm(nn.Module):

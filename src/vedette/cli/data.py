@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.progress import Progress
+from vedette.cli.proposals import proposals
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # findings of a kind on the screen; --json has all
 app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on.")
+app.command("proposals")(proposals)
 
 
 @app.callback()

@@ -11,6 +11,7 @@ import typer
 
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
+from vedette.cli.stages import proposals_for, staged_training
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -239,7 +240,9 @@ def _start(
     source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
-    _check_start_size(run.recipe.start_size, model.config)
+    staged = getattr(model, "trains_in_stages", False)
+    if not staged:
+        _check_start_size(run.recipe.start_size, model.config)
 
     def save(path: Path, trained: nn.Module) -> None:
         save_weights(
@@ -252,9 +255,13 @@ def _start(
         )
 
     validate = _validation(run, dataset.classes, spec, device)
-    training = Training(
-        model, dataset, spec, run.recipe, out, validate=validate, save_weights=save, device=device, say=_say
-    )
+    ways: dict[str, Any] = {"validate": validate, "save_weights": save, "device": device, "say": _say}
+    training: Any
+    if staged:
+        training = staged_training(model, dataset, run.recipe, out, **ways)
+    else:
+        proposals = proposals_for(dataset, model.config) if getattr(model, "needs_proposals", False) else None
+        training = Training(model, dataset, spec, run.recipe, out, proposals=proposals, **ways)
     if resume:
         training.resume()
     if _is_main():
@@ -290,8 +297,9 @@ def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
 
     settings = run.config | {"num_classes": len(classes)}
     model: Any = restore(source, run.model, classes, **settings)[0]
-    longest = getattr(model.config, "max_side", None)
-    model.input_spec = replace(model.input_spec, size=model.config.image_size, max_side=longest)
+    if hasattr(model.config, "image_size"):
+        longest = getattr(model.config, "max_side", None)
+        model.input_spec = replace(model.input_spec, size=model.config.image_size, max_side=longest)
     return model
 
 

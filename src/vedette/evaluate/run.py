@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, eval_loader
+from vedette.data.selective_search import proposals_of
 from vedette.infer.multiscale import Passes, merge
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import mirror_images, normalize_batch
@@ -39,6 +41,9 @@ def evaluate_model(
 
     Raises InputError for an image that cannot be read.
     """
+    if getattr(model, "needs_proposals", False) and proposals is None:
+        config: Any = model.config
+        proposals = proposals_of(dataset, config.search, config.proposals, workers=workers).__getitem__
     training = [module for module in model.modules() if module.training]
     model.to(device).eval()
     if bf16:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import overload
+from typing import Any, overload
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from vedette.data.selective_search import cached_proposals
 from vedette.errors import InputError
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
@@ -116,11 +117,22 @@ class Detector:
         """One pass over the inputs, mirrored or not; boxes in pixels of the pictures as they are."""
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             images = self._batch([x.flip(-1) for x in inputs] if flip else inputs)
-            predictions = predict(self.model, images, self.input_spec, sizes_of(inputs))
+            proposals = self._propose(pictures, inputs, flip) if getattr(self.model, "needs_proposals", False) else None
+            predictions = predict(self.model, images, self.input_spec, sizes_of(inputs), proposals)
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
         if flip:
             found = [replace(one, boxes=mirror(one.boxes, x.shape[2])) for one, x in zip(found, inputs, strict=True)]
         return [self._in_picture(*row) for row in zip(found, inputs, pictures, strict=True)]
+
+    def _propose(self, pictures: Sequence[Image.Image], inputs: Sequence[Tensor], flip: bool) -> list[Tensor]:
+        """(N, 4) of each picture in pixels of its input: selective search's, as many as the model's config says."""
+        config: Any = self.model.config
+        found = []
+        for picture, x in zip(pictures, inputs, strict=True):
+            scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
+            boxes = cached_proposals(picture, config.search, config.proposals) * scale
+            found.append(mirror(boxes, x.shape[2]) if flip else boxes)
+        return found
 
     def _batch(self, inputs: Sequence[Tensor]) -> Tensor:
         """(B, 3, H, W), normalised; inputs of different sizes are padded with the mean colour, right and below."""

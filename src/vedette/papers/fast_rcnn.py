@@ -52,6 +52,8 @@ class FastRCNNConfig:
     image_size: int = 600  # sec. 3: the short side
     max_side: int = 1000  # sec. 3: the long side at most
     pooling: Literal["max", "align"] = "max"  # sec. 2.1; RoIAlign is Mask R-CNN's
+    search: Literal["fast", "quality"] = "fast"  # sec. 5: selective search's mode
+    proposals: int = 2000  # sec. 5.5: of an image
     regions: int = 64  # sec. 2.3: of each image, of two images
     positive_share: float = 0.25  # sec. 2.3
     positive_iou: float = 0.5  # sec. 2.3
@@ -66,6 +68,8 @@ class FastRCNNConfig:
     def __post_init__(self) -> None:
         check_types(self)
         check_input(self.image_size, self.max_side)
+        if self.proposals < 1:
+            raise ValueError(f"proposals is {self.proposals}: give a whole number from 1 on")
         check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
         check_suppression(self.nms_iou, self.candidates, self.keep)
 

@@ -112,6 +112,11 @@ SSD_TRAINING = PaperTraining(images=120_000 * 32, recipe=replace(_SGD, lr=1e-3, 
 M2DET_TRAINING = PaperTraining(
     images=150 * 117_266, recipe=replace(_SGD, lr=2e-3, drops=(90 / 150, 120 / 150), warmup=5 / 150)
 )
+# fine-tuning: 70k steps of 128 windows at 1e-3, a tenth every 20k (authors' code); here the windows of 2 images a step
+RCNN_TRAINING = PaperTraining(
+    images=70_000 * 2,
+    recipe=replace(_SGD, batch_size=2, lr=1e-3, drops=(2 / 7, 4 / 7, 6 / 7), warmup=0.0, difficult="ignore"),
+)
 
 
 def without_pretraining(recipe: Recipe) -> Recipe:

@@ -1,0 +1,86 @@
+"""vedette data proposals: selective search over a data set, and how many of its boxes are covered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vedette.cli.progress import Progress
+from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.data.annotations import Dataset
+
+
+def proposals(
+    source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: train.")],
+    mode: Annotated[Literal["fast", "quality"], typer.Option(help="quality finds more, in several times.")] = "fast",
+    limit: Annotated[int, typer.Option(min=1, help="Most proposals of an image.")] = 2000,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps them; default: vedette/proposals in the user's cache.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that search.")] = 2,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
+) -> None:
+    """Compute selective search's proposals for the R-CNNs, and report their recall of the annotated boxes.
+
+    They are kept on disk, so a training finds them there.
+
+    Example: vedette data proposals my-photos:train --limit 1000 --json recall.json
+    """
+    from vedette.data.read import parse_source, read_dataset
+    from vedette.data.selective_search import proposals_of
+
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise InputError(f"{json_file}: there is no such folder to write to")
+    if cache is not None and cache.exists() and not cache.is_dir():
+        raise InputError(f"--cache {cache}: it is a file; give a folder")
+    dataset = read_dataset(*parse_source(source))
+    for note in dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    with Progress(len(dataset), "images") as bar:
+        found = proposals_of(dataset, mode, limit, cache, workers, progress=bar.reach)
+    content = {"data": source, "mode": mode, "limit": limit, **_numbers(dataset, found)}
+    if json_file is not None:
+        _write(content, json_file)
+    _show(content)
+
+
+def _numbers(dataset: Dataset, found: list[Any]) -> dict[str, Any]:
+    """Counts, and the recall by threshold and number of proposals; None where no box is to be found."""
+    from vedette.evaluate.recall import COUNTS, THRESHOLDS, proposal_recall
+    from vedette.evaluate.truth import truths_of
+
+    truths = truths_of(dataset)
+    boxes = sum(int((~(truth.difficult | truth.crowd)).sum()) for truth in truths)
+    recall = proposal_recall(found, truths).tolist()
+    table = {
+        str(threshold): {str(count): value if boxes else None for count, value in zip(COUNTS, row, strict=True)}
+        for threshold, row in zip(THRESHOLDS, recall, strict=True)
+    }
+    return {
+        "images": len(found),
+        "boxes": boxes,
+        "proposals": sum(map(len, found)) / max(1, len(found)),
+        "recall": table,
+    }
+
+
+def _show(content: dict[str, Any]) -> None:
+    typer.echo(f"images {content['images']}, boxes {content['boxes']}, {content['proposals']:.0f} proposals an image")
+    counts = list(next(iter(content["recall"].values())))
+    typer.echo("recall at first " + "".join(f"{count:>8}" for count in counts))
+    for threshold, row in content["recall"].items():
+        values = "".join(f"{'—' if value is None else f'{value:.3f}':>8}" for value in row.values())
+        typer.echo(f"IoU {threshold:<12}{values}")
+
+
+def _write(content: dict[str, Any], file: Path) -> None:
+    import json
+
+    try:
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror})") from None

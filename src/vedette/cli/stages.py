@@ -1,0 +1,71 @@
+"""What `vedette train` does for the detectors that are given proposals: it searches them, and trains some in stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vedette.cli.progress import Progress
+from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.data.annotations import Dataset
+    from vedette.data.loader import Proposals
+    from vedette.train.loop import SaveWeights, Validate
+    from vedette.train.rcnn import RCNNTraining
+    from vedette.train.recipe import Recipe
+
+UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every")  # settings that these detectors' recipes lack
+
+
+def proposals_for(dataset: Dataset, config: Any) -> Proposals:
+    """Selective search's of every image, from the disk where they are there."""
+    from vedette.data.selective_search import proposals_of
+
+    with Progress(len(dataset), "proposals") as bar:
+        return proposals_of(dataset, config.search, config.proposals, progress=bar.reach).__getitem__
+
+
+def staged_training(
+    model: Any,
+    dataset: Dataset,
+    recipe: Recipe,
+    out: Path,
+    *,
+    validate: Validate | None,
+    save_weights: SaveWeights,
+    device: str,
+    say: Callable[[str], None],
+) -> RCNNTraining:
+    """The training of an R-CNN.
+
+    Raises InputError for a setting that it has no use for, and where what it needs is not installed.
+    """
+    from importlib.util import find_spec
+
+    from vedette.train.rcnn import RCNNTraining
+    from vedette.train.recipe import RCNN_TRAINING
+
+    if find_spec("cv2") is None or find_spec("sklearn") is None:
+        raise InputError('R-CNNs need more packages to train: pip install "vedette[rcnn]"')
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("an R-CNN is trained by one process: start it without torchrun")
+    defaults = {field.name: field.default for field in fields(recipe)}
+    for name in UNUSED:
+        if getattr(recipe, name) not in (defaults[name], getattr(RCNN_TRAINING.recipe, name)):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option}: an R-CNN is trained in stages on whole images; leave {option} out")
+    return RCNNTraining(
+        model,
+        dataset,
+        recipe,
+        out,
+        validate=validate,
+        save_weights=save_weights,
+        device=device,
+        say=say,
+        watch=Progress,
+    )
