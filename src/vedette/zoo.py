@@ -15,16 +15,50 @@ from vedette.backbones.imagenet import load_imagenet
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.weights import WeightFile, load_into, read_weights
+from vedette.papers.fast_rcnn import fast_rcnn_timm, fast_rcnn_vgg16
+from vedette.papers.faster_rcnn import faster_rcnn_resnet50, faster_rcnn_timm, faster_rcnn_vgg16
+from vedette.papers.fpn import faster_rcnn_resnet_fpn, faster_rcnn_timm_fpn
 from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.rcnn import rcnn_alexnet, rcnn_timm, rcnn_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
+from vedette.papers.retinanet import retinanet_resnet_fpn, retinanet_timm_fpn
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
-from vedette.train.recipe import M2DET_TRAINING, RCNN_TRAINING, SSD_TRAINING, PaperTraining, Recipe, RecipeKind
+from vedette.train.recipe import (
+    FAST_RCNN_TRAINING,
+    FASTER_RCNN_TRAINING,
+    FPN_TRAINING,
+    M2DET_TRAINING,
+    RCNN_TRAINING,
+    RETINANET_TRAINING,
+    SSD_TRAINING,
+    PaperTraining,
+    Recipe,
+    RecipeKind,
+)
 
 Builder = Callable[..., nn.Module]
 
 LITE0 = "tf_efficientnet_lite0"
 SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
+SMALL_INPUT: dict[str, Any] = {"image_size": 320, "max_side": 533}  # two fifths of 800 and 1333, for lite0 on a CPU
+SMALL_ANCHORS = ((16.0,), (32.0,), (64.0,), (128.0,), (256.0,))
+FPN_SLIM: dict[str, Any] = SMALL_INPUT | {
+    "anchor_sizes": SMALL_ANCHORS,
+    "width": 128,
+    "rpn_channels": 128,
+    "regions": 128,
+    "proposals": (1000, 300),
+}
+RETINANET_SLIM: dict[str, Any] = SMALL_INPUT | {
+    "anchor_sizes": tuple(tuple(side * 2 ** (i / 3) for i in range(3)) for (side,) in SMALL_ANCHORS),
+    "width": 128,
+}
+FASTER_SLIM: dict[str, Any] = SMALL_INPUT | {
+    "anchor_sizes": ((32.0, 64.0, 128.0, 256.0),),
+    "rpn_channels": 256,
+    "least_side": 4.0,
+    "pooling": "align",
+}
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
 # fields of a detector's config that no weight depends on
 AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
@@ -41,6 +75,7 @@ class Paper:
 
 
 RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=RCNN_TRAINING, from_scratch={})
+NORMALIZED: dict[str, Any] = {"train_norm": True}
 SSD = Paper(title="SSD, Liu et al., ECCV 2016", training=SSD_TRAINING, from_scratch={"norm": True, "train_norm": True})
 REFINEDET = Paper(
     title="RefineDet, Zhang et al., CVPR 2018",
@@ -48,12 +83,16 @@ REFINEDET = Paper(
     recipe="fine-tuning",
     from_scratch={"norm": True, "train_norm": True},
 )
-M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=M2DET_TRAINING, from_scratch={"train_norm": True})
+M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=M2DET_TRAINING, from_scratch=NORMALIZED)
+FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", training=FAST_RCNN_TRAINING, from_scratch=NORMALIZED)
+FASTER_RCNN = Paper(title="Faster R-CNN, Ren et al., NIPS 2015", training=FASTER_RCNN_TRAINING, from_scratch=NORMALIZED)
+FPN = Paper(title="FPN, Lin et al., CVPR 2017", training=FPN_TRAINING, from_scratch=NORMALIZED | {"norm": True})
+RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", training=RETINANET_TRAINING, from_scratch=NORMALIZED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One name of the table."""
+    """One name of the table; of the models on any timm backbone with {} for the backbone's name."""
 
     name: str
     paper: Paper
@@ -96,16 +135,38 @@ BUILT_IN = (
     Model(name="rcnn-alexnet", paper=RCNN, input=227, build=rcnn_alexnet),
     Model(name="rcnn-vgg16", paper=RCNN, input=224, build=rcnn_vgg16),
     Model(name="rcnn-lite0", paper=RCNN, input=224, build=partial(rcnn_timm, LITE0)),
+    Model(name="fast-rcnn-vgg16", paper=FAST_RCNN, input=600, build=fast_rcnn_vgg16),
+    Model(name="fast-rcnn-lite0", paper=FAST_RCNN, input=320, build=partial(fast_rcnn_timm, LITE0, **SMALL_INPUT)),
+    Model(name="faster-rcnn-vgg16", paper=FASTER_RCNN, input=600, build=faster_rcnn_vgg16),
+    Model(name="faster-rcnn-resnet50", paper=FASTER_RCNN, input=600, build=faster_rcnn_resnet50),
+    Model(
+        name="faster-rcnn-lite0", paper=FASTER_RCNN, input=320, build=partial(faster_rcnn_timm, LITE0, **FASTER_SLIM)
+    ),
+    Model(name="faster-rcnn-resnet50-fpn", paper=FPN, input=800, build=partial(faster_rcnn_resnet_fpn, 50)),
+    Model(name="faster-rcnn-resnet101-fpn", paper=FPN, input=800, build=partial(faster_rcnn_resnet_fpn, 101)),
+    Model(name="faster-rcnn-lite0-fpn", paper=FPN, input=320, build=partial(faster_rcnn_timm_fpn, LITE0, **FPN_SLIM)),
+    Model(name="retinanet-resnet50-fpn", paper=RETINANET, input=800, build=partial(retinanet_resnet_fpn, 50)),
+    Model(name="retinanet-resnet101-fpn", paper=RETINANET, input=800, build=partial(retinanet_resnet_fpn, 101)),
+    Model(
+        name="retinanet-lite0-fpn",
+        paper=RETINANET,
+        input=320,
+        build=partial(retinanet_timm_fpn, LITE0, **RETINANET_SLIM),
+    ),
 )
 ON_TIMM = (
-    Model(name="ssd300-timm/", paper=SSD, input=300, build=ssd300_timm),
-    Model(name="ssd512-timm/", paper=SSD, input=512, build=ssd512_timm),
-    Model(name="refinedet320-timm/", paper=REFINEDET, input=320, build=refinedet_timm),
-    Model(name="refinedet512-timm/", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
-    Model(name="m2det320-timm/", paper=M2DET, input=320, build=m2det_timm),
-    Model(name="m2det512-timm/", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
-    Model(name="m2det800-timm/", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
-    Model(name="rcnn-timm/", paper=RCNN, input=224, build=rcnn_timm),
+    Model(name="ssd300-timm/{}", paper=SSD, input=300, build=ssd300_timm),
+    Model(name="ssd512-timm/{}", paper=SSD, input=512, build=ssd512_timm),
+    Model(name="refinedet320-timm/{}", paper=REFINEDET, input=320, build=refinedet_timm),
+    Model(name="refinedet512-timm/{}", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
+    Model(name="m2det320-timm/{}", paper=M2DET, input=320, build=m2det_timm),
+    Model(name="m2det512-timm/{}", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
+    Model(name="m2det800-timm/{}", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
+    Model(name="rcnn-timm/{}", paper=RCNN, input=224, build=rcnn_timm),
+    Model(name="fast-rcnn-timm/{}", paper=FAST_RCNN, input=600, build=fast_rcnn_timm),
+    Model(name="faster-rcnn-timm/{}-fpn", paper=FPN, input=800, build=faster_rcnn_timm_fpn),
+    Model(name="faster-rcnn-timm/{}", paper=FASTER_RCNN, input=600, build=faster_rcnn_timm),
+    Model(name="retinanet-timm/{}-fpn", paper=RETINANET, input=800, build=retinanet_timm_fpn),
 )
 
 
@@ -225,8 +286,10 @@ def _find(name: str) -> Model | None:
         if name == model.name:
             return model
     for model in ON_TIMM:
-        if name.startswith(model.name) and len(name) > len(model.name):
-            return replace(model, name=name, build=partial(model.build, name.removeprefix(model.name)))
+        before, after = model.name.split("{}")
+        backbone = name.removeprefix(before).removesuffix(after)
+        if backbone and name == model.name.format(backbone):
+            return replace(model, name=name, build=partial(model.build, backbone))
     return None
 
 
@@ -234,7 +297,7 @@ def _known(name: str) -> Model:
     """Raises InputError for a name that there is not."""
     model = _find(name)
     if model is None:
-        known = ", ".join([*names(), *(f"{model.name}<name>" for model in ON_TIMM)])
+        known = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
         raise InputError(f"there is no model {name!r}; the names: {known}")
     return model
 

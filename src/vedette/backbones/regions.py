@@ -38,9 +38,9 @@ class VGG16Regions(RegionBackbone):
     normalization = IMAGENET
     torchvision_name = "vgg16"
 
-    def __init__(self) -> None:
+    def __init__(self, *, train_norm: bool = False) -> None:
         super().__init__()
-        self.stages = vgg16_stages()
+        self.stages = vgg16_stages(train_norm)
         self.fc6, self.fc7 = nn.Linear(512 * 7 * 7, 4096), nn.Linear(4096, 4096)
         self.dropout = nn.Dropout(0.5)
 
@@ -78,9 +78,9 @@ class ResNetC4(RegionBackbone):
     pooled, top_channels = 14, 2048
     normalization = IMAGENET
 
-    def __init__(self, depth: Literal[50, 101]) -> None:
+    def __init__(self, depth: Literal[50, 101], *, train_norm: bool = False) -> None:
         super().__init__()
-        self.body = ResNet(depth)
+        self.body = ResNet(depth, train_norm=train_norm)
 
     @property
     def pretrained(self) -> Backbone:

@@ -308,7 +308,8 @@ def check_regions(count: int, share: float, positive_iou: float, background_iou:
 
 def fast_rcnn_vgg16(**config: Any) -> FastRCNN:
     """VGG-16 to conv5_3, 7×7 from each region, fc6 and fc7 of 4096."""
-    return FastRCNN(FastRCNNConfig(**config), VGG16Regions())
+    c = FastRCNNConfig(**config)
+    return FastRCNN(c, VGG16Regions(train_norm=c.train_norm))
 
 
 def fast_rcnn_timm(name: str, **config: Any) -> FastRCNN:

@@ -323,12 +323,14 @@ def region_anchors(shapes: Tensor, rows: int, columns: int, stride: int, image: 
 
 def faster_rcnn_vgg16(**config: Any) -> FasterRCNN:
     """VGG-16: conv5_3 for both, fc6 and fc7 on 7×7 from each proposal."""
-    return _on_one_map(FasterRCNNConfig(**config), VGG16Regions())
+    c = FasterRCNNConfig(**config)
+    return _on_one_map(c, VGG16Regions(train_norm=c.train_norm))
 
 
 def faster_rcnn_resnet50(**config: Any) -> FasterRCNN:
     """ResNet-50: c4 for both, the last stage on 14×14 from each proposal (He et al., CVPR 2016, appendix A)."""
-    return _on_one_map(FasterRCNNConfig(**{"pooling": "align"} | config), ResNetC4(50))
+    c = FasterRCNNConfig(**({"pooling": "align"} | config))
+    return _on_one_map(c, ResNetC4(50, train_norm=c.train_norm))
 
 
 def faster_rcnn_timm(name: str, **config: Any) -> FasterRCNN:

@@ -106,6 +106,7 @@ _SGD = Recipe(
     max_zoom_out=4.0,
     difficult="train",
 )
+_REGIONS = replace(_SGD, batch_size=2, freeze_stem=True, difficult="ignore")  # the two-stage line, and RetinaNet
 # 80k, 20k and 20k steps of 32 images at 1e-3, 1e-4 and 1e-5 on VOC 07+12, for SSD and RefineDet
 SSD_TRAINING = PaperTraining(images=120_000 * 32, recipe=replace(_SGD, lr=1e-3, drops=(8 / 12, 10 / 12), warmup=0.004))
 # 150 epochs of COCO's trainval35k, five of them warm-up to 2e-3; 2e-4 from the 90th, 2e-5 from the 120th
@@ -116,6 +117,18 @@ M2DET_TRAINING = PaperTraining(
 RCNN_TRAINING = PaperTraining(
     images=70_000 * 2,
     recipe=replace(_SGD, batch_size=2, lr=1e-3, drops=(2 / 7, 4 / 7, 6 / 7), warmup=0.0, difficult="ignore"),
+)
+# In images: 40k steps of two at 1e-3, the last 10k at 1e-4 (Fast R-CNN, section 3)
+FAST_RCNN_TRAINING = PaperTraining(images=40_000 * 2, recipe=replace(_REGIONS, lr=1e-3, drops=(3 / 4,)))
+# 70k steps of one, the last 20k at 1e-4 (Faster R-CNN, authors' joint training on VOC 07)
+FASTER_RCNN_TRAINING = PaperTraining(images=70_000, recipe=replace(_REGIONS, lr=1e-3, drops=(5 / 7,)))
+# 90k steps of sixteen at 0.02, lower from 60k and 80k on, as all code trains it on COCO
+FPN_TRAINING = PaperTraining(
+    images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.02, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
+)
+# The same at 0.01 (RetinaNet, section 4.1)
+RETINANET_TRAINING = PaperTraining(
+    images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.01, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
 )
 
 

@@ -1,0 +1,91 @@
+"""vedette train, detect and evaluate for Fast and Faster R-CNN, FPN and RetinaNet, from pictures to pictures."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import vedette
+from vedette.cli.main import run
+
+SMALL = ["--set", "image_size=64", "--set", "max_side=96"]
+FPN = ["--set", "width=32", "--set", "rpn_channels=32", "--set", "anchor_sizes=[[8],[16],[32],[48],[64]]"]
+NAMES = {
+    "fast-rcnn-timm/resnet10t": ["--set", "proposals=50"],
+    "faster-rcnn-timm/resnet10t": ["--set", "rpn_channels=32", "--set", "anchor_sizes=[[16,32]]"],
+    "faster-rcnn-timm/resnet10t-fpn": [*FPN, "--set", "proposals=[50,20]"],
+    "retinanet-timm/resnet10t-fpn": ["--set", "width=32"],
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Wide and high pictures with a red or a green box, two classes; the first three are val too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    (folder / "images").mkdir(parents=True)
+    images, boxes = [], []
+    for number in range(6):
+        size = (120, 80) if number % 2 else (80, 110)
+        picture = Image.new("RGB", size, (30, 30, 90))
+        picture.paste((200, 30, 40) if number % 2 else (40, 200, 30), (10 + number, 12, 60 + number, 52))
+        picture.save(folder / "images" / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": size[0], "height": size[1]})
+        boxes.append({"id": number, "image_id": number, "category_id": number % 2, "bbox": [10 + number, 12, 50, 40]})
+    names = [{"id": 0, "name": "leaf"}, {"id": 1, "name": "brick"}]
+    for split, count in (("train", 6), ("val", 3)):
+        content = {"images": images[:count], "annotations": boxes[:count], "categories": names}
+        (folder / f"{split}.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_resumes_evaluates_and_detects(name: str, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", name, "--data", str(data), "--out", str(out), "--backbone", "random", *SMALL, *NAMES[name]]
+    words += ["--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
+    if name.startswith("fast-rcnn"):
+        pytest.importorskip("cv2")
+    assert run([*words, "--epochs", "1"]) == 0
+    assert run([*words[:-2], "--epochs", "2", "--resume"]) == 0
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    file = out / "last.safetensors"
+    report = tmp_path / "numbers.json"
+    assert run(["evaluate", str(file), "--data", str(data), "--metric", "voc12", "--json", str(report)]) == 0
+    assert set(json.loads(report.read_text())["per_class"]) == {"leaf", "brick"}
+    assert run(["detect", str(data / "images"), "--model", str(file), "--out", str(tmp_path / "found")]) == 0
+    assert len([one for one in (tmp_path / "found").iterdir() if one.suffix != ".json"]) == 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saves_loads_and_detects_the_same(name: str, data: Path, tmp_path: Path) -> None:
+    from vedette.infer.detector import Detector
+    from vedette.infer.weights import save_weights
+
+    if name.startswith("fast-rcnn"):
+        pytest.importorskip("cv2")
+    torch.manual_seed(0)
+    model = vedette.build(name, num_classes=2, image_size=64, max_side=96)
+    save_weights(tmp_path / "w.safetensors", model, name=name, classes=("leaf", "brick"), input_spec=model.input_spec)
+    loaded = vedette.load(tmp_path / "w.safetensors", device="cpu")
+    own = Detector(model, model.input_spec, ("leaf", "brick"), "cpu")  # type: ignore[arg-type]
+    assert loaded.input_spec == own.input_spec
+    photo = data / "images" / "1.png"
+    first, second = own.detect(photo, score=0.005), loaded.detect(photo, score=0.005)
+    assert len(first) > 0
+    assert torch.equal(first.boxes, second.boxes)
+    assert torch.equal(first.scores, second.scores)
+    assert torch.equal(first.source, second.source)
+
+
+def test_resuming_with_other_sizes_keeps_the_runs(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "retinanet-timm/resnet10t-fpn"
+    words = ["train", name, "--data", str(data), "--out", str(tmp_path / "run"), "--backbone", "random", *SMALL]
+    words += ["--set", "width=16", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--epochs", "1"]
+    assert run([*words, "--set", "max_side=50"]) == 2
+    assert "max_side is 50: give no less than image_size, 64" in capsys.readouterr().err
