@@ -89,17 +89,15 @@ def test_known_negatives_are_not_mined_again(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_easy_negatives_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    margins = iter([0.0, 0.0, -1.3, -1.3, *[0.0] * 9])
-
-    def fake(positives: Tensor, negatives: Tensor, cost: float) -> tuple[Tensor, float]:
-        sizes.append(len(negatives))
-        return torch.zeros(positives.shape[1]), next(margins)
-
-    monkeypatch.setattr(fit_rcnn, "fit_svm", fake)
-    images = scene(3)
-    fit_svms(lambda: iter(images), 2, retrain=15)
-    assert sizes == [18, 21, 36, 42]  # after the second image all are let go, and the third has no hard ones
+    monkeypatch.setattr(fit_rcnn, "fit_svm", lambda positives, negatives, cost: (torch.tensor([1.0]), 0.0))
+    miner = fit_rcnn._Miner(torch.ones(1, 1), 1e-3)
+    features = torch.tensor([[-3.0], [-1.21], [-1.19], [0.5]])
+    miner.mine(features, torch.zeros(4), torch.tensor([True] * 4), retrain=4)
+    assert torch.cat(miner.negatives).flatten().tolist() == pytest.approx([-1.19, 0.5])
+    miner.mine(features[3:], torch.zeros(1), torch.tensor([True]), retrain=2)
+    assert torch.cat(miner.negatives).flatten().tolist() == pytest.approx([-1.19, 0.5, 0.5])  # not yet fitted anew
+    miner.fit()
+    assert miner.new == 0
 
 
 def test_a_class_without_boxes_is_never_found() -> None:

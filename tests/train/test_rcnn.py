@@ -99,7 +99,7 @@ def test_one_image_is_learnt_stored_and_found_again(
 
 def training(data: Path, out: Path, say: Any = lambda line: None, epochs: int = 1, **more: Any) -> RCNNTraining:
     torch.manual_seed(0)
-    settings = {"warp_size": 32, "context": 2, "proposals": 30}
+    settings = {"warp_size": 32, "context": 2, "proposals": 30, "positives": 1, "negatives": 1}
     model: Any = vedette.build(MODEL, num_classes=2, **settings)
     recipe = Recipe(epochs=epochs, batch_size=2, workers=0, precision="fp32", freeze_stem=False, **{"ema": 0.0} | more)
 
@@ -162,6 +162,7 @@ def test_two_epochs_are_one_and_another(data: Path, tmp_path: Path) -> None:
     whole = training(data, tmp_path / "whole", epochs=2, warmup=0.0)
     half = training(data, tmp_path / "half", epochs=2, warmup=0.0)
     whole.run()
+    assert whole.sampler.epoch == 1
     half.recipe, recipe = Recipe(epochs=1, batch_size=2, workers=0, precision="fp32"), half.recipe
     half.run()
     assert (tmp_path / "half" / SVM).is_file()
