@@ -100,7 +100,7 @@ def test_what_does_not_fit_writes_nothing(tmp_path: Path, capsys: pytest.Capture
 def test_bad_arguments(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.safetensors"
     message = refusal(capsys, checkpoint, "--from", "refinedet.keras", "--out", out)
-    known = "refinedet.pytorch, refinedet.caffe, torchvision, ssd.pytorch, lufficc, m2det"
+    known = "refinedet.pytorch, refinedet.caffe, torchvision, ssd.pytorch, lufficc, m2det, detectron2, mmdet"
     assert message.endswith(f"there is no such layout; the layouts: {known}")
     message = refusal(capsys, checkpoint, "--from", "refinedet.pytorch", "--out", checkpoint)
     assert message.endswith("give it the suffix .safetensors")
