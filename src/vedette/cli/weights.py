@@ -35,8 +35,8 @@ def import_(
     """Turn a checkpoint of another program into a weight file of this one.
 
     Layouts. refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
-    sfzhang15/RefineDet. torchvision: a .pth of its ssd300_vgg16, or its Faster R-CNN or RetinaNet on ResNet-50 with FPN,
-    both versions. detectron2: Faster R-CNN or RetinaNet R50-FPN, a .pkl of its zoo or a .pth. mmdet: the same two.
+    sfzhang15/RefineDet. torchvision: a .pth of its ssd300_vgg16, or of its Faster R-CNN or RetinaNet on ResNet-50 with
+    FPN, both versions. detectron2: Faster R-CNN or RetinaNet R50-FPN, a .pkl of its zoo or a .pth. mmdet: the same two.
     ssd.pytorch: a .pth of amdegroot/ssd.pytorch. lufficc: a .pth of lufficc/SSD, VGG-16. m2det: a .pth of the authors,
     qijiezhao/M2Det.
 
