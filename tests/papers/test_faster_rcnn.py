@@ -7,7 +7,14 @@ import torch
 
 from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
 from vedette.papers.fast_rcnn import RegionPool
-from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig, Predictions, region_anchors, region_shapes
+from vedette.papers.faster_rcnn import (
+    FasterRCNN,
+    FasterRCNNConfig,
+    Predictions,
+    faster_rcnn_timm,
+    region_anchors,
+    region_shapes,
+)
 from vedette.parts.targets import pad_targets
 
 SMALL: dict[str, Any] = {
@@ -212,3 +219,15 @@ def test_it_learns_an_image() -> None:
 def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FasterRCNNConfig(**config)
+
+
+def test_an_empty_batch() -> None:
+    detector = model()
+    predictions = detector(torch.zeros(0, 3, 64, 64))
+    assert all(bool(loss.isfinite()) for loss in detector.loss(predictions, []).values())
+    assert detector.eval().detect(detector(torch.zeros(0, 3, 64, 64)), score=0.1) == []
+
+
+def test_one_map_takes_anchors_of_one_level() -> None:
+    with pytest.raises(ValueError, match="give sizes for 1 level"):
+        faster_rcnn_timm("resnet10t", anchor_sizes=((8.0,), (16.0,)))

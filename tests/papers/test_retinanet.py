@@ -155,3 +155,13 @@ def test_it_learns_an_image() -> None:
 def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RetinaNetConfig(**config)
+
+
+def test_what_lies_in_the_padding_takes_no_place() -> None:
+    detector = model(keep=20).eval()
+    images, sizes = torch.randn(1, 3, 64, 64), torch.tensor([[20, 20]])
+    predictions = detector(images, sizes)
+    predictions = predictions._replace(logits=torch.randn(1, ANCHORS, 3), deltas=torch.zeros(1, ANCHORS, 4))
+    found = detector.detect(predictions, score=0.05)[0]
+    assert len(found) > 5
+    assert bool((found.boxes[:, 2:] > found.boxes[:, :2]).all())

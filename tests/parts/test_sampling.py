@@ -87,6 +87,8 @@ def test_a_sample_is_positive_up_to_its_share_and_filled_up_with_negatives() -> 
 def test_too_few_positives_make_place_for_negatives_and_too_few_negatives_for_nothing() -> None:
     rows, valid = sample(MATCHED, 8, 0.25)
     assert valid.sum(1).tolist() == [6, 6, 0]  # two positives and four negatives; six negatives; none
+    few = torch.tensor([[0, 1, 2]])
+    assert sample(few, 64, 0.25).valid.sum() == 3  # a quarter of 64, not of the three that there are
     assert (MATCHED.gather(1, rows)[valid] >= 0).sum() == 2
     assert sample(MATCHED, 100, 1.0).valid.sum(1).tolist() == [7, 6, 0]
     assert sample(MATCHED[:, :0], 4, 0.5).rows.shape == (3, 0)

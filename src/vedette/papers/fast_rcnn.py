@@ -35,7 +35,7 @@ from vedette.backbones.regions import RegionBackbone, TimmRegions, VGG16Regions
 from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_suppression, check_types
+from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, NEGATIVE, match_by_thresholds
@@ -70,6 +70,7 @@ class FastRCNNConfig:
         check_input(self.image_size, self.max_side)
         if self.proposals < 1:
             raise ValueError(f"proposals is {self.proposals}: give a whole number from 1 on")
+        check_std(self.box_std)
         check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
         check_suppression(self.nms_iou, self.candidates, self.keep)
 
@@ -120,7 +121,9 @@ class RegionHead(nn.Module):
     def forward(self, x: Tensor, images: int) -> Step:
         """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
         logits, deltas = self.logits(x), self.deltas(x)
-        return Step(logits.unflatten(0, (images, -1)), deltas.unflatten(0, (images, -1)).unflatten(2, (-1, 4)))
+        rows = len(x) // max(images, 1)
+        classes = deltas.shape[1] // 4
+        return Step(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
 
 
 class FastRCNN(nn.Module):
@@ -302,7 +305,9 @@ def check_regions(count: int, share: float, positive_iou: float, background_iou:
         raise ValueError(f"regions is {count}: give a whole number from 1 on")
     if not 0 <= share <= 1:
         raise ValueError(f"positive_share is {share}: give a number from 0 to 1")
-    if not 0 <= background_iou <= positive_iou <= 1:
+    if not 0 < positive_iou <= 1:
+        raise ValueError(f"positive_iou is {positive_iou}: give a number above 0, at most 1")
+    if not 0 <= background_iou <= positive_iou:
         raise ValueError(f"background_iou is {background_iou}: give a number from 0 to positive_iou, {positive_iou}")
 
 

@@ -46,7 +46,7 @@ from vedette.papers.fast_rcnn import (
 )
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_suppression, check_types
+from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
@@ -101,6 +101,7 @@ class FasterRCNNConfig:
     def __post_init__(self) -> None:
         check_types(self)
         check_input(self.image_size, self.max_side)
+        check_std(self.box_std)
         check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
         check_suppression(self.nms_iou, self.candidates, self.keep)
         if not 0 <= self.rpn_negative <= self.rpn_positive <= 1:
@@ -112,6 +113,10 @@ class FasterRCNNConfig:
         counts = {len(sizes) for sizes in self.anchor_sizes}
         if len(counts) != 1 or 0 in counts or not self.aspect_ratios:
             raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for every level, and ratios")
+        if max(self.rpn_share, self.proposal_iou) > 1 or min(self.rpn_share, self.rpn_beta, self.least_side) < 0:
+            raise ValueError(
+                "rpn_share and proposal_iou must be 1 or less, rpn_share, rpn_beta and least_side 0 or more"
+            )
         if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
 
@@ -273,13 +278,10 @@ class FasterRCNN(nn.Module):
 
 
 def trimmed(there: Tensor) -> Tensor:
-    """(B, P) of which the first are True → (B, as many as an image has at most, or 1): the head sees no padding.
-
-    The host waits for the number; a compiled graph keeps its shape instead.
-    """
+    """(B, P) of which the first are True, less what all pad; the host waits for it, a compiled graph keeps its shape."""
     if torch.compiler.is_compiling():
         return there
-    return there[:, : max(1, int(there.sum(1).max()))]
+    return there[:, : max([1, *there.sum(1).tolist()])]
 
 
 def best_of_each_level(
@@ -340,6 +342,8 @@ def faster_rcnn_timm(name: str, **config: Any) -> FasterRCNN:
 
 
 def _on_one_map(config: FasterRCNNConfig, backbone: RegionBackbone) -> FasterRCNN:
+    if len(config.anchor_sizes) != 1:
+        raise ValueError(f"anchor_sizes is {config.anchor_sizes}: give sizes for 1 level")
     samples, half_cell = config.align_samples, config.align_half_cell
     pool = RegionPool(backbone.strides[-1], backbone.pooled, config.pooling, samples, half_cell)
     return FasterRCNN(config, backbone, pool)

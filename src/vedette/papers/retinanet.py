@@ -37,7 +37,7 @@ from vedette.papers.fast_rcnn import check_input, whole_sizes
 from vedette.papers.faster_rcnn import best_of_each_level, region_anchors, region_shapes
 from vedette.papers.fpn import FeaturePyramid
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_suppression, check_types
+from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, check_score, suppress, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
@@ -91,6 +91,11 @@ class RetinaNetConfig:
             raise ValueError(
                 f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each of {len(STRIDES)} levels"
             )
+        if not self.aspect_ratios or not self.anchor_sizes[0]:
+            raise ValueError("aspect_ratios and anchor_sizes must not be empty")
+        if self.beta < 0:
+            raise ValueError(f"beta is {self.beta}: give 0 or more")
+        check_std(self.box_std)
         if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
         if not 0 <= self.negative_iou <= self.positive_iou <= 1:
@@ -209,7 +214,9 @@ class RetinaNet(nn.Module):
         c, (logits, deltas, anchors, counts, sizes) = self.config, predictions
         scores = logits.float().sigmoid()
         best, _ = best_of_each_level(scores, deltas, anchors, counts, coder=self.coder, floor=score, count=c.candidates)
-        best = best._replace(boxes=clip_each(best.boxes, sizes))
+        boxes = clip_each(best.boxes, sizes)
+        inside = (boxes[..., 2:] > boxes[..., :2]).all(-1)  # what lies in the padding has no area
+        best = best._replace(boxes=boxes, scores=best.scores * inside)
         return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
 
     @torch.no_grad()

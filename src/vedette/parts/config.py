@@ -27,6 +27,11 @@ def check_matching(match_iou: float, negatives_per_positive: float, min_negative
     for name, value in (("negatives_per_positive", negatives_per_positive), ("min_negatives", min_negatives)):
         if value < 0:
             raise ValueError(f"{name} is {value}: give 0 or more")
+    check_std(std)
+
+
+def check_std(std: tuple[float, ...]) -> None:
+    """Raises ValueError for divisors of a box coder that cannot be."""
     if min(std) <= 0:
         raise ValueError(f"box_std is {std}: give numbers above 0")
 

@@ -37,10 +37,10 @@ def sample(matched: Tensor, count: int, positive_share: float) -> Sample:
     matched (B, A): index of a box, -1 negative, other negative numbers are left out (Fast R-CNN, section 2.3; Faster
     R-CNN, section 3.1.3). Uses torch's random numbers, so `torch.manual_seed` decides.
     """
+    most = min(int(count * positive_share), matched.shape[1])  # of the count asked for, however few there are
     count = min(count, matched.shape[1])
     chance = torch.rand(matched.shape, device=matched.device)
     positive = matched >= 0
-    most = min(int(count * positive_share), count)
     key, chosen = torch.where(positive, chance, -1.0).topk(most)
     drawn = torch.zeros_like(positive).scatter(1, chosen, key >= 0)
     order = torch.where(drawn, 2 + chance, torch.where(matched == NEGATIVE, chance, -1.0))
