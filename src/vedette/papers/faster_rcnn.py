@@ -278,7 +278,7 @@ class FasterRCNN(nn.Module):
 
 
 def trimmed(there: Tensor) -> Tensor:
-    """(B, P) of which the first are True, less what all pad; the host waits for it, a compiled graph keeps its shape."""
+    """(B, P) of which the first are True, less what all pad; the host waits, a compiled graph keeps its shape."""
     if torch.compiler.is_compiling():
         return there
     return there[:, : max([1, *there.sum(1).tolist()])]
