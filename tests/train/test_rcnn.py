@@ -183,6 +183,14 @@ def test_the_average_is_what_is_kept(data: Path, tmp_path: Path) -> None:
     assert not torch.equal(head, stored["model"]["head.weight"])
 
 
+def test_a_resumed_run_takes_another_rate(data: Path, tmp_path: Path) -> None:
+    training(data, tmp_path / "run", epochs=1, warmup=0.0).run()
+    resumed = training(data, tmp_path / "run", epochs=2, warmup=0.0, lr=3e-4)
+    before = [group["initial_lr"] for group in resumed.optimizer.param_groups]
+    resumed.resume()
+    assert [group["initial_lr"] for group in resumed.optimizer.param_groups] == before == resumed.schedule.base_lrs
+
+
 def test_fewer_epochs_than_done_and_a_damaged_file_are_told(data: Path, tmp_path: Path) -> None:
     first = training(data, tmp_path / "run", epochs=2)
     first._fit_svms = lambda: 1 / 0  # type: ignore[assignment, method-assign, return-value]

@@ -1,6 +1,6 @@
 """The training loop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from io import StringIO
 from itertools import islice
@@ -19,7 +19,7 @@ from vedette.structures import InputSpec
 from vedette.train.average import averaged
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.log import RunLog
-from vedette.train.optim import build_optimizer, build_schedule
+from vedette.train.optim import build_optimizer, build_schedule, rates_of, set_rates
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 from vedette.train.step import TrainStep
@@ -111,7 +111,7 @@ class Training:
             raise InputError(
                 f"epochs is {self.recipe.epochs}: the run in {self.folder} has done {state['epoch']} already"
             )
-        chosen = [(group["initial_lr"], group["weight_decay"]) for group in self.optimizer.param_groups]
+        chosen = rates_of(self.optimizer)
         try:
             self.model.load_state_dict(state["model"])
             if self.average is not None:
@@ -119,19 +119,12 @@ class Training:
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
-            self._set_rates(chosen)
+            set_rates(self.optimizer, self.schedule, chosen)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{path}: does not go on with these settings ({reason}); use those of its run.json"
             ) from None
-
-    def _set_rates(self, chosen: Sequence[tuple[float, float]]) -> None:
-        """The recipe's rates and weight decays instead of the checkpoint's: a resumed run may have others."""
-        self.schedule.base_lrs = [rate for rate, _ in chosen]
-        for group, (rate, decay) in zip(self.optimizer.param_groups, chosen, strict=True):
-            now = self.schedule.lr_lambdas[0](self.schedule.last_epoch)
-            group.update(initial_lr=rate, lr=rate * now, weight_decay=decay)
 
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()

@@ -1,5 +1,6 @@
 """Optimizers and learning-rate schedules that scale with the data set."""
 
+from collections.abc import Sequence
 from math import cos, pi
 from typing import Any
 
@@ -61,3 +62,16 @@ def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int)
 
 def _cosine(share: float) -> float:
     return 0.01 + 0.99 * (1 + cos(pi * min(1.0, share))) / 2
+
+
+def rates_of(optimizer: Any) -> list[tuple[float, float]]:
+    """The peak rate and the weight decay of each group of parameters, as the recipe has them."""
+    return [(group["initial_lr"], group["weight_decay"]) for group in optimizer.param_groups]
+
+
+def set_rates(optimizer: Any, schedule: Any, chosen: Sequence[tuple[float, float]]) -> None:
+    """The recipe's rates and weight decays instead of a checkpoint's: a resumed run may have others."""
+    schedule.base_lrs = [rate for rate, _ in chosen]
+    for group, (rate, decay) in zip(optimizer.param_groups, chosen, strict=True):
+        now = schedule.lr_lambdas[0](schedule.last_epoch)
+        group.update(initial_lr=rate, lr=rate * now, weight_decay=decay)

@@ -34,7 +34,7 @@ from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
 from vedette.train.log import RunLog
 from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
-from vedette.train.optim import build_optimizer, build_schedule
+from vedette.train.optim import build_optimizer, build_schedule, rates_of, set_rates
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 
@@ -95,6 +95,7 @@ class RCNNTraining:
             raise InputError(
                 f"epochs is {self.recipe.epochs}: the run in {self.folder} has done {state['epoch']} already"
             )
+        chosen = rates_of(self.optimizer)
         try:
             self.model.load_state_dict(state["model"])
             if self.average is not None:
@@ -102,6 +103,7 @@ class RCNNTraining:
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             self.epoch, self.steps = state["epoch"], state["steps"]
+            set_rates(self.optimizer, self.schedule, chosen)
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
