@@ -115,9 +115,9 @@ def test_detection_is_the_loop() -> None:
 
 def test_a_call_without_proposals_is_refused() -> None:
     detector, images = model(), torch.zeros(2, 3, 64, 64)
-    with pytest.raises(ValueError, match="this detector looks at proposals: give proposals="):
+    with pytest.raises(ValueError, match="this model takes proposals: model"):
         detector(images)
-    with pytest.raises(ValueError, match="1 tensors of proposals for 2 images"):
+    with pytest.raises(ValueError, match="proposals of 1 images, but there are 2"):
         detector(images, proposals=[torch.zeros(3, 4)])
     with pytest.raises(ValueError, match=r"proposals\[1\] has shape \(4,\)"):
         detector(images, proposals=[torch.zeros(3, 4), torch.zeros(4)])

@@ -34,6 +34,7 @@ from torch.nn.utils.rnn import pad_sequence
 from vedette.backbones.regions import RegionBackbone, TimmRegions, VGG16Regions
 from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
+from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
@@ -195,15 +196,9 @@ class FastRCNN(nn.Module):
 
 def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
     """B times (N_i, 4) → (B, P, 4) and (B, P) bool; P is at least 1, so that a layer always has something to see."""
-    if proposals is None:
-        raise ValueError("this detector looks at proposals: give proposals=, a tensor (N, 4) for each image")
-    if len(proposals) != len(images):
-        raise ValueError(f"{len(proposals)} tensors of proposals for {len(images)} images: give one for each")
-    for number, boxes in enumerate(proposals):
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise ValueError(f"proposals[{number}] has shape {tuple(boxes.shape)}: give (N, 4)")
+    proposals = check_proposals(proposals, images)
     spare = images.new_zeros(1, 4, dtype=torch.float32)
-    padded = pad_sequence([boxes.to(spare) for boxes in proposals] + [spare], batch_first=True)[:-1]
+    padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
     counts = torch.tensor([len(boxes) for boxes in proposals], device=images.device)
     return padded, torch.arange(padded.shape[1], device=images.device) < counts[:, None]
 

@@ -39,11 +39,12 @@ from vedette.backbones.alexnet import AlexNet
 from vedette.backbones.backbone import Classifier, Looks
 from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
-from vedette.ops.boxes import iou, to_centers
+from vedette.ops.boxes import to_centers
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_suppression, check_types
 from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
-from vedette.parts.losses import class_loss
+from vedette.parts.losses import class_loss, gather_labels
+from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.targets import TargetBatch, check_targets, pad_targets
 from vedette.structures import Detections, InputSpec, Target
 
@@ -252,14 +253,9 @@ def label_proposals(proposals: Tensor, valid: Tensor, truth: TargetBatch, foregr
     The class, 1..C, of the gt box that it overlaps most (ties: the first), from `foreground_iou` on; else BACKGROUND.
     NEITHER is padding, and what overlaps an ignored box as much and no other.
     """
-    if truth.boxes.shape[1] == 0:
-        return torch.where(valid, BACKGROUND, NEITHER)
-    overlap = iou(proposals, truth.boxes)  # (B, P, G)
-    best, matched = overlap.masked_fill(~(truth.valid & ~truth.ignore)[:, None], -1.0).max(2)
-    skipped = overlap.masked_fill(~(truth.valid & truth.ignore)[:, None], -1.0).amax(2) >= foreground_iou
-    rest = torch.where(skipped, NEITHER, BACKGROUND)
-    labels = torch.where(best >= foreground_iou, truth.labels.gather(1, matched) + 1, rest)
-    return torch.where(valid, labels, NEITHER)
+    given = (proposals, truth.boxes, truth.valid, truth.ignore)
+    matched = match_by_thresholds(*given, positive=foreground_iou, negative=foreground_iou, usable=valid)
+    return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
 
 
 def sample(labels: Tensor, positives: int, negatives: int) -> Tensor:

@@ -17,11 +17,12 @@ from vedette.data.loader import AnnotatedImages, Batch, Proposals, repeat_factor
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 from vedette.train.average import averaged
-from vedette.train.checkpoint import LAST, read_state, save_state
+from vedette.train.checkpoint import LAST, save_state
 from vedette.train.log import RunLog
-from vedette.train.optim import build_optimizer, build_schedule, rates_of, set_rates
+from vedette.train.optim import build_optimizer, build_schedule
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
+from vedette.train.resume import resume_from
 from vedette.train.step import TrainStep
 
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -105,26 +106,15 @@ class Training:
         """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result.
 
         Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one."""
-        path = self.folder / LAST
-        state = read_state(path)
-        if self.recipe.epochs < state.get("epoch", 0):
-            raise InputError(
-                f"epochs is {self.recipe.epochs}: the run in {self.folder} has done {state['epoch']} already"
-            )
-        chosen = rates_of(self.optimizer)
-        try:
-            self.model.load_state_dict(state["model"])
-            if self.average is not None:
-                self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
-            set_rates(self.optimizer, self.schedule, chosen)
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{path}: does not go on with these settings ({reason}); use those of its run.json"
-            ) from None
+        state = resume_from(
+            self.folder,
+            self.recipe.epochs,
+            model=self.model,
+            average=self.average,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+        )
+        self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
 
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()

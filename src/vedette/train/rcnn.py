@@ -30,13 +30,14 @@ from vedette.ops.boxes import iou
 from vedette.ops.images import normalize
 from vedette.papers.rcnn import RCNN
 from vedette.train.average import averaged
-from vedette.train.checkpoint import LAST, read_state, save_state
+from vedette.train.checkpoint import LAST, save_state
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
 from vedette.train.log import RunLog
 from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
-from vedette.train.optim import build_optimizer, build_schedule, rates_of, set_rates
+from vedette.train.optim import build_optimizer, build_schedule
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
+from vedette.train.resume import resume_from
 
 FEATURES, SVM, REGRESSOR = "features", "svm.safetensors", "regressor.safetensors"
 NEAR_IOU = 0.6  # app. C: from a proposal nearer than this to its gt box the regression learns
@@ -89,26 +90,15 @@ class RCNNTraining:
 
         Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one.
         """
-        path = self.folder / LAST
-        state = read_state(path)
-        if self.recipe.epochs < state.get("epoch", 0):
-            raise InputError(
-                f"epochs is {self.recipe.epochs}: the run in {self.folder} has done {state['epoch']} already"
-            )
-        chosen = rates_of(self.optimizer)
-        try:
-            self.model.load_state_dict(state["model"])
-            if self.average is not None:
-                self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
-            self.epoch, self.steps = state["epoch"], state["steps"]
-            set_rates(self.optimizer, self.schedule, chosen)
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{path}: does not go on with these settings ({reason}); use those of its run.json"
-            ) from None
+        state = resume_from(
+            self.folder,
+            self.recipe.epochs,
+            model=self.model,
+            average=self.average,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+        )
+        self.epoch, self.steps = state["epoch"], state["steps"]
 
     def run(self) -> None:
         """The stages that are left, and the weight file."""

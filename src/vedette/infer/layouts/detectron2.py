@@ -14,13 +14,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, assemble, count_classes, layer_pieces
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, layer_pieces
 from vedette.infer.layouts.pickled import read_state_dict
 from vedette.infer.layouts.pyramids import (
-    ANCHORS_OF_RETINANET,
     SHORT_SIDE,
     background_first,
+    faster_rcnn_checkpoint,
     resnet_pieces,
+    retinanet_checkpoint,
     with_background,
     without_counters,
 )
@@ -62,16 +63,7 @@ def _faster_rcnn(weights: Mapping[str, Tensor]) -> Checkpoint:
     pieces += layer_pieces("head.deltas", "roi_heads.box_predictor.bbox_pred")
     for ours, theirs in ((0, "fc1"), (2, "fc2")):
         pieces += layer_pieces(f"backbone.layers.{ours}", f"roi_heads.box_head.{theirs}")
-    tensors, origin, faults = assemble(pieces, weights)
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("faster-rcnn-resnet50-fpn",),
-        num_classes=count_classes(tensors.get("head.logits.bias"), 1),
-        config=CONFIG | ALIGN,
-        input=INPUT,
-    )
+    return faster_rcnn_checkpoint(pieces, weights, CONFIG | ALIGN, INPUT)
 
 
 def _retinanet(weights: Mapping[str, Tensor]) -> Checkpoint:
@@ -84,17 +76,7 @@ def _retinanet(weights: Mapping[str, Tensor]) -> Checkpoint:
     for ours, theirs in (("logits", "cls_score"), ("deltas", "bbox_pred")):
         for part in ("weight", "bias"):
             pieces += [Piece(f"head.{ours}.{part}", (f"head.{theirs}.{part}",), ratio_by_ratio)]
-    tensors, origin, faults = assemble(pieces, weights)
-    scores = weights.get("head.cls_score.bias")
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("retinanet-resnet50-fpn",),
-        num_classes=80 if scores is None else max(1, scores.numel() // ANCHORS_OF_RETINANET),
-        config=CONFIG,
-        input=INPUT,
-    )
+    return retinanet_checkpoint(pieces, weights, CONFIG, INPUT)
 
 
 def _pyramid(ours: str, finest: int) -> Iterator[Piece]:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, layer_pieces
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
 from vedette.infer.layouts.pyramids import (
     IMAGENET_INPUT,
+    faster_rcnn_checkpoint,
     resnet_pieces,
     with_background,
     without_counters,
@@ -31,16 +32,7 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     second = "roi_heads.box_head.5.weight" in weights
     resnet = resnet_pieces("backbone.body", "backbone.body.{}".format, less_epsilon if old else as_it_is)
     pieces = [*resnet, *_pyramid(second), *_rpn(second), *_head(second), *_outputs()]
-    tensors, origin, faults = assemble(pieces, weights)
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("faster-rcnn-resnet50-fpn",),
-        num_classes=count_classes(tensors.get("head.logits.bias"), 1),
-        config=CONFIG | (SECOND if second else {}),
-        input=IMAGENET_INPUT,
-    )
+    return faster_rcnn_checkpoint(pieces, weights, CONFIG | (SECOND if second else {}), IMAGENET_INPUT)
 
 
 def _pyramid(norm: bool) -> Iterator[Piece]:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, assemble, count_classes, layer_pieces
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, layer_pieces
 from vedette.infer.layouts.pickled import read_state_dict
 from vedette.infer.layouts.pyramids import (
-    ANCHORS_OF_RETINANET,
     IMAGENET_INPUT,
     background_first,
+    faster_rcnn_checkpoint,
     resnet_pieces,
+    retinanet_checkpoint,
     with_background,
     without_counters,
 )
@@ -51,16 +52,7 @@ def _faster_rcnn(weights: Mapping[str, Tensor]) -> Checkpoint:
         pieces += [Piece(f"head.logits.{part}", (f"roi_head.bbox_head.fc_cls.{part}",), background_first)]
     for layer in range(2):
         pieces += layer_pieces(f"backbone.layers.{2 * layer}", f"roi_head.bbox_head.shared_fcs.{layer}")
-    tensors, origin, faults = assemble(pieces, weights)
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("faster-rcnn-resnet50-fpn",),
-        num_classes=count_classes(tensors.get("head.logits.bias"), 1),
-        config=CONFIG | ALIGN,
-        input=IMAGENET_INPUT,
-    )
+    return faster_rcnn_checkpoint(pieces, weights, CONFIG | ALIGN, IMAGENET_INPUT)
 
 
 def _retinanet(weights: Mapping[str, Tensor]) -> Checkpoint:
@@ -72,17 +64,7 @@ def _retinanet(weights: Mapping[str, Tensor]) -> Checkpoint:
             pieces += layer_pieces(f"head.{ours}.{2 * layer}", f"bbox_head.{theirs}.{layer}.conv")
     pieces += layer_pieces("head.logits", "bbox_head.retina_cls")
     pieces += layer_pieces("head.deltas", "bbox_head.retina_reg")
-    tensors, origin, faults = assemble(pieces, weights)
-    scores = weights.get("bbox_head.retina_cls.bias")
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("retinanet-resnet50-fpn",),
-        num_classes=80 if scores is None else max(1, scores.numel() // ANCHORS_OF_RETINANET),
-        config=CONFIG | {"relu_before_p7": False},
-        input=IMAGENET_INPUT,
-    )
+    return retinanet_checkpoint(pieces, weights, CONFIG | {"relu_before_p7": False}, IMAGENET_INPUT)
 
 
 def _pyramid(ours: str, levels: int) -> Iterator[Piece]:

@@ -1,12 +1,13 @@
 """What the checkpoints of Faster R-CNN and RetinaNet on a pyramid share, whoever wrote them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vedette.backbones.resnet import ResNet
-from vedette.infer.layouts.checkpoint import Piece, as_it_is
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
 
 ANCHORS_OF_RETINANET = 9  # a cell
 SHORT_SIDE = {"resize": "short side", "size": 800, "max_side": 1333, "divisor": 32}
@@ -40,3 +41,36 @@ def with_background(objects: Tensor) -> Tensor:
 def background_first(scores: Tensor) -> Tensor:
     """(C + 1, …) with background last → background first."""
     return scores.roll(1, 0)
+
+
+def faster_rcnn_checkpoint(
+    pieces: Sequence[Piece], weights: Mapping[str, Tensor], config: dict[str, Any], spec: dict[str, Any]
+) -> Checkpoint:
+    """Faster R-CNN on ResNet-50 with FPN of a file's weights."""
+    tensors, origin, faults = assemble(pieces, weights)
+    return Checkpoint(
+        tensors=tensors,
+        origin=origin,
+        faults=faults,
+        models=("faster-rcnn-resnet50-fpn",),
+        num_classes=count_classes(tensors.get("head.logits.bias"), 1),
+        config=config,
+        input=spec,
+    )
+
+
+def retinanet_checkpoint(
+    pieces: Sequence[Piece], weights: Mapping[str, Tensor], config: dict[str, Any], spec: dict[str, Any]
+) -> Checkpoint:
+    """RetinaNet on ResNet-50 with FPN of a file's weights."""
+    tensors, origin, faults = assemble(pieces, weights)
+    scores = tensors.get("head.logits.bias")
+    return Checkpoint(
+        tensors=tensors,
+        origin=origin,
+        faults=faults,
+        models=("retinanet-resnet50-fpn",),
+        num_classes=80 if scores is None else max(1, scores.numel() // ANCHORS_OF_RETINANET),
+        config=config,
+        input=spec,
+    )

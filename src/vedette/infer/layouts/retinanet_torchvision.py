@@ -11,11 +11,12 @@ from functools import partial
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, layer_pieces
+from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
 from vedette.infer.layouts.pyramids import (
     ANCHORS_OF_RETINANET,
     IMAGENET_INPUT,
     resnet_pieces,
+    retinanet_checkpoint,
     without_counters,
 )
 from vedette.infer.layouts.torchvision_names import less_epsilon, renamed
@@ -35,15 +36,8 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
     resnet = resnet_pieces("backbone", "backbone.body.{}".format, less_epsilon if old else as_it_is)
     pieces = [*resnet, *_pyramid(), *_subnets(second)]
     pieces += _outputs(partial(without_first, classes=classes))
-    tensors, origin, faults = assemble(pieces, weights)
-    return Checkpoint(
-        tensors=tensors,
-        origin=origin,
-        faults=faults,
-        models=("retinanet-resnet50-fpn",),
-        num_classes=classes - 1,
-        config=CONFIG | {"head_norm": second, "p6_from": "c5" if second else "p5"},
-        input=IMAGENET_INPUT,
+    return retinanet_checkpoint(
+        pieces, weights, CONFIG | {"head_norm": second, "p6_from": "c5" if second else "p5"}, IMAGENET_INPUT
     )
 
 
