@@ -1,10 +1,10 @@
-"""What `vedette train` does for the detectors that are given proposals: it searches them, and trains some in stages."""
+"""Which training `vedette train` starts: one loop, with proposals where a detector takes them, or R-CNN's stages."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,37 @@ from vedette.errors import InputError
 if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
     from vedette.data.loader import Proposals
-    from vedette.train.loop import SaveWeights, Validate
+    from vedette.structures import InputSpec
+    from vedette.train.loop import SaveWeights, Training, Validate
     from vedette.train.rcnn import RCNNTraining
     from vedette.train.recipe import Recipe
 
 UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every")  # settings that these detectors' recipes lack
+
+
+def training_of(
+    model: Any, dataset: Dataset, spec: InputSpec, recipe: Recipe, out: Path, **ways: Any
+) -> Training | RCNNTraining:
+    """The run of a model; `ways` are the keywords of `Training`.
+
+    Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
+    """
+    from vedette.train.loop import Training
+
+    if getattr(model, "trains_in_stages", False):
+        return staged_training(model, dataset, recipe, out, **ways)
+    _check_start_size(recipe.start_size, model.config)
+    proposals = proposals_for(dataset, model.config) if getattr(model, "needs_proposals", False) else None
+    return Training(model, dataset, spec, recipe, out, proposals=proposals, **ways)
+
+
+def _check_start_size(size: int, config: Any) -> None:
+    """Raises InputError for a size that the detector could not have as its own."""
+    try:
+        if size:
+            replace(config, image_size=size)
+    except ValueError as error:
+        raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
 
 
 def proposals_for(dataset: Dataset, config: Any) -> Proposals:

@@ -11,7 +11,7 @@ import typer
 
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
-from vedette.cli.stages import proposals_for, staged_training
+from vedette.cli.stages import training_of
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -230,7 +230,6 @@ def _start(
     from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
     from vedette.train.checkpoint import LAST
-    from vedette.train.loop import Training
     from vedette.zoo import weight_file
 
     torch.manual_seed(run.recipe.seed)
@@ -240,9 +239,6 @@ def _start(
     source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
-    staged = getattr(model, "trains_in_stages", False)
-    if not staged:
-        _check_start_size(run.recipe.start_size, model.config)
 
     def save(path: Path, trained: nn.Module) -> None:
         save_weights(
@@ -256,12 +252,7 @@ def _start(
 
     validate = _validation(run, dataset.classes, spec, device)
     ways: dict[str, Any] = {"validate": validate, "save_weights": save, "device": device, "say": _say}
-    training: Any
-    if staged:
-        training = staged_training(model, dataset, run.recipe, out, **ways)
-    else:
-        proposals = proposals_for(dataset, model.config) if getattr(model, "needs_proposals", False) else None
-        training = Training(model, dataset, spec, run.recipe, out, proposals=proposals, **ways)
+    training = training_of(model, dataset, spec, run.recipe, out, **ways)
     if resume:
         training.resume()
     if _is_main():
@@ -269,15 +260,6 @@ def _start(
     _tell(run, dataset, device, model.config)
     training.run()
     _say(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
-
-
-def _check_start_size(size: int, config: Any) -> None:
-    """Raises InputError for a size that the detector could not have as its own."""
-    try:
-        if size:
-            replace(config, image_size=size)
-    except ValueError as error:
-        raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
 
 
 def _fresh(run: Run, backbone: str, classes: tuple[str, ...]) -> Any:
