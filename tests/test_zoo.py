@@ -72,3 +72,11 @@ def test_the_rcnns_have_names_and_imagenets_weights() -> None:
     for ours, theirs in zip(given.parameters(), wanted.parameters(), strict=False):
         assert torch.equal(ours, theirs)
     assert vedette.build("rcnn-timm/resnet10t", num_classes=3).head.weight.shape == (4, 512)
+
+
+def test_sppnet_has_names() -> None:
+    rows = {row["name"]: row for row in vedette.models() if row["paper"].startswith("SPPNet")}
+    assert [(name, row["input"]) for name, row in rows.items()] == [("sppnet-zf5", 1200), ("sppnet-lite0", 480)]
+    assert vedette.build("sppnet-timm/resnet10t", num_classes=3).config.hidden == 1024
+    with pytest.raises(InputError, match="sppnet-timm/<name>"):
+        vedette.build("sppnet")

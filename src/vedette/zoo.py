@@ -22,6 +22,7 @@ from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
 from vedette.papers.rcnn import rcnn_alexnet, rcnn_timm, rcnn_vgg16
 from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
 from vedette.papers.retinanet import retinanet_resnet_fpn, retinanet_timm_fpn
+from vedette.papers.sppnet import sppnet_timm, sppnet_zf5
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
 from vedette.train.recipe import (
     FAST_RCNN_TRAINING,
@@ -30,6 +31,7 @@ from vedette.train.recipe import (
     M2DET_TRAINING,
     RCNN_TRAINING,
     RETINANET_TRAINING,
+    SPPNET_TRAINING,
     SSD_TRAINING,
     PaperTraining,
     Recipe,
@@ -59,6 +61,8 @@ FASTER_SLIM: dict[str, Any] = SMALL_INPUT | {
     "least_side": 4.0,
     "pooling": "align",
 }
+# Half of three of the paper's scales. TensorFlow pads layers of stride 2 right and below alone: the centres move.
+SPPNET_SLIM: dict[str, Any] = {"scales": (240, 344, 480), "window": 112, "offset": 15.0}
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
 # fields of a detector's config that no weight depends on
 AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
@@ -71,10 +75,11 @@ class Paper:
     title: str
     training: PaperTraining
     recipe: RecipeKind = "scaled"  # that `vedette train` takes unless told otherwise
-    from_scratch: Mapping[str, Any]  # fields of the config that training without ImageNet's weights asks for
+    from_scratch: Mapping[str, Any] | None  # what training without ImageNet's weights sets, if it is possible
 
 
 RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=RCNN_TRAINING, from_scratch={})
+SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", training=SPPNET_TRAINING, from_scratch=None)
 NORMALIZED: dict[str, Any] = {"train_norm": True}
 SSD = Paper(title="SSD, Liu et al., ECCV 2016", training=SSD_TRAINING, from_scratch={"norm": True, "train_norm": True})
 REFINEDET = Paper(
@@ -135,6 +140,8 @@ BUILT_IN = (
     Model(name="rcnn-alexnet", paper=RCNN, input=227, build=rcnn_alexnet),
     Model(name="rcnn-vgg16", paper=RCNN, input=224, build=rcnn_vgg16),
     Model(name="rcnn-lite0", paper=RCNN, input=224, build=partial(rcnn_timm, LITE0)),
+    Model(name="sppnet-zf5", paper=SPPNET, input=1200, build=sppnet_zf5),
+    Model(name="sppnet-lite0", paper=SPPNET, input=480, build=partial(sppnet_timm, LITE0, **SPPNET_SLIM)),
     Model(name="fast-rcnn-vgg16", paper=FAST_RCNN, input=600, build=fast_rcnn_vgg16),
     Model(name="fast-rcnn-lite0", paper=FAST_RCNN, input=320, build=partial(fast_rcnn_timm, LITE0, **SMALL_INPUT)),
     Model(name="faster-rcnn-vgg16", paper=FASTER_RCNN, input=600, build=faster_rcnn_vgg16),
@@ -163,6 +170,7 @@ ON_TIMM = (
     Model(name="m2det512-timm/{}", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
     Model(name="m2det800-timm/{}", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
     Model(name="rcnn-timm/{}", paper=RCNN, input=224, build=rcnn_timm),
+    Model(name="sppnet-timm/{}", paper=SPPNET, input=1200, build=sppnet_timm),
     Model(name="fast-rcnn-timm/{}", paper=FAST_RCNN, input=600, build=fast_rcnn_timm),
     Model(name="faster-rcnn-timm/{}-fpn", paper=FPN, input=800, build=faster_rcnn_timm_fpn),
     Model(name="faster-rcnn-timm/{}", paper=FASTER_RCNN, input=600, build=faster_rcnn_timm),
@@ -252,8 +260,14 @@ def recipe_for(name: str, images: int, kind: RecipeKind | None = None) -> Recipe
 
 
 def scratch_config(name: str) -> dict[str, Any]:
-    """Fields of the config for training without ImageNet's weights; raises InputError for an unknown name."""
-    return dict(_known(name).paper.from_scratch)
+    """Fields of the config for training without ImageNet's weights.
+
+    Raises InputError for an unknown name, and for a detector whose backbone does not learn.
+    """
+    fields = _known(name).paper.from_scratch
+    if fields is None:
+        raise InputError(f"--scratch: the convolutions of {name} are not trained, so they need weights; leave it out")
+    return dict(fields)
 
 
 def names() -> list[str]:

@@ -97,7 +97,7 @@ def test_asks_torchvision_for_the_right_network(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_knows_its_own_backbones_alone() -> None:
-    with pytest.raises(TypeError, match="no ImageNet weights are known for TinyRegions"):
+    with pytest.raises(InputError, match="ImageNet weights: nobody hands out TinyRegions's; give the path of a file"):
         load_imagenet(TinyRegions())
 
 

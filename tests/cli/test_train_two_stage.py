@@ -89,3 +89,30 @@ def test_resuming_with_other_sizes_keeps_the_runs(
     words += ["--set", "width=16", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--epochs", "1"]
     assert run([*words, "--set", "max_side=50"]) == 2
     assert "max_side is 50: give no less than image_size, 64" in capsys.readouterr().err
+
+
+def test_sppnet_trains_in_stages_goes_on_and_detects(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    pytest.importorskip("sklearn")
+    out = tmp_path / "run"
+    words = ["train", "sppnet-timm/resnet10t", "--data", str(data), "--out", str(out), "--backbone", "random"]
+    words += ["--set", "scales=[64,96]", "--set", "window=48", "--set", "hidden=32", "--set", "proposals=50"]
+    words += ["--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
+    assert run([*words, "--epochs", "1"]) == 0
+    assert run([*words, "--epochs", "2", "--resume"]) == 0
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 1, 2, 2]
+    assert 0 <= lines[-1]["mAP"] <= 1
+    found = vedette.load(out, device="cpu").detect(data / "images" / "0.png", score=0.01)
+    assert bool((found.source >= 0).all())
+    again = vedette.load(out / "last.safetensors", device="cpu").detect(data / "images" / "0.png", score=0.01)
+    assert torch.equal(again.boxes, found.boxes)
+    assert run(["evaluate", str(out), "--data", str(data), "--device", "cpu", "--workers", "0"]) == 0
+
+
+def test_sppnet_from_scratch_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "sppnet-zf5", "--data", str(data), "--out", str(tmp_path / "run")]
+    assert run([*words, "--scratch"]) == 2
+    assert "the convolutions of sppnet-zf5 are not trained, so they need weights" in capsys.readouterr().err
+    assert run(words) == 2
+    assert "nobody hands out ZF5's; give the path of a file" in capsys.readouterr().err

@@ -183,6 +183,19 @@ def test_the_average_is_what_is_kept(data: Path, tmp_path: Path) -> None:
     assert not torch.equal(head, stored["model"]["head.weight"])
 
 
+def test_svms_that_a_model_brings_do_not_score_before_they_are_fitted_anew(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model: Any = vedette.build(MODEL, num_classes=2)
+    model.svm_fitted.fill_(True)
+    recipe = Recipe(epochs=1, workers=0, ema=0.9)
+    dataset = read_dataset(data, "train")
+    ways: dict[str, Any] = {"validate": None, "save_weights": print, "device": "cpu", "say": print, "watch": print}
+    begun = RCNNTraining(model, dataset, recipe, tmp_path / "run", **ways)
+    assert not bool(model.svm_fitted)
+    assert begun.average is not None
+    assert not bool(begun.average.module.svm_fitted)
+
+
 def test_a_resumed_run_takes_another_rate(data: Path, tmp_path: Path) -> None:
     training(data, tmp_path / "run", epochs=1, warmup=0.0).run()
     resumed = training(data, tmp_path / "run", epochs=2, warmup=0.0, lr=3e-4)
@@ -255,8 +268,8 @@ def test_the_fits_are_kept(data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--start-size", "64"], "--start-size: an R-CNN is trained in stages"),
-        (["--max-zoom-out", "3"], "--max-zoom-out: an R-CNN"),
+        (["--start-size", "64"], "--start-size: RCNN is trained in stages"),
+        (["--max-zoom-out", "3"], "--max-zoom-out: RCNN"),
         (["--set", "warp_size=0"], "warp_size is 0"),
         (["--set", "image_size=300"], "unexpected keyword argument 'image_size'"),
         (["--resume"], "no run to resume"),

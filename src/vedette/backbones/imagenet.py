@@ -31,10 +31,14 @@ def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = Non
         if isinstance(backbone, TimmPyramid):
             lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
             backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
+        elif given is not None:
+            backbone.load_imagenet(given)
         elif backbone.torchvision_name is not None:
-            backbone.load_imagenet(_torchvision_weights(backbone.torchvision_name) if given is None else given)
+            backbone.load_imagenet(_torchvision_weights(backbone.torchvision_name))
         else:
-            raise TypeError(f"no ImageNet weights are known for {type(backbone).__name__}")
+            raise ValueError(
+                f"nobody hands out {type(backbone).__name__}'s; give the path of a file, or start at random"
+            )
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"ImageNet weights cannot be fetched ({reason}); give the path of their file") from None

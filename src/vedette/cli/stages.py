@@ -66,7 +66,7 @@ def staged_training(
     device: str,
     say: Callable[[str], None],
 ) -> RCNNTraining:
-    """The training of an R-CNN.
+    """The training of an R-CNN or an SPPNet.
 
     Raises InputError for a setting that it has no use for, and where what it needs is not installed.
     """
@@ -75,15 +75,16 @@ def staged_training(
     from vedette.train.rcnn import RCNNTraining
     from vedette.train.recipe import RCNN_TRAINING
 
+    kind = type(model).__name__
     if find_spec("cv2") is None or find_spec("sklearn") is None:
-        raise InputError('R-CNNs need more packages to train: pip install "vedette[rcnn]"')
+        raise InputError(f'{kind} needs more packages to train: pip install "vedette[rcnn]"')
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError("an R-CNN is trained by one process: start it without torchrun")
+        raise InputError(f"{kind} is trained by one process: start it without torchrun")
     defaults = {field.name: field.default for field in fields(recipe)}
     for name in UNUSED:
         if getattr(recipe, name) not in (defaults[name], getattr(RCNN_TRAINING.recipe, name)):
             option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option}: an R-CNN is trained in stages on whole images; leave {option} out")
+            raise InputError(f"{option}: {kind} is trained in stages on whole images; leave {option} out")
     return RCNNTraining(
         model,
         dataset,

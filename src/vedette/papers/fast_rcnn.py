@@ -34,7 +34,7 @@ from torch.nn.utils.rnn import pad_sequence
 from vedette.backbones.regions import RegionBackbone, TimmRegions, VGG16Regions
 from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
-from vedette.papers.rcnn import check_proposals
+from vedette.papers.rcnn import check_proposals, whole_sizes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
@@ -201,15 +201,6 @@ def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[T
     padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
     counts = torch.tensor([len(boxes) for boxes in proposals], device=images.device)
     return padded, torch.arange(padded.shape[1], device=images.device) < counts[:, None]
-
-
-def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
-    """(B, 2) heights and widths: those given, or the whole of the batch."""
-    if sizes is None:
-        return torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
-    if sizes.shape != (len(images), 2):
-        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
-    return sizes.to(images.device)
 
 
 def sample_regions(

@@ -42,8 +42,8 @@ from vedette.papers.fast_rcnn import (
     find_in_regions,
     region_loss,
     sample_regions,
-    whole_sizes,
 )
+from vedette.papers.rcnn import whole_sizes
 from vedette.parts.anchors import grid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types

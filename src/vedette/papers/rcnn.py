@@ -4,13 +4,15 @@ Girshick, Donahue, Darrell, Malik. "Rich feature hierarchies for accurate object
 CVPR 2014. arXiv:1311.2524 (v5, whose appendices are cited here)
 
 Where the paper is in this file
-    System overview (fig. 1) ..................... RCNN.forward
+    System overview (fig. 1) ..................... RegionClassifier.forward
     Warped region proposals (fig. 2, app. A) ..... warp
     Feature extraction (sec. 2.1) ................ RCNN.features
-    Fine-tuning (sec. 2.3, app. B) ............... RCNN.loss, label_proposals, sample
-    Linear SVMs (sec. 2.3) ....................... RCNN.svm, fitted by `vedette.train.fit_rcnn`
-    Bounding-box regression (app. C) ............. RCNN.regressor, fitted there too; BoxCoder
-    Test-time detection (sec. 2.2) ............... RCNN.detect
+    Fine-tuning (sec. 2.3, app. B) ............... RegionClassifier.loss, label_proposals, sample
+    Linear SVMs (sec. 2.3) ....................... RegionClassifier.svm, fitted by `vedette.train.fit_rcnn`
+    Bounding-box regression (app. C) ............. RegionClassifier.regressor, fitted there too; BoxCoder
+    Test-time detection (sec. 2.2) ............... RegionClassifier.detect
+
+    RegionClassifier is what SPPNet takes over: all but the way from a box to its features.
 
 Shapes
     B images, P padded proposals of an image, N proposals of a batch, G padded ground-truth boxes, C foreground classes,
@@ -26,6 +28,7 @@ Where this file leaves the paper
     * A network whose SVMs were not fitted yet is scored by the softmax.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -39,9 +42,9 @@ from vedette.backbones.alexnet import AlexNet
 from vedette.backbones.backbone import Classifier, Looks
 from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
-from vedette.ops.boxes import to_centers
+from vedette.ops.boxes import clip_each, to_centers
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_suppression, check_types
+from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
 from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
@@ -52,16 +55,15 @@ BACKGROUND, NEITHER = 0, -1  # what a proposal may be besides an object of class
 
 
 @dataclass(frozen=True, kw_only=True)
-class RCNNConfig:
-    """The paper's numbers for AlexNet."""
+class RegionClassifierConfig:
+    """The paper's numbers for whatever is not the way to a proposal's features."""
 
     num_classes: int = 20  # VOC, without background
     search: Literal["fast", "quality"] = "fast"  # sec. 2.2: selective search's mode
     proposals: int = 2000  # sec. 2.2: about as many an image
-    warp_size: int = 227  # sec. 2.1: pixels; VGG-16: 224
-    context: int = 16  # app. A: pixels around the proposal, in the warped picture
     chunk: int = 256  # authors' code: proposals that go through the network at once
     foreground_iou: float = 0.5  # sec. 2.3: of a window that is to be called by its class
+    background_iou: float = 0.0  # sec. 2.3: any other window is background; SPPNet: only from this overlap on
     positives: int = 32  # sec. 2.3: windows of a fine-tuning batch
     negatives: int = 96  # sec. 2.3
     scorer: Literal["svm", "softmax"] = "svm"  # app. B: the softmax is 3.3 points of mAP worse
@@ -74,17 +76,32 @@ class RCNNConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        counts = ("proposals", "warp_size", "chunk", "positives", "negatives")
-        for name in counts:
+        for name in ("proposals", "chunk", "positives", "negatives"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give a whole number from 1 on")
-        if not 0 <= self.context < self.warp_size / 2:
-            raise ValueError(f"context is {self.context}: give 0 or more, below half of warp_size ({self.warp_size})")
         if not 0 < self.foreground_iou <= 1:
             raise ValueError(f"foreground_iou is {self.foreground_iou}: give a number above 0, at most 1")
-        if min(self.box_std) <= 0:
-            raise ValueError(f"box_std is {self.box_std}: give numbers above 0")
+        if not 0 <= self.background_iou <= self.foreground_iou:
+            raise ValueError(
+                f"background_iou is {self.background_iou}: give 0 to foreground_iou, {self.foreground_iou}"
+            )
+        check_std(self.box_std)
         check_suppression(self.nms_iou, self.candidates, self.keep)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RCNNConfig(RegionClassifierConfig):
+    """The paper's numbers for AlexNet."""
+
+    warp_size: int = 227  # sec. 2.1: pixels; VGG-16: 224
+    context: int = 16  # app. A: pixels around the proposal, in the warped picture
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.warp_size < 1:
+            raise ValueError(f"warp_size is {self.warp_size}: give a whole number from 1 on")
+        if not 0 <= self.context < self.warp_size / 2:
+            raise ValueError(f"context is {self.context}: give 0 or more, below half of warp_size ({self.warp_size})")
 
 
 class Predictions(NamedTuple):
@@ -121,28 +138,33 @@ def warp(images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor, side: int,
     return torch.where(inside, seen.view(3, len(boxes), side, side).transpose(0, 1), 0.0)
 
 
-class RCNN(nn.Module):
-    """The detector on a classifier."""
+class RegionClassifier(nn.Module):
+    """What stands behind the features of a proposal, and the whole of a detector once `features` is given."""
 
     needs_proposals = True
     trains_in_stages = True
     class_layers = ("head.", "svm", "regressor.")  # what depends on the classes, by the beginning of the names
 
-    def __init__(self, config: RCNNConfig, backbone: Classifier) -> None:
+    def __init__(self, config: RegionClassifierConfig, widths: tuple[int, int], input_spec: InputSpec) -> None:
+        """widths: D and F, the features of pool5 and fc7."""
         super().__init__()
         self.config = c = config
-        self.backbone = backbone
-        self.head = nn.Linear(backbone.fc7_width, c.num_classes + 1)
-        self.svm = nn.Linear(backbone.fc7_width, c.num_classes).requires_grad_(False)
-        self.regressor = nn.Linear(backbone.pool5_width, 4 * c.num_classes).requires_grad_(False)
+        self.pool5_width, self.fc7_width = widths
+        self.head = nn.Linear(self.fc7_width, c.num_classes + 1)
+        self.svm = nn.Linear(self.fc7_width, c.num_classes).requires_grad_(False)
+        self.regressor = nn.Linear(self.pool5_width, 4 * c.num_classes).requires_grad_(False)
         self.register_buffer("svm_fitted", torch.tensor(False))
         self.svm_fitted: Tensor
 
         self.coder = BoxCoder(c.box_std)
-        self.input_spec = InputSpec(size=600, resize="short side", max_side=1000, **backbone.normalization)
+        self.input_spec = input_spec
         nn.init.normal_(self.head.weight, std=0.01)  # sec. 2.3: the new layer starts at random
         for parameter in (self.head.bias, *self.svm.parameters(), *self.regressor.parameters()):
             nn.init.zeros_(parameter)
+
+    @abstractmethod
+    def features(self, images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor) -> Looks:
+        """pool5 (N, D) and fc7 (N, F) of boxes (N, 4) in the images of these indices (N,)."""
 
     def forward(
         self, images: Tensor, sizes: Tensor | None = None, proposals: Sequence[Tensor] | None = None
@@ -152,10 +174,9 @@ class RCNN(nn.Module):
         Raises ValueError without proposals, or without those of each image.
         """
         proposals = check_proposals(proposals, images)
-        if sizes is None:
-            sizes = images.new_tensor(images.shape[-2:]).expand(len(images), 2)
+        sizes = whole_sizes(images, sizes)
         counts = [len(boxes) for boxes in proposals]
-        boxes = torch.cat([images.new_zeros(0, 4), *proposals])
+        boxes = torch.cat([images.new_zeros(0, 4, dtype=torch.float32), *proposals])
         image = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
         looks = self.features(images, boxes, image.to(images.device), sizes)
         logits, margins = self.head(looks.fc7), self.svm(looks.fc7)
@@ -163,16 +184,6 @@ class RCNN(nn.Module):
         valid = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
         logits, margins, deltas, boxes, valid = (_pad(x, counts) for x in (logits, margins, deltas, boxes, valid))
         return Predictions(logits, margins, deltas, boxes, valid, sizes)
-
-    def features(self, images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor) -> Looks:
-        """pool5 (N, D) and fc7 (N, F) of boxes (N, 4) in the images of these indices (N,)."""
-        c = self.config
-        parts = [Looks(images.new_zeros(0, self.backbone.pool5_width), images.new_zeros(0, self.backbone.fc7_width))]
-        for some, whose in zip(torch.split(boxes, c.chunk), torch.split(image, c.chunk), strict=True):
-            if len(some):
-                parts.append(self.backbone(warp(images, some, whose, sizes, c.warp_size, c.context)))
-        pool5, fc7 = zip(*parts, strict=True)
-        return Looks(torch.cat(pool5), torch.cat(fc7))
 
     def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Fine-tuning (sec. 2.3): the mean softmax loss over 32 positive and 96 background windows of the batch.
@@ -182,7 +193,7 @@ class RCNN(nn.Module):
         c = self.config
         check_targets(targets, len(predictions.logits), c.num_classes)
         truth = pad_targets(targets, predictions.logits.device)
-        labels = label_proposals(predictions.proposals, predictions.valid, truth, c.foreground_iou)
+        labels = label_proposals(predictions.proposals, predictions.valid, truth, c.foreground_iou, c.background_iou)
         chosen = sample(labels, c.positives, c.negatives)
         loss = torch.where(chosen, class_loss(predictions.logits, labels.clamp(min=0)), 0.0)
         return {"class": loss.sum() / chosen.sum().clamp(min=1)}
@@ -198,7 +209,7 @@ class RCNN(nn.Module):
         given = [torch.cat([target.boxes, boxes]) for target, boxes in zip(targets, proposals, strict=True)]
         valid = pad_sequence([torch.ones(len(boxes), dtype=torch.bool) for boxes in given], batch_first=True)
         padded = pad_sequence(given, batch_first=True)
-        labels = label_proposals(padded, valid.to(padded.device), truth, c.foreground_iou)
+        labels = label_proposals(padded, valid.to(padded.device), truth, c.foreground_iou, c.background_iou)
         chosen = sample(labels, c.positives, c.negatives)
         return [boxes[keep] for boxes, keep in zip(padded, chosen, strict=True)]
 
@@ -213,19 +224,21 @@ class RCNN(nn.Module):
         """(B, P, C, 4): each proposal as each class would have it (app. C), cut at its image."""
         references = predictions.proposals[:, :, None]
         deltas = predictions.deltas if self.config.regress else torch.zeros_like(predictions.deltas)
-        limit = predictions.sizes.flip(1).repeat(1, 2)[:, None, None].float()
-        return self.coder.decode(deltas, references).clamp(min=0).minimum(limit)
+        decoded = self.coder.decode(deltas, references)
+        return clip_each(decoded.flatten(1, 2), predictions.sizes).view_as(decoded)
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
         """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
         c = self.config
-        by_class = self.boxes(predictions).transpose(1, 2)  # (B, C, P, 4)
+        boxes = self.boxes(predictions)
+        visible = (boxes[..., 2:] > boxes[..., :2]).all(-1)  # of NaN nothing is
+        by_class = boxes.transpose(1, 2)  # (B, C, P, 4)
 
         def own(source: Tensor) -> Tensor:
             rows = source.view(len(source), c.num_classes, source.shape[1] // c.num_classes, 1)
             return by_class.gather(2, rows.expand(-1, -1, -1, 4)).flatten(1, 2)
 
-        best = best_of_each_class(self.scores(predictions), own, floor=score, count=c.candidates)
+        best = best_of_each_class(self.scores(predictions) * visible, own, floor=score, count=c.candidates)
         return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
 
     @torch.no_grad()
@@ -247,15 +260,32 @@ def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[
     return [boxes.to(images.device, torch.float32) for boxes in proposals]
 
 
-def label_proposals(proposals: Tensor, valid: Tensor, truth: TargetBatch, foreground_iou: float) -> Tensor:
+def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
+    """(B, 2) heights and widths: those given, or the whole of the batch; raises ValueError for another shape."""
+    if sizes is None:
+        return torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
+    sizes = torch.as_tensor(sizes, device=images.device)
+    if sizes.shape != (len(images), 2):
+        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
+    return sizes
+
+
+def label_proposals(
+    proposals: Tensor, valid: Tensor, truth: TargetBatch, foreground_iou: float, background_iou: float = 0.0
+) -> Tensor:
     """What each proposal is to be called: (B, P, 4), (B, P) → (B, P) int64.
 
     The class, 1..C, of the gt box that it overlaps most (ties: the first), from `foreground_iou` on; else BACKGROUND.
-    NEITHER is padding, and what overlaps an ignored box as much and no other.
+    NEITHER is padding, what overlaps an ignored box as much and no other, and what overlaps its most overlapped gt
+    box less than `background_iou`.
     """
     given = (proposals, truth.boxes, truth.valid, truth.ignore)
     matched = match_by_thresholds(*given, positive=foreground_iou, negative=foreground_iou, usable=valid)
-    return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
+    labels = torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
+    if background_iou > 0:
+        near = match_by_thresholds(*given, positive=background_iou, negative=background_iou) >= 0
+        labels = torch.where((labels == BACKGROUND) & ~near, NEITHER, labels)
+    return labels
 
 
 def sample(labels: Tensor, positives: int, negatives: int) -> Tensor:
@@ -272,6 +302,27 @@ def sample(labels: Tensor, positives: int, negatives: int) -> Tensor:
 def _pad(rows: Tensor, counts: Sequence[int]) -> Tensor:
     """(N, …) rows of all images → (B, P, …), zeros in the padding."""
     return pad_sequence(list(torch.split(rows, list(counts))), batch_first=True) if counts else rows[None][:0]
+
+
+class RCNN(RegionClassifier):
+    """The detector on a classifier."""
+
+    config: RCNNConfig
+
+    def __init__(self, config: RCNNConfig, backbone: Classifier) -> None:
+        spec = InputSpec(size=600, resize="short side", max_side=1000, **backbone.normalization)
+        super().__init__(config, (backbone.pool5_width, backbone.fc7_width), spec)
+        self.backbone = backbone
+
+    def features(self, images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor) -> Looks:
+        """Each box by itself, warped, through the whole network (sec. 2.1)."""
+        c = self.config
+        parts = [Looks(images.new_zeros(0, self.pool5_width), images.new_zeros(0, self.fc7_width))]
+        for some, whose in zip(torch.split(boxes, c.chunk), torch.split(image, c.chunk), strict=True):
+            if len(some):
+                parts.append(self.backbone(warp(images, some, whose, sizes, c.warp_size, c.context)))
+        pool5, fc7 = zip(*parts, strict=True)
+        return Looks(torch.cat(pool5), torch.cat(fc7))
 
 
 def rcnn_alexnet(**config: Any) -> RCNN:

@@ -33,9 +33,10 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.boxes import clip_each
-from vedette.papers.fast_rcnn import check_input, whole_sizes
+from vedette.papers.fast_rcnn import check_input
 from vedette.papers.faster_rcnn import best_of_each_level, region_anchors, region_shapes
 from vedette.papers.fpn import FeaturePyramid
+from vedette.papers.rcnn import whole_sizes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, check_score, suppress, unpad

@@ -88,7 +88,7 @@ def fit_svms(
     Raises InputError without scikit-learn.
     """
     if find_spec("sklearn") is None:
-        raise InputError('R-CNN\'s SVMs need scikit-learn: pip install "vedette[rcnn]"')
+        raise InputError('SVMs need scikit-learn: pip install "vedette[rcnn]"')
     positives, scale = _positives(images(), num_classes)
     miners = [_Miner(own * scale, cost) for own in positives]
     for number, (features, _, overlap) in enumerate(images()):

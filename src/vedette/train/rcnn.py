@@ -1,4 +1,4 @@
-"""R-CNN's training: stage after stage, each kept on disk, so that a run goes on where it stopped.
+"""R-CNN's and SPPNet's training: stage after stage, each kept on disk, so that a run goes on where it stopped.
 
 Proposals (in their cache) → fine-tuning (last.pt after each epoch) → features of all proposals (features/, a file an
 image) → SVMs (svm.safetensors) → box regression (regressor.safetensors) → weights. The features are large, and are
@@ -28,7 +28,7 @@ from vedette.data.whole_images import WholeImage, WholeImages, as_list
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
 from vedette.ops.images import normalize
-from vedette.papers.rcnn import RCNN
+from vedette.papers.rcnn import RegionClassifier
 from vedette.train.average import averaged
 from vedette.train.checkpoint import LAST, save_state
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
@@ -60,7 +60,7 @@ class RCNNTraining:
 
     def __init__(
         self,
-        model: RCNN,
+        model: RegionClassifier,
         data: AnnotatedImages,
         recipe: Recipe,
         folder: Path,
@@ -76,6 +76,7 @@ class RCNNTraining:
         self.device = torch.device(device)
         if recipe.freeze_stem:
             freeze(model)
+        model.svm_fitted.fill_(False)  # whatever it began with: those SVMs are not for the features to come
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self.average = averaged(model, recipe.ema) if recipe.ema else None
         factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else torch.ones(len(data))
@@ -204,7 +205,7 @@ class RCNNTraining:
     def _extract(self, proposals: Sequence[Tensor]) -> None:
         """A file of features for each image that has none yet."""
         number = sum(map(len, proposals))
-        size = number * self.model.backbone.fc7_width * 2 / 1e9
+        size = number * self.model.fc7_width * 2 / 1e9
         self.say(f"stage 3: features of {number} proposals, {size:.1f} GB in {self.folder / FEATURES} until the end")
         (self.folder / FEATURES).mkdir(exist_ok=True)
         left = [index for index in range(len(self.data)) if not self._feature_file(index).is_file()]
@@ -292,7 +293,7 @@ class RCNNTraining:
                 ]
                 return torch.cat([pool5 for pool5, _ in rows]), torch.cat([deltas for _, deltas in rows])
 
-            return fit_box_regression(examples, classes, self.model.backbone.pool5_width)
+            return fit_box_regression(examples, classes, self.model.pool5_width)
 
     @torch.no_grad()
     def _take_fits(self, svm: Linear, regressor: Linear) -> None:

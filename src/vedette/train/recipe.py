@@ -118,6 +118,9 @@ RCNN_TRAINING = PaperTraining(
     images=70_000 * 2,
     recipe=replace(_SGD, batch_size=2, lr=1e-3, drops=(2 / 7, 4 / 7, 6 / 7), warmup=0.0, difficult="ignore"),
 )
+# 250k steps of 128 windows and 50k at a tenth of the rate (SPPNet, section 4.1): 1e-4 there, on fully connected layers
+# that ImageNet trained; ours start new
+SPPNET_TRAINING = PaperTraining(images=300_000 * 2, recipe=replace(RCNN_TRAINING.recipe, drops=(5 / 6,)))
 # In images: 40k steps of two at 1e-3, the last 10k at 1e-4 (Fast R-CNN, section 3)
 FAST_RCNN_TRAINING = PaperTraining(images=40_000 * 2, recipe=replace(_REGIONS, lr=1e-3, drops=(3 / 4,)))
 # 70k steps of one, the last 20k at 1e-4 (Faster R-CNN, authors' joint training on VOC 07)
