@@ -24,7 +24,7 @@ def proposals(
     workers: Annotated[int, typer.Option(min=0, help="Processes that search.")] = 2,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
 ) -> None:
-    """Compute selective search's proposals for R-CNN, SPPNet and Fast R-CNN; report their recall of the annotated boxes.
+    """Compute selective search's proposals for R-CNN, SPPNet and Fast R-CNN; report their recall of the boxes.
 
     They are kept on disk, so a training finds them there.
 
