@@ -8,32 +8,17 @@ not trained again, so an interrupted comparison goes on.
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import vedette
+from trained import Row, epochs_of, evaluate, train
 
 BATCH = 8  # images at once when detecting
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: the detector and what is changed about it."""
-
-    key: str  # the folder of its run
-    title: str
-    model: str
-    settings: tuple[str, ...] = ()
 
 
 ROWS = (
@@ -49,36 +34,10 @@ ROWS = (
 )
 
 
-def command(*words: str) -> float:
-    """Runs `vedette`, ends where it fails; the most memory that it held, in GiB."""
-    process = subprocess.Popen([str(Path(sys.executable).parent / "vedette"), *words])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"vedette {' '.join(words)} failed")
-    return usage.ru_maxrss / 2**20
-
-
-def train(row: Row, folder: Path, arguments: argparse.Namespace) -> None:
-    """One run of `arguments.epochs` epochs, or what is left of it."""
-    done = (folder / "log.jsonl").read_text().splitlines() if (folder / "log.jsonl").is_file() else []
-    if len(done) >= arguments.epochs:
-        return
-    words = ["train", row.model, "--data", arguments.data, "--out", str(folder), "--recipe", "fine-tuning"]
-    words += ["--epochs", str(arguments.epochs), "--eval-every", "1"]
-    words += ["--seed", str(arguments.seed), "--workers", str(arguments.workers)]
-    words += [word for setting in row.settings for word in ("--set", setting)]
-    peak = command(*words, *(["--resume"] if (folder / "last.pt").exists() else []))
-    (folder / "memory.json").write_text(json.dumps({"peak_gib": peak}))
-
-
-def evaluate(folder: Path, data: str, metric: str) -> dict[str, Any]:
-    """The numbers of one metric, measured once."""
-    file = folder / f"{metric}.json"
-    if not file.is_file():
-        weights = str(folder / "best.safetensors")
-        command("evaluate", weights, "--data", f"{data}:val", "--metric", metric, "--bf16", "--json", str(file))
-    numbers: dict[str, Any] = json.loads(file.read_text())
-    return numbers
+def options(arguments: argparse.Namespace) -> list[str]:
+    """What all of them are trained with."""
+    words = ["--recipe", "fine-tuning", "--epochs", str(arguments.epochs), "--eval-every", "1"]
+    return [*words, "--seed", str(arguments.seed), "--workers", str(arguments.workers)]
 
 
 def cost(model: torch.nn.Module, size: int) -> tuple[float, float]:
@@ -105,19 +64,18 @@ def detect_rate(detector: vedette.Detector, size: int, repeats: int = 7) -> floa
 def line(row: Row, arguments: argparse.Namespace) -> str:
     """Trains, measures and times one detector."""
     folder = Path(arguments.out) / row.key
-    train(row, folder, arguments)
+    peak = train(row, folder, arguments.data, options(arguments))["peak_gib"]
     voc, coco = (evaluate(folder, arguments.data, metric) for metric in ("voc12", "coco"))
     by_size = " / ".join(f"{100 * coco['table'][f'ap_{name}']:.1f}" for name in ("small", "medium", "large"))
     detector = vedette.load(folder / "best.safetensors", device="cpu")
     size = detector.input_spec.size
     millions, gflops = cost(detector.model, size)
-    epochs = [json.loads(entry) for entry in (folder / "log.jsonl").read_text().splitlines()]
+    epochs = epochs_of(folder)
     trained = statistics.median(epoch["images_per_second"] for epoch in epochs)
     curve = ", ".join(f"{100 * epoch['mAP']:.1f}" for epoch in epochs)
-    memory = json.loads((folder / "memory.json").read_text())["peak_gib"]
     return (
         f"| {row.title} | {100 * voc['mAP']:.1f} | {100 * coco['mAP']:.1f} ({by_size}) | {millions:.1f} | {gflops:.1f} "
-        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {memory:.1f} | {curve} |"
+        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {peak:.1f} | {curve} |"
     )
 
 
