@@ -7,6 +7,7 @@ import torch
 
 import vedette
 from vedette.errors import InputError
+from vedette.zoo import restore, weight_file
 
 BUNDLED = "refinedet320-lite0"
 
@@ -58,6 +59,12 @@ def test_what_cannot_be_chosen_is_refused(config: dict[str, object], message: st
 def test_what_is_no_name_and_no_number_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_weights_of_another_paper_start_nothing() -> None:
+    with pytest.raises(InputError, match=r"holds a refinedet320-lite0, and ssd300-lite0 has other layers") as raised:
+        restore(weight_file(BUNDLED), "ssd300-lite0")
+    assert "\n" not in str(raised.value)
 
 
 def test_the_rcnns_have_names_and_imagenets_weights() -> None:

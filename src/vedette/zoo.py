@@ -225,6 +225,8 @@ def restore(
     Raises InputError for a file that is not ours or does not fit.
     """
     stored = read_weights(path)
+    if name is not None and _known(name).paper is not _known(stored.name).paper:
+        raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
     model: Any = build(name or stored.name, **(stored.config | config))
     load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
     model.input_spec = stored.input_spec

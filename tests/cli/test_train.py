@@ -72,6 +72,8 @@ def test_trains_resumes_detects_and_starts_another(
     assert told in capsys.readouterr().out
     assert train(data, out, "--resume", "--set", "tcb=false") == 2
     assert "leave --set out of --resume" in capsys.readouterr().err
+    assert train(write_data(tmp_path / "more"), out, "--resume") == 2
+    assert f"--data: the run was started on {data}; give that" in capsys.readouterr().err
     assert train(data, out, "--resume", "--metric", "coco") == 2
     assert "leave --metric out" in capsys.readouterr().err
     assert train(data, out, "--resume", "--optimizer", "sgd") == 2

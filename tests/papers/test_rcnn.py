@@ -156,6 +156,11 @@ def test_the_padding_of_the_images_is_not_seen(model: RCNN) -> None:
     assert torch.allclose(found.logits, model(image, proposals=given).logits, atol=1e-4)
 
 
+def test_proposals_may_be_plain_numbers(model: RCNN) -> None:
+    images, boxes = torch.randn(1, 3, 40, 60), [[0.0, 0.0, 40.0, 30.0], [5.0, 5.0, 20.0, 30.0]]
+    assert torch.equal(model(images, proposals=[boxes]).logits, model(images, proposals=[torch.tensor(boxes)]).logits)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

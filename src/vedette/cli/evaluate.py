@@ -12,6 +12,7 @@ import typer
 
 from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
+from vedette.cli.stages import proposals_for
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,8 +65,18 @@ def evaluate(
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
+    proposals = proposals_for(dataset, detector.model, workers)
     with Progress(len(dataset), "images") as bar:
-        found = evaluate_model(detector.model, dataset, passes, detector.device, workers, bf16, progress=bar.reach)
+        found = evaluate_model(
+            detector.model,
+            dataset,
+            passes,
+            detector.device,
+            workers,
+            bf16,
+            progress=bar.reach,
+            proposals=proposals,
+        )
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))
     facts = {"model": model, "data": ", ".join(data), "input": str(passes), **chosen(nms=nms)}

@@ -34,7 +34,7 @@ def training_of(
     if getattr(model, "trains_in_stages", False):
         return staged_training(model, dataset, recipe, out, **ways)
     _check_start_size(recipe.start_size, model.config)
-    proposals = proposals_for(dataset, model.config) if getattr(model, "needs_proposals", False) else None
+    proposals = proposals_for(dataset, model, recipe.workers)
     return Training(model, dataset, spec, recipe, out, proposals=proposals, **ways)
 
 
@@ -47,12 +47,15 @@ def _check_start_size(size: int, config: Any) -> None:
         raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
 
 
-def proposals_for(dataset: Dataset, config: Any) -> Proposals:
-    """Selective search's of every image, from the disk where they are there."""
+def proposals_for(dataset: Dataset, model: Any, workers: int) -> Proposals | None:
+    """Selective search's of every image, from the disk where they are there; None for a model that needs none."""
     from vedette.data.selective_search import proposals_of
 
+    if not getattr(model, "needs_proposals", False):
+        return None
+    c = model.config
     with Progress(len(dataset), "proposals") as bar:
-        return proposals_of(dataset, config.search, config.proposals, progress=bar.reach).__getitem__
+        return proposals_of(dataset, c.search, c.proposals, workers=workers, progress=bar.reach).__getitem__
 
 
 def staged_training(

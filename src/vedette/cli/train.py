@@ -87,7 +87,7 @@ def train(
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
-        stored = _stored(out, model, dataset, chosen, metric, set_)
+        stored = _stored(out, model, data, dataset, chosen, metric, set_)
         run = replace(stored, val=val or stored.val)
     else:
         kind = "paper" if schedule == "paper" else recipe
@@ -200,7 +200,13 @@ def _config(model: str, scratch: bool, settings: list[str] | None) -> dict[str, 
 
 
 def _stored(
-    out: Path, model: str, dataset: Dataset, chosen: dict[str, Any], metric: str | None, settings: list[str] | None
+    out: Path,
+    model: str,
+    data: list[str],
+    dataset: Dataset,
+    chosen: dict[str, Any],
+    metric: str | None,
+    settings: list[str] | None,
 ) -> Run:
     """The run in `out`; raises InputError where the command asks for something that a started run cannot change."""
     from vedette.train.run_file import Run
@@ -210,6 +216,11 @@ def _stored(
         raise InputError(f"{out} holds a run of {run.model}, not of {model}")
     if run.classes != dataset.classes:
         raise InputError(f"{out}: the run's classes are {', '.join(run.classes)}; those of --data differ")
+    if list(map(_place, data)) != list(map(_place, run.data)):
+        raise InputError(
+            f"--data: the run was started on {', '.join(run.data)}; give that (was it moved, change `data` in "
+            f"{out / 'run.json'}), or begin a new run with --init {out / 'last.safetensors'}"
+        )
     if run.config | read_settings(settings or []) != run.config:
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if metric is not None and metric != run.metric:
@@ -220,6 +231,14 @@ def _stored(
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} {chosen[name]}: the run was started with {started}; leave {option} out")
     return replace(run, recipe=replace(run.recipe, **chosen))
+
+
+def _place(source: str) -> tuple[Path, str | None]:
+    """What of the data a source names, however it is written."""
+    from vedette.data.read import parse_source
+
+    path, split = parse_source(source)
+    return path.resolve(), split
 
 
 def _start(

@@ -254,10 +254,11 @@ def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[
         raise ValueError("this model takes proposals: model(images, proposals=[…]), boxes (N, 4) for each image")
     if len(proposals) != len(images):
         raise ValueError(f"proposals of {len(proposals)} images, but there are {len(images)}: give (N, 4) for each")
-    for row, boxes in enumerate(proposals):
+    tensors = [torch.as_tensor(boxes, dtype=torch.float32, device=images.device) for boxes in proposals]
+    for row, boxes in enumerate(tensors):
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"proposals[{row}] has shape {tuple(boxes.shape)}: give (N, 4)")
-    return [boxes.to(images.device, torch.float32) for boxes in proposals]
+    return tensors
 
 
 def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:

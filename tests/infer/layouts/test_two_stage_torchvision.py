@@ -11,6 +11,7 @@ from torchvision.models import detection
 
 from vedette.errors import InputError
 from vedette.infer.layouts import faster_rcnn_torchvision, retinanet_torchvision
+from vedette.infer.layouts import torchvision as torchvision_layout
 from vedette.infer.layouts.checkpoint import check_fit
 from vedette.infer.layouts.torchvision_names import renamed
 from vedette.papers.fpn import faster_rcnn_resnet_fpn
@@ -160,3 +161,12 @@ def test_what_does_not_fit_is_named() -> None:
         check_fit(checkpoint, expected, Path("x.pth"), "retinanet-resnet50-fpn")
     assert "missing backbone.fpn.inner_blocks.1.0.weight; unexpected nonsense; " in str(raised.value)
     assert "bbox_reg.weight has shape (4, 256, 3, 3), not (36, 256, 3, 3)" in str(raised.value)
+
+
+def test_another_model_of_torchvisions_is_none_that_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "resnet18.pth"
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, file)
+    with pytest.raises(
+        InputError, match=r"resnet18.pth: holds conv1.weight …, which is none of torchvision's detectors"
+    ):
+        torchvision_layout.read(file)
