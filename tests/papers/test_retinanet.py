@@ -146,7 +146,8 @@ def test_it_learns_an_image() -> None:
     ("config", "message"),
     [
         ({"negative_iou": 0.6}, "negative_iou is 0.6: give 0 to positive_iou, 0.5"),
-        ({"anchor_sizes": ((8.0,),) * 4}, "give as many sizes for each of 5 levels"),
+        ({"anchor_sizes": ((8.0,),) * 4}, "give sizes for 5 levels"),
+        ({"anchor_sizes": ((8.0,),) * 4 + ((8.0, 9.0),)}, "give as many sizes for each level as for the others"),
         ({"prior": 0.0}, "prior must lie between 0 and 1"),
         ({"width": 48, "head_norm": True}, "width is 48: give 1 or more, with head_norm a multiple of 32"),
         ({"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
@@ -154,7 +155,7 @@ def test_it_learns_an_image() -> None:
 )
 def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RetinaNetConfig(**config)
+        model(**config)
 
 
 def test_what_lies_in_the_padding_takes_no_place() -> None:
