@@ -33,6 +33,7 @@ from vedette.zoo import RETINANET_SLIM
 ONE_STRIDE = 16  # of the map in (a) and (b): the paper's baselines look at c4
 SIZES = RETINANET_SLIM["anchor_sizes"]  # of the anchors of p3 to p7, three each
 ALL_SIZES = tuple(size for level in SIZES for size in level)
+HEAD_LAYERS = 2  # half of RetinaNet's: what the pyramids cost should not drown in what the head costs
 
 
 class ImagePyramid(Backbone):
@@ -134,7 +135,7 @@ def feature_pyramid(backbone: str = LITE0, **config: Any) -> RetinaNet:
 
 def _config(sizes: tuple[tuple[float, ...], ...], given: dict[str, Any]) -> RetinaNetConfig:
     """The small RetinaNet's settings and, over them, those given; the anchors are the pyramid's own."""
-    return RetinaNetConfig(**(RETINANET_SLIM | given | {"anchor_sizes": sizes}))
+    return RetinaNetConfig(**(RETINANET_SLIM | {"subnet_layers": HEAD_LAYERS} | given | {"anchor_sizes": sizes}))
 
 
 PYRAMIDS: dict[str, Callable[..., RetinaNet]] = {

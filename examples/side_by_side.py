@@ -1,6 +1,6 @@
 """Trains the four pyramids of FPN's figure 1 on one data set, with one budget and one seed, and prints one table.
 
-    python examples/side_by_side.py --data PATH [--epochs 6 --only single-map feature-pyramid --picture PHOTO]
+    python examples/side_by_side.py --data PATH [--epochs 5 --only single-map feature-pyramid --picture PHOTO]
 
 Each row is trained and measured in a process of its own, whose peak memory is that row's alone. What is measured is
 kept in --out, and a row that is there already is not made again: an interrupted comparison goes on where it was.
@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from pyramids import PYRAMIDS, TITLES
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyramids import PYRAMIDS, TITLES
 from vedette.backbones.imagenet import load_imagenet
 from vedette.cli.progress import Progress
 from vedette.data.annotations import Dataset
@@ -115,7 +115,7 @@ def check(arguments: argparse.Namespace) -> None:
     stored = json.loads(file.read_text()) if file.is_file() else settings
     for name in FIXED:
         if stored[name] != settings[name]:
-            raise InputError(f"{file}: was begun with {name} {stored[name]}, not {settings[name]}; choose another --out")
+            raise InputError(f"{file}: begun with {name} {stored[name]}, not {settings[name]}; choose another --out")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(settings))
     _say(f"{len(learnt)} images of {len(learnt.classes)} classes to train, {len(measured)} to measure")
@@ -305,9 +305,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--val", help="PATH[:SPLIT] to measure on; default: the data's own val")
     parser.add_argument("--out", type=Path, default=Path("runs/pyramids"))
     parser.add_argument("--only", nargs="+", choices=list(PYRAMIDS), default=list(PYRAMIDS), metavar="PYRAMID")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--size", type=int, default=320, help="short side of the input, pixels")
-    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", type=lambda name: str(choose_device(name)), default=str(choose_device()))

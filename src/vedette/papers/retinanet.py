@@ -89,7 +89,7 @@ class RetinaNetConfig:
         check_input(self.image_size, self.max_side)
         check_suppression(self.nms_iou, self.candidates, self.keep)
         if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each level as for the others")
+            raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each level as for another")
         if not self.aspect_ratios or not self.anchor_sizes[0]:
             raise ValueError("aspect_ratios and anchor_sizes must not be empty")
         if self.beta < 0:
