@@ -176,9 +176,9 @@ class RetinaNet(nn.Module):
         if len(c.anchor_sizes) != len(strides):
             raise ValueError(f"anchor_sizes is {c.anchor_sizes}: give sizes for {len(strides)} levels")
         self.backbone, self.strides = backbone, tuple(strides)
-        self.pyramid = pyramid
         if pyramid is None:
-            self.pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
+            pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
+        self.pyramid: nn.Module = pyramid
         anchors_per_cell = len(c.anchor_sizes[0]) * len(c.aspect_ratios)
         self.head = RetinaHead(anchors_per_cell, c.num_classes, c.width, c.subnet_layers, c.head_norm, c.prior)
         self.coder = BoxCoder(c.box_std)
