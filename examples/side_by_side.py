@@ -69,9 +69,12 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         compare(arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (InputError, OSError) as error:
+        _say(f"error: {error}")
         return 2
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on")
+        return 130
     return 0
 
 
@@ -81,11 +84,7 @@ def compare(arguments: argparse.Namespace) -> None:
     for number, key in enumerate(arguments.only, start=1):
         _say(f"{TITLES[key]}, {number} of {len(arguments.only)}")
         if not _row_file(key, arguments).is_file():
-            process = multiprocessing.get_context("spawn").Process(target=make_row, args=(key, arguments))
-            process.start()
-            process.join()
-            if process.exitcode:
-                sys.exit(process.exitcode)
+            in_a_process(key, arguments)
     text = table({key: json.loads(_row_file(key, arguments).read_text()) for key in arguments.only})
     (arguments.out / "table.md").write_text(text)
     print(text, end="")
@@ -121,6 +120,17 @@ def check(arguments: argparse.Namespace) -> None:
     _say(f"{len(learnt)} images of {len(learnt.classes)} classes to train, {len(measured)} to measure")
 
 
+def in_a_process(key: str, arguments: argparse.Namespace) -> None:
+    """`make_row` in a process of its own; ends with it where it fails, and raises InputError where it was killed."""
+    process = multiprocessing.get_context("spawn").Process(target=make_row, args=(key, arguments))
+    process.start()
+    process.join()
+    if process.exitcode is not None and process.exitcode < 0:
+        raise InputError(f"{TITLES[key]}: killed by signal {-process.exitcode}; short of memory? lower --batch-size")
+    if process.exitcode:
+        sys.exit(process.exitcode)
+
+
 def make_row(key: str, arguments: argparse.Namespace) -> None:
     """Trains, measures and times one pyramid, and writes its numbers; ends the process where something is amiss."""
     try:
@@ -129,8 +139,10 @@ def make_row(key: str, arguments: argparse.Namespace) -> None:
         cost = costs(model, arguments.size)
         numbers = precision(model, val, classes, arguments) | cost | speeds(model, key, arguments)
     except InputError as error:
-        print(f"error: {TITLES[key]}: {error}", file=sys.stderr)
+        _say(f"error: {TITLES[key]}: {error}")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)  # the parent process says so
     _row_file(key, arguments).write_text(json.dumps(numbers))
 
 

@@ -5,10 +5,12 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import side_by_side
-from vedette.backbones.imagenet import LITE0_PACKAGE
+from vedette.backbones.imagenet import LITE0_PACKAGE, load_imagenet
+from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 
 ROW = dict.fromkeys(side_by_side.COLUMNS, 1.0)
 
@@ -68,7 +70,10 @@ def test_a_row_goes_on_where_it_was_interrupted(words: list[str], tmp_path: Path
     begun.epochs = 2
     side_by_side.check(begun)
     begun.epochs = 1  # as if the second epoch had been cut off
-    side_by_side.train("single-map", begun)
+    first = side_by_side.train("single-map", begun)
+    plain = TimmPyramid(LITE0, (16,))
+    load_imagenet(plain)
+    assert torch.equal(first.backbone.body.conv_stem.weight, plain.body.conv_stem.weight)  # frozen as ImageNet left it
     begun.epochs = 2
     side_by_side.make_row("single-map", begun)
     lines = (tmp_path / "out" / "single-map" / "log.jsonl").read_text().splitlines()
@@ -116,6 +121,28 @@ def test_the_extra_is_asked_for(
     assert side_by_side.main(words) == 2
     line = 'error: training needs more packages (hotcoco): pip install "vedette[train]"\n'
     assert capsys.readouterr().err == line
+
+
+def test_how_a_rows_process_may_end(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ended:
+        def __init__(self, target: object, args: tuple[object, ...]) -> None:
+            self.exitcode = code
+
+        def start(self) -> None: ...
+        def join(self) -> None: ...
+
+    context = type("Context", (), {"Process": Ended})
+    monkeypatch.setattr(side_by_side.multiprocessing, "get_context", lambda method: context)
+    code = 2
+    with pytest.raises(SystemExit) as ended:
+        side_by_side.main(words)
+    assert ended.value.code == 2  # the process has said why
+    capsys.readouterr()
+    code = -9
+    assert side_by_side.main(words) == 2
+    assert "error: (b) single feature map: killed by signal 9" in capsys.readouterr().err
 
 
 def test_a_table_by_hand() -> None:
