@@ -40,7 +40,7 @@ constraints: $(DEV)  ## renew constraints.txt, all but torch and torchvision
 
 clean:  ## remove caches, builds and the demo's output (.venv and runs/ stay)
 	rm -rf build dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment. A stamp file remembers what was installed, so that it is done again only when these files change.
 $(CORE): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg

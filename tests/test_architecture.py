@@ -12,6 +12,7 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "vedette"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LONGEST_FILE = 350
 LONGEST_FUNCTION = 45
 
@@ -38,7 +39,7 @@ def test_there_are_contracts_to_keep() -> None:
     assert [contract["type"] for contract in contracts] == ["layers", "layers", "forbidden", "protected"]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name_of)
+@pytest.mark.parametrize("module", [*MODULES, *EXAMPLES], ids=lambda module: str(module.relative_to(ROOT)))
 def test_files_and_functions_are_short(module: Path) -> None:
     text = module.read_text(encoding="utf-8")
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -54,5 +54,5 @@ def test_the_wheel_brings_what_the_demo_shows(wheel: set[str]) -> None:
 
 def test_the_source_archive_holds_the_sources_alone(sdist: set[str]) -> None:
     assert {f"src/{name}" for name in FILES} <= sdist
-    assert {"pyproject.toml", "LICENSE", "README.md", "tests/conftest.py"} <= sdist
+    assert {"pyproject.toml", "LICENSE", "README.md", "tests/conftest.py", "examples/pyramids.py"} <= sdist
     assert not {name.split("/")[0] for name in sdist} & {"runs", "demo-output", ".venv", ".git", "dist"}

@@ -142,11 +142,36 @@ def test_it_learns_an_image() -> None:
         assert overlap(box, gt.boxes[gt.labels.tolist().index(label)].tolist()) > 0.7
 
 
+class EveryOtherCell(torch.nn.Module):
+    """Two maps of the backbone's first, made 64 wide, the second half as fine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wider = torch.nn.Conv2d(8, 64, 1)
+
+    def forward(self, maps: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+        fine = self.wider(maps[0])
+        return [fine, fine[..., ::2, ::2]]
+
+
+def test_the_head_stands_on_any_pyramid() -> None:
+    config = RetinaNetConfig(**(SMALL | {"anchor_sizes": ((8.0,), (24.0,))}))
+    detector = RetinaNet(config, TinyBackbone(), EveryOtherCell(), strides=(8, 16.0))  # type: ignore[arg-type]
+    predictions = detector(torch.zeros(1, 3, 64, 64))
+    assert predictions.counts == (8 * 8 * 3, 4 * 4 * 3)
+    assert predictions.logits.shape == (1, 240, 3)
+    assert predictions.anchors[1].tolist() == [0.0, 0.0, 8.0, 8.0]  # the square in the first cell
+    assert predictions.anchors[192 + 5 * 3 + 1].tolist() == [12.0, 12.0, 36.0, 36.0]  # row 1, column 1: around (24, 24)
+    with pytest.raises(ValueError, match="give sizes for 2 levels"):
+        RetinaNet(RetinaNetConfig(**SMALL), TinyBackbone(), EveryOtherCell(), strides=(8, 16))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"negative_iou": 0.6}, "negative_iou is 0.6: give 0 to positive_iou, 0.5"),
-        ({"anchor_sizes": ((8.0,),) * 4}, "give as many sizes for each of 5 levels"),
+        ({"anchor_sizes": ((8.0,),) * 4}, "give sizes for 5 levels"),
+        ({"anchor_sizes": ((8.0,),) * 4 + ((8.0, 9.0),)}, "give as many sizes for each level as for another"),
         ({"prior": 0.0}, "prior must lie between 0 and 1"),
         ({"width": 48, "head_norm": True}, "width is 48: give 1 or more, with head_norm a multiple of 32"),
         ({"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
@@ -154,7 +179,7 @@ def test_it_learns_an_image() -> None:
 )
 def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RetinaNetConfig(**config)
+        model(**config)
 
 
 def test_what_lies_in_the_padding_takes_no_place() -> None:

@@ -312,7 +312,7 @@ def region_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
     return torch.cat([ratio_shapes(size, (ratio,)) for ratio in ratios for size in sizes])
 
 
-def region_anchors(shapes: Tensor, rows: int, columns: int, stride: int, image: tuple[int, int], grid: str) -> Tensor:
+def region_anchors(shapes: Tensor, rows: int, columns: int, stride: float, image: tuple[int, int], grid: str) -> Tensor:
     """(rows * columns * K, 4): the shapes around the "centre" of each cell, or its "corner", as most code has it.
 
     "torchvision": corners, whole pixels, and the step is the batch's side over the cells, rounded down.

@@ -88,10 +88,8 @@ class RetinaNetConfig:
         check_types(self)
         check_input(self.image_size, self.max_side)
         check_suppression(self.nms_iou, self.candidates, self.keep)
-        if len(self.anchor_sizes) != len(STRIDES) or len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError(
-                f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each of {len(STRIDES)} levels"
-            )
+        if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
+            raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each level as for another")
         if not self.aspect_ratios or not self.anchor_sizes[0]:
             raise ValueError("aspect_ratios and anchor_sizes must not be empty")
         if self.beta < 0:
@@ -156,15 +154,31 @@ class RetinaHead(nn.Module):
 
 
 class RetinaNet(nn.Module):
-    """The detector on a backbone that gives maps at strides 8, 16 and 32."""
+    """The detector on a backbone that gives maps at strides 8, 16 and 32, or on any other backbone and pyramid.
+
+    pyramid: from the backbone's maps to one of `config.width` channels for each of `strides`, the pixels of the input
+    that a cell stands for.
+
+    Raises ValueError where the anchors are of another number of levels.
+    """
 
     class_layers = ("head.logits.",)  # what depends on the classes, by the beginning of the names
 
-    def __init__(self, config: RetinaNetConfig, backbone: Backbone) -> None:
+    def __init__(
+        self,
+        config: RetinaNetConfig,
+        backbone: Backbone,
+        pyramid: nn.Module | None = None,
+        strides: Sequence[float] = STRIDES,
+    ) -> None:
         super().__init__()
         self.config = c = config
-        self.backbone = backbone
-        self.pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
+        if len(c.anchor_sizes) != len(strides):
+            raise ValueError(f"anchor_sizes is {c.anchor_sizes}: give sizes for {len(strides)} levels")
+        self.backbone, self.strides = backbone, tuple(strides)
+        if pyramid is None:
+            pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
+        self.pyramid: nn.Module = pyramid
         anchors_per_cell = len(c.anchor_sizes[0]) * len(c.aspect_ratios)
         self.head = RetinaHead(anchors_per_cell, c.num_classes, c.width, c.subnet_layers, c.head_norm, c.prior)
         self.coder = BoxCoder(c.box_std)
@@ -183,7 +197,7 @@ class RetinaNet(nn.Module):
     def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> list[Tensor]:
         """(A_l, 4) of each level for a batch of that size; grids: rows and columns of each."""
         c, levels = self.config, []
-        for sizes, stride, (rows, columns) in zip(c.anchor_sizes, STRIDES, grids, strict=True):
+        for sizes, stride, (rows, columns) in zip(c.anchor_sizes, self.strides, grids, strict=True):
             shapes = region_shapes(sizes, c.aspect_ratios)
             levels.append(region_anchors(shapes, rows, columns, stride, (height, width), c.anchor_grid))
         return levels
