@@ -11,7 +11,7 @@ import typer
 
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
-from vedette.cli.stages import training_of
+from vedette.cli.stages import begun_with, training_of
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from vedette.data.annotations import Dataset
     from vedette.train.loop import Validate
-    from vedette.train.recipe import Recipe, RecipeKind
+    from vedette.train.recipe import FourStep, Recipe, RecipeKind
     from vedette.train.run_file import Run
 
 
@@ -39,15 +39,18 @@ def train(
         bool, typer.Option("--scratch", help="Without ImageNet's weights: all layers normalised, a longer warm-up.")
     ] = False,
     recipe: Annotated[
-        Literal["fine-tuning", "scaled", "paper"] | None,
+        Literal["fine-tuning", "scaled", "paper", "four-step"] | None,
         typer.Option(
-            help="AdamW for hours; the paper's, scaled to the data; or the paper's own length. Default: by MODEL."
+            help="AdamW for hours; the paper's, scaled to the data; the paper's own length; Faster R-CNN's RPN and "
+            "detector in turns. Default: by MODEL."
         ),
     ] = None,
     schedule: Annotated[
         Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper" is --recipe paper.')
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default: by the size of the data set.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Default: by the size of the data set. Of four steps: of each.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at once.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches summed before a step.")] = None,
     optimizer: Annotated[Literal["adamw", "sgd"] | None, typer.Option()] = None,
@@ -127,10 +130,11 @@ def _check_beginning(
 
 def _check_folder(out: Path, resume: bool) -> None:
     from vedette.train.checkpoint import LAST
+    from vedette.train.four_step import first_checkpoint
 
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: it is a file; give a folder")
-    if not resume and (out / LAST).exists():
+    if not resume and ((out / LAST).exists() or first_checkpoint(out).exists()):
         raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
 
 
@@ -179,7 +183,12 @@ def _new(
 
 
 def _recipe(
-    model: str, images: int, kind: RecipeKind | None, scratch: bool, chosen: dict[str, Any], device: str | None
+    model: str,
+    images: int,
+    kind: RecipeKind | FourStep | None,
+    scratch: bool,
+    chosen: dict[str, Any],
+    device: str | None,
 ) -> Recipe:
     """The model's recipe for so many images, in the device's fastest precision, with what was chosen."""
     from vedette.infer.detector import choose_device
@@ -214,7 +223,7 @@ def _stored(
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if metric is not None and metric != run.metric:
         raise InputError(f"--metric {metric}: the run's best is chosen by {run.metric}; leave --metric out")
-    for name in ("optimizer", "freeze_stem", "ema"):
+    for name in ("optimizer", "freeze_stem", "ema", *(("epochs",) if run.recipe.alternating else ())):
         started = getattr(run.recipe, name)
         if chosen.get(name, started) != started:
             option = f"--{name.replace('_', '-')}"
@@ -229,14 +238,14 @@ def _start(
 
     from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
-    from vedette.train.checkpoint import LAST
     from vedette.zoo import weight_file
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
-    if resume and not (out / LAST).exists():
+    checkpoint, weights = begun_with(out, run.recipe)
+    if resume and not checkpoint.exists():
         raise InputError(f"{out}: no epoch was finished, so there is nothing to go on from; start without --resume")
-    source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
+    source = weights if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
 
