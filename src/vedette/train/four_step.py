@@ -220,14 +220,13 @@ class FourStepTraining:
         whole: Callable[[FasterRCNN], nn.Module] | None = None,
     ) -> FasterRCNN:
         """A step's epochs that are left; the network as the step leaves it. `whole`: what of it can be measured."""
-        validate = self.validate
         training = Training(
             part,
             self.data,
             self.spec,
             self.recipe,
             self._step(number),
-            validate=None if validate is None or whole is None else lambda one: validate(whole(one.detector)),  # type: ignore[arg-type]
+            validate=self._validation(whole),
             save_weights=self._save_merged if number == max(STEPS) else _keep_nothing,
             device=self.device,
             say=lambda line: self.say(f"step {number}: {line}"),
@@ -241,6 +240,13 @@ class FourStepTraining:
             training.run()
         detector: FasterRCNN = training.result.detector  # type: ignore[assignment]
         return detector
+
+    def _validation(self, whole: Callable[[FasterRCNN], nn.Module] | None) -> Validate | None:
+        """Measures what `whole` makes of the part in training."""
+        validate = self.validate
+        if validate is None or whole is None:
+            return None
+        return lambda part: validate(whole(part.detector))  # type: ignore[arg-type]
 
     def _save_merged(self, path: Path, part: nn.Module) -> None:
         """Step 4's network is the run's result: its files lie where those of any run do."""
