@@ -273,8 +273,10 @@ def recipe_for(name: str, images: int, kind: RecipeKind | FourStep | None = None
     paper = _known(name).paper
     if kind == "four-step":
         if paper.step is None:
-            able = ", ".join(model.name for model in BUILT_IN if model.paper.step is not None)
-            raise InputError(f"--recipe four-step: {name} has no RPN and detector that take turns; these have: {able}")
+            able = [model.name.format("<name>") for model in (*BUILT_IN, *ON_TIMM) if model.paper.step is not None]
+            raise InputError(
+                f"--recipe four-step: {name} has no RPN and detector that take turns; these have: {', '.join(able)}"
+            )
         return four_steps(paper.step, images)
     return paper.training.of(kind or paper.recipe, images)
 

