@@ -26,16 +26,20 @@ from vedette.papers.sppnet import sppnet_timm, sppnet_zf5
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
 from vedette.train.recipe import (
     FAST_RCNN_TRAINING,
+    FASTER_RCNN_STEP,
     FASTER_RCNN_TRAINING,
+    FPN_STEP,
     FPN_TRAINING,
     M2DET_TRAINING,
     RCNN_TRAINING,
     RETINANET_TRAINING,
     SPPNET_TRAINING,
     SSD_TRAINING,
+    FourStep,
     PaperTraining,
     Recipe,
     RecipeKind,
+    four_steps,
 )
 
 Builder = Callable[..., nn.Module]
@@ -75,6 +79,7 @@ class Paper:
     title: str
     training: PaperTraining
     recipe: RecipeKind = "scaled"  # that `vedette train` takes unless told otherwise
+    step: Recipe | None = None  # of each of four, where RPN and detector can be trained in turns
     from_scratch: Mapping[str, Any] | None  # what training without ImageNet's weights sets, if it is possible
 
 
@@ -90,8 +95,18 @@ REFINEDET = Paper(
 )
 M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=M2DET_TRAINING, from_scratch=NORMALIZED)
 FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", training=FAST_RCNN_TRAINING, from_scratch=NORMALIZED)
-FASTER_RCNN = Paper(title="Faster R-CNN, Ren et al., NIPS 2015", training=FASTER_RCNN_TRAINING, from_scratch=NORMALIZED)
-FPN = Paper(title="FPN, Lin et al., CVPR 2017", training=FPN_TRAINING, from_scratch=NORMALIZED | {"norm": True})
+FASTER_RCNN = Paper(
+    title="Faster R-CNN, Ren et al., NIPS 2015",
+    training=FASTER_RCNN_TRAINING,
+    step=FASTER_RCNN_STEP,
+    from_scratch=NORMALIZED,
+)
+FPN = Paper(
+    title="FPN, Lin et al., CVPR 2017",
+    training=FPN_TRAINING,
+    step=FPN_STEP,
+    from_scratch=NORMALIZED | {"norm": True},
+)
 RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", training=RETINANET_TRAINING, from_scratch=NORMALIZED)
 
 
@@ -252,12 +267,19 @@ def weight_file(source: str | Path) -> Path:
     raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
 
 
-def recipe_for(name: str, images: int, kind: RecipeKind | None = None) -> Recipe:
+def recipe_for(name: str, images: int, kind: RecipeKind | FourStep | None = None) -> Recipe:
     """How the model of that name is trained on so many images; without a kind as its paper's models are by default.
 
-    Raises InputError for a name that does not exist.
+    Raises InputError for a name that does not exist, and for four steps where there are no two parts to take turns.
     """
     paper = _known(name).paper
+    if kind == "four-step":
+        if paper.step is None:
+            able = [model.name.format("<name>") for model in (*BUILT_IN, *ON_TIMM) if model.paper.step is not None]
+            raise InputError(
+                f"--recipe four-step: {name} has no RPN and detector that take turns; these have: {', '.join(able)}"
+            )
+        return four_steps(paper.step, images)
     return paper.training.of(kind or paper.recipe, images)
 
 

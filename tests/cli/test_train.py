@@ -11,7 +11,8 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.train import _chosen, _continued, _recipe
+from vedette.cli.runs import recipe_of
+from vedette.cli.train import _chosen, _continued
 from vedette.cli.train import train as train_command
 from vedette.infer.weights import read_weights, save_weights
 from vedette.train.recipe import Recipe, RecipeKind
@@ -194,14 +195,14 @@ def test_options_of_the_recipe_are_those_of_its_names() -> None:
     assert _chosen({"schedule": "step", "seed": 0}) == {"schedule": "step", "seed": 0}
     assert _chosen({"schedule": "paper"}) == {}
     without = {field.name for field in fields(Recipe)} - signature(train_command).parameters.keys()
-    assert without == {"drops"}  # a field that is renamed loses its option
+    assert without == {"drops", "alternating"}  # a field that is renamed loses its option
 
 
 @pytest.mark.parametrize("native", ["bf16", "fp32"])
 def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPatch, native: str) -> None:
     monkeypatch.setattr("vedette.train.precision.fast_precision", lambda device: native)
     given: list[dict[str, str]] = [{}, {"precision": "fp32"}, {"precision": "bf16"}]
-    assert [_recipe(MODEL, 100, None, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]
+    assert [recipe_of(MODEL, 100, None, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +221,7 @@ def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPat
 def test_each_model_has_its_papers_recipe(
     model: str, kind: RecipeKind | None, optimizer: str, lr: float, epochs: int
 ) -> None:
-    recipe = _recipe(model, 6504, kind, False, {}, "cpu")
+    recipe = recipe_of(model, 6504, kind, False, {}, "cpu")
     assert (recipe.optimizer, recipe.lr, recipe.epochs) == (optimizer, lr, epochs)
 
 

@@ -116,3 +116,69 @@ def test_sppnet_from_scratch_is_refused(data: Path, tmp_path: Path, capsys: pyte
     assert "the convolutions of sppnet-zf5 are not trained, so they need weights" in capsys.readouterr().err
     assert run(words) == 2
     assert "nobody hands out ZF5's; give the path of a file" in capsys.readouterr().err
+
+
+def four_steps(name: str, data: Path, out: Path) -> list[str]:
+    words = ["train", name, "--data", str(data), "--out", str(out), *SMALL, *NAMES[name]]
+    return [*words, "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.mark.parametrize("name", ["faster-rcnn-timm/resnet10t", "faster-rcnn-timm/resnet10t-fpn"])
+def test_four_steps_from_pictures_to_pictures(
+    name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vedette.train.four_step import FourStepTraining
+
+    out = tmp_path / "run"
+    words = four_steps(name, data, out)
+    begin = ["--recipe", "four-step", "--epochs", "1", "--backbone", "random"]
+    with monkeypatch.context() as cut:
+        cut.setattr(FourStepTraining, "_propose", lambda *_: int("no power"))
+        with pytest.raises(ValueError, match="no power"):
+            run([*words, *begin])
+    assert json.loads((out / "run.json").read_text())["recipe"]["alternating"] is True
+    printed = capsys.readouterr().out
+    assert "alternating True" in printed
+    assert "step 1: the RPN, from the start weights, 1 of 1 epochs" in printed
+    assert run([*words, *begin]) == 2
+    assert "already holds a run: go on with --resume" in capsys.readouterr().err
+    assert run([*words, "--resume", "--epochs", "2"]) == 2
+    assert "--epochs 2: the run was started with 1; leave --epochs out" in capsys.readouterr().err
+    assert run([*words, "--resume"]) == 0
+    printed = capsys.readouterr().out
+    assert "step 1: the RPN, from the start weights, 0 of 1 epochs" in printed
+    assert [printed.count(f"step {number}: epoch") for number in (1, 2, 3, 4)] == [0, 1, 1, 1]
+    assert [printed.count(f"step {number}: epoch 1.00  class") for number in (2, 4)] == [1, 1]
+    assert printed.count("mAP") == 2  # of the networks of steps 1 and 2, and of step 4's
+    found = tmp_path / "found"
+    assert run(["detect", str(data / "images"), "--model", str(out), "--out", str(found), "--score", "0.01"]) == 0
+    assert json.loads((found / "detections.json").read_text())
+    assert run(["evaluate", str(out / "last.safetensors"), "--data", str(data), "--workers", "0"]) == 0
+    third = tmp_path / "third"
+    again = [*four_steps(name, data, third), "--recipe", "four-step", "--epochs", "1"]
+    assert run([*again, "--init", str(out)]) == 0
+    given = vedette.load(out, device="cpu").model.state_dict()
+    start = vedette.load(third / "start.safetensors", device="cpu").model.state_dict()
+    assert all(torch.equal(tensor, given[key]) for key, tensor in start.items())
+
+
+def test_four_steps_are_refused_in_a_line_where_they_cannot_be(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ["--data", str(data), "--out", str(tmp_path / "run"), "--recipe", "four-step"]
+    for name in ("ssd300-lite0", "retinanet-timm/resnet10t-fpn", "fast-rcnn-lite0", "rcnn-lite0"):
+        assert run(["train", name, *more]) == 2
+        error = capsys.readouterr().err.strip()
+        assert error.startswith(
+            f"error: --recipe four-step: {name} has no RPN and detector that take turns; these have"
+        )
+        assert error.endswith("faster-rcnn-lite0-fpn, faster-rcnn-timm/<name>-fpn, faster-rcnn-timm/<name>")
+        assert "\n" not in error
+    assert run(["train", "faster-rcnn-lite0", *more, "--schedule", "paper"]) == 2
+    assert "--schedule paper is --recipe paper, and --recipe is four-step" in capsys.readouterr().err
+    words = four_steps("faster-rcnn-timm/resnet10t", data, tmp_path / "run")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run([*words, "--recipe", "four-step", "--backbone", "random"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert error == "error: --recipe four-step is trained by one process: start it without torchrun"
+    assert not (tmp_path / "run" / "run.json").exists()

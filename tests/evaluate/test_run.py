@@ -12,6 +12,7 @@ from torch import nn
 from vedette.evaluate.run import evaluate_model, to_annotation
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
+from vedette.papers.fpn import faster_rcnn_timm_fpn
 from vedette.structures import Detections, InputSpec
 
 SPEC = InputSpec(size=64, mean=(10.0, 10.0, 10.0))
@@ -125,6 +126,14 @@ def test_bf16_runs_the_network_in_bfloat16_channels_last():
     assert [seen.dtype for seen in model.seen] == [torch.float32, torch.bfloat16]
     assert not model.seen[1].requires_grad
     assert model.scale.weight.dtype == torch.float32
+
+
+def test_bf16_is_for_layers_that_run_in_detect_too():
+    """The head of a Faster R-CNN looks at bf16 maps."""
+    settings = {"image_size": 64, "max_side": 96, "width": 16, "rpn_channels": 16, "proposals": (20, 10)}
+    model = faster_rcnn_timm_fpn("resnet10t", num_classes=2, **settings)
+    found = evaluate_model(model, Pictures(2), plan_passes(model.input_spec), workers=0, bf16=True, score=0.0)
+    assert all(len(one) > 0 for one in found)
 
 
 def test_says_how_far_it_is():

@@ -107,6 +107,9 @@ class TinyRegions(RegionBackbone):
         vector: Tensor = self.layer(pieces.flatten(1))
         return vector.relu()
 
+    def top_layers(self) -> Iterator[nn.Module]:
+        yield self.layer
+
     def stem(self) -> Iterator[nn.Module]:
         yield self.first
 

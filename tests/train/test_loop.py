@@ -135,6 +135,19 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
     assert resumed.steps == whole.steps == 12
 
 
+def test_an_epoch_begun_anew_draws_the_same_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Tensor] = []
+    monkeypatch.setattr(Training, "_train_step", lambda run, batch: drawn.append(torch.rand(3)) or {})
+    whole, again = training(tmp_path / "whole"), training(tmp_path / "again")
+    whole.run()
+    torch.manual_seed(99)
+    again.epoch = 2
+    again.run()
+    assert len(drawn) == 12 + 6
+    assert all(torch.equal(one, other) for one, other in zip(drawn[6:12], drawn[12:], strict=True))
+    assert not torch.equal(drawn[0], drawn[3])
+
+
 def test_the_same_seed_gives_the_same_weights_with_any_number_of_workers(tmp_path: Path) -> None:
     first, second = training(tmp_path / "a"), training(tmp_path / "b", replace(RECIPE, workers=1))
     first.run()

@@ -85,6 +85,17 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Run.read(tmp_path) == a_run()
 
 
+def test_a_run_from_before_there_were_four_steps_has_none(tmp_path: Path) -> None:
+    a_run().save(tmp_path)
+    path = tmp_path / "run.json"
+    stored = json.loads(path.read_text())
+    del stored["recipe"]["alternating"]
+    path.write_text(json.dumps(stored))
+    assert Run.read(tmp_path) == a_run()
+    replace(a_run(), recipe=replace(a_run().recipe, alternating=True)).save(tmp_path)
+    assert Run.read(tmp_path).recipe.alternating
+
+
 def test_no_run_and_a_damaged_one_are_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no run to resume"):
         Run.read(tmp_path)

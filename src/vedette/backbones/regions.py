@@ -28,6 +28,10 @@ class RegionBackbone(Backbone):
     def top(self, pieces: Tensor) -> Tensor:
         """(R, C, S, S) → (R, top_channels)."""
 
+    @abstractmethod
+    def top_layers(self) -> Iterator[nn.Module]:
+        """The layers of `top`; all others are those of the maps."""
+
 
 class VGG16Regions(RegionBackbone):
     """VGG-16's conv5_3 at stride 16, and its fc6 and fc7 on pieces of 7×7."""
@@ -55,6 +59,10 @@ class VGG16Regions(RegionBackbone):
         fc6 = self.dropout(self.fc6(pieces.flatten(1)).relu())
         fc7: Tensor = self.dropout(self.fc7(fc6).relu())
         return fc7
+
+    def top_layers(self) -> Iterator[nn.Module]:
+        """fc6 and fc7."""
+        yield from (self.fc6, self.fc7, self.dropout)
 
     def stem(self) -> Iterator[nn.Module]:
         """conv1 and conv2, which training may leave as they are."""
@@ -98,6 +106,10 @@ class ResNetC4(RegionBackbone):
         c5: Tensor = self.body.layer4(pieces)
         return c5.mean((2, 3))
 
+    def top_layers(self) -> Iterator[nn.Module]:
+        """The last stage."""
+        yield self.body.layer4
+
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""
         return self.body.stem()
@@ -130,6 +142,10 @@ class TimmRegions(RegionBackbone):
     def top(self, pieces: Tensor) -> Tensor:
         """(R, C, 7, 7) → (R, 1024)."""
         return self.fc(pieces)  # type: ignore[no-any-return]
+
+    def top_layers(self) -> Iterator[nn.Module]:
+        """fc6 and fc7."""
+        yield self.fc
 
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""

@@ -1,4 +1,4 @@
-"""Which training `vedette train` starts: one loop, with proposals where a detector takes them, or R-CNN's stages."""
+"""Which training `vedette train` starts: one loop, with proposals where a detector takes them, or several in turn."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
     from vedette.data.loader import Proposals
     from vedette.structures import InputSpec
+    from vedette.train.four_step import FourStepTraining
     from vedette.train.loop import SaveWeights, Training, Validate
     from vedette.train.rcnn import RCNNTraining
     from vedette.train.recipe import Recipe
@@ -24,7 +25,7 @@ UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every")  # settings
 
 def training_of(
     model: Any, dataset: Dataset, spec: InputSpec, recipe: Recipe, out: Path, **ways: Any
-) -> Training | RCNNTraining:
+) -> Training | RCNNTraining | FourStepTraining:
     """The run of a model; `ways` are the keywords of `Training`.
 
     Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
@@ -34,6 +35,8 @@ def training_of(
     if getattr(model, "trains_in_stages", False):
         return staged_training(model, dataset, recipe, out, **ways)
     _check_start_size(recipe.start_size, model.config)
+    if recipe.alternating:
+        return four_step_training(model, dataset, spec, recipe, out, **ways)
     proposals = proposals_for(dataset, model, recipe.workers)
     return Training(model, dataset, spec, recipe, out, proposals=proposals, **ways)
 
@@ -81,8 +84,7 @@ def staged_training(
     kind = type(model).__name__
     if find_spec("cv2") is None or find_spec("sklearn") is None:
         raise InputError(f'{kind} needs more packages to train: pip install "vedette[rcnn]"')
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError(f"{kind} is trained by one process: start it without torchrun")
+    _check_one_process(kind)
     defaults = {field.name: field.default for field in fields(recipe)}
     for name in UNUSED:
         if getattr(recipe, name) not in (defaults[name], getattr(RCNN_TRAINING.recipe, name)):
@@ -99,3 +101,28 @@ def staged_training(
         say=say,
         watch=Progress,
     )
+
+
+def four_step_training(
+    model: Any, dataset: Dataset, spec: InputSpec, recipe: Recipe, out: Path, **ways: Any
+) -> FourStepTraining:
+    """Faster R-CNN's RPN and detector in turns; raises InputError under torchrun."""
+    from vedette.train.four_step import FourStepTraining
+
+    _check_one_process("--recipe four-step")
+    return FourStepTraining(model, dataset, spec, recipe, out, watch=Progress, **ways)
+
+
+def _check_one_process(what: str) -> None:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError(f"{what} is trained by one process: start it without torchrun")
+
+
+def begun_with(out: Path, recipe: Recipe) -> tuple[Path, Path]:
+    """The checkpoint without which the run in `out` cannot go on, and the weights that its model goes on from."""
+    from vedette.train.checkpoint import LAST
+    from vedette.train.four_step import START, first_checkpoint
+
+    if recipe.alternating:
+        return first_checkpoint(out), out / START
+    return out / LAST, out / "last.safetensors"

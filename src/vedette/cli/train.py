@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vedette.cli.progress import Progress
-from vedette.cli.settings import read_settings
-from vedette.cli.stages import training_of
+from vedette.cli.runs import config_of, new_run, recipe_of, stored_run
+from vedette.cli.stages import begun_with, training_of
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from vedette.data.annotations import Dataset
     from vedette.train.loop import Validate
-    from vedette.train.recipe import Recipe, RecipeKind
     from vedette.train.run_file import Run
 
 
@@ -39,15 +38,18 @@ def train(
         bool, typer.Option("--scratch", help="Without ImageNet's weights: all layers normalised, a longer warm-up.")
     ] = False,
     recipe: Annotated[
-        Literal["fine-tuning", "scaled", "paper"] | None,
+        Literal["fine-tuning", "scaled", "paper", "four-step"] | None,
         typer.Option(
-            help="AdamW for hours; the paper's, scaled to the data; or the paper's own length. Default: by MODEL."
+            help="AdamW for hours; the paper's, scaled to the data; the paper's own length; Faster R-CNN's RPN and "
+            "detector in turns. Default: by MODEL."
         ),
     ] = None,
     schedule: Annotated[
         Literal["cosine", "step", "paper"] | None, typer.Option(help='"paper" is --recipe paper.')
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default: by the size of the data set.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Default: by the size of the data set. Of four steps: of each.")
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at once.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches summed before a step.")] = None,
     optimizer: Annotated[Literal["adamw", "sgd"] | None, typer.Option()] = None,
@@ -87,12 +89,12 @@ def train(
     _check_folder(out, resume)
     dataset = _read(data, "train")
     if resume:
-        stored = _stored(out, model, data, dataset, chosen, metric, set_)
+        stored = stored_run(out, model, data, dataset, chosen, metric, set_)
         run = replace(stored, val=val or stored.val)
     else:
         kind = "paper" if schedule == "paper" else recipe
-        plan = _recipe(model, len(dataset), kind, scratch, chosen, device)
-        run = _new(model, data, val, metric or "voc12", dataset, plan, _config(model, scratch, set_))
+        plan = recipe_of(model, len(dataset), kind, scratch, chosen, device)
+        run = new_run(model, data, val, metric or "voc12", dataset, plan, config_of(model, scratch, set_))
     _start(run, dataset, out, init, "random" if scratch else backbone, device, resume)
 
 
@@ -127,10 +129,11 @@ def _check_beginning(
 
 def _check_folder(out: Path, resume: bool) -> None:
     from vedette.train.checkpoint import LAST
+    from vedette.train.four_step import first_checkpoint
 
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: it is a file; give a folder")
-    if not resume and (out / LAST).exists():
+    if not resume and ((out / LAST).exists() or first_checkpoint(out).exists()):
         raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
 
 
@@ -154,93 +157,6 @@ def _say(line: str) -> None:
         typer.echo(line)
 
 
-def _new(
-    model: str,
-    data: list[str],
-    val: str | None,
-    metric: Literal["voc07", "voc12", "coco"],
-    dataset: Dataset,
-    recipe: Recipe,
-    config: dict[str, Any],
-) -> Run:
-    from vedette import __version__
-    from vedette.train.run_file import Run
-
-    return Run(
-        model=model,
-        config=config,
-        classes=dataset.classes,
-        data=tuple(data),
-        val=val,
-        metric=metric,
-        recipe=recipe,
-        version=__version__,
-    )
-
-
-def _recipe(
-    model: str, images: int, kind: RecipeKind | None, scratch: bool, chosen: dict[str, Any], device: str | None
-) -> Recipe:
-    """The model's recipe for so many images, in the device's fastest precision, with what was chosen."""
-    from vedette.infer.detector import choose_device
-    from vedette.train.precision import fast_precision
-    from vedette.train.recipe import without_pretraining
-    from vedette.zoo import recipe_for
-
-    default = recipe_for(model, images, kind)
-    default = without_pretraining(default) if scratch else default
-    return replace(default, **({"precision": fast_precision(choose_device(device))} | chosen))
-
-
-def _config(model: str, scratch: bool, settings: list[str] | None) -> dict[str, Any]:
-    """The fields of the detector's config that are not its own."""
-    from vedette.zoo import scratch_config
-
-    return (scratch_config(model) if scratch else {}) | read_settings(settings or [])
-
-
-def _stored(
-    out: Path,
-    model: str,
-    data: list[str],
-    dataset: Dataset,
-    chosen: dict[str, Any],
-    metric: str | None,
-    settings: list[str] | None,
-) -> Run:
-    """The run in `out`; raises InputError where the command asks for something that a started run cannot change."""
-    from vedette.train.run_file import Run
-
-    run = Run.read(out)
-    if run.model != model:
-        raise InputError(f"{out} holds a run of {run.model}, not of {model}")
-    if run.classes != dataset.classes:
-        raise InputError(f"{out}: the run's classes are {', '.join(run.classes)}; those of --data differ")
-    if list(map(_place, data)) != list(map(_place, run.data)):
-        raise InputError(
-            f"--data: the run was started on {', '.join(run.data)}; give that (was it moved, change `data` in "
-            f"{out / 'run.json'}), or begin a new run with --init {out / 'last.safetensors'}"
-        )
-    if run.config | read_settings(settings or []) != run.config:
-        raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
-    if metric is not None and metric != run.metric:
-        raise InputError(f"--metric {metric}: the run's best is chosen by {run.metric}; leave --metric out")
-    for name in ("optimizer", "freeze_stem", "ema"):
-        started = getattr(run.recipe, name)
-        if chosen.get(name, started) != started:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} {chosen[name]}: the run was started with {started}; leave {option} out")
-    return replace(run, recipe=replace(run.recipe, **chosen))
-
-
-def _place(source: str) -> tuple[Path, str | None]:
-    """What of the data a source names, however it is written."""
-    from vedette.data.read import parse_source
-
-    path, split = parse_source(source)
-    return path.resolve(), split
-
-
 def _start(
     run: Run, dataset: Dataset, out: Path, init: str | None, backbone: str, device: str | None, resume: bool
 ) -> None:
@@ -248,14 +164,14 @@ def _start(
 
     from vedette.infer.detector import choose_device
     from vedette.infer.weights import save_weights
-    from vedette.train.checkpoint import LAST
     from vedette.zoo import weight_file
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
-    if resume and not (out / LAST).exists():
+    checkpoint, weights = begun_with(out, run.recipe)
+    if resume and not checkpoint.exists():
         raise InputError(f"{out}: no epoch was finished, so there is nothing to go on from; start without --resume")
-    source = out / "last.safetensors" if resume else None if init is None else weight_file(init)
+    source = weights if resume else None if init is None else weight_file(init)
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
 

@@ -80,7 +80,7 @@ def _detect(
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         predictions = predict(model, images, spec, shapes, proposals)
-    found: list[Detections] = model.detect(predictions, score=score)  # type: ignore[operator]
+        found: list[Detections] = model.detect(predictions, score=score)  # type: ignore[operator]  # a head may run here
     if mirrored:
         found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
     return [to_annotation(*row) for row in zip(found, batch.sizes, batch.shapes, strict=True)]

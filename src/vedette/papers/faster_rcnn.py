@@ -11,6 +11,7 @@ Where the paper is in this file
     Proposals (sec. 3.3) ...................... FasterRCNN.propose
     Detector on the proposals (Fast R-CNN) .... sample_regions, region_loss, find_in_regions of fast_rcnn.py
     Joint training (sec. 3.2, ii) ............. FasterRCNN.loss
+    Alternating training (sec. 3.2, i) ........ vedette.train.four_step, with rpn_loss and detector_loss
 
 Shapes
     B images, A anchors over all L levels (one, in this paper), P proposals of each image (padded), G padded
@@ -179,11 +180,15 @@ class FasterRCNN(nn.Module):
         """images (B, 3, H, W), normalised and padded; sizes (B, 2): what of them is image. The whole of fig. 2."""
         sizes = whole_sizes(images, sizes)
         features = self.backbone(images)
-        rpn = self.rpn(features)
+        rpn, anchors, counts = self.slide(features, images)
+        proposed = self.propose(rpn, anchors, counts, sizes)
+        return Predictions(rpn, features, proposed.boxes, proposed.scores, proposed.source, anchors, sizes)
+
+    def slide(self, features: Sequence[Tensor], images: Tensor) -> tuple[Step, Tensor, list[int]]:
+        """What the RPN says of every anchor, the anchors (A, 4), and how many of them are each level's."""
         grids = [(feature.shape[2], feature.shape[3]) for feature in features]
         anchors = self.build_anchors(images.shape[2], images.shape[3], grids).to(images.device)
-        proposed = self.propose(rpn, anchors, self.level_counts(grids), sizes)
-        return Predictions(rpn, features, proposed.boxes, proposed.scores, proposed.source, anchors, sizes)
+        return self.rpn(features), anchors, [rows * columns * self.config.anchors_per_cell for rows, columns in grids]
 
     def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> Tensor:
         """(A, 4) for a batch of that size; grids: rows and columns of each level."""
@@ -192,10 +197,6 @@ class FasterRCNN(nn.Module):
             shapes = region_shapes(sizes, c.aspect_ratios)
             levels.append(region_anchors(shapes, rows, columns, stride, (height, width), c.anchor_grid))
         return torch.cat(levels)
-
-    def level_counts(self, grids: Sequence[tuple[int, int]]) -> list[int]:
-        """Anchors of each level."""
-        return [rows * columns * self.config.anchors_per_cell for rows, columns in grids]
 
     @torch.no_grad()
     def propose(self, rpn: Step, anchors: Tensor, counts: Sequence[int], sizes: Tensor) -> Candidates:
@@ -219,22 +220,27 @@ class FasterRCNN(nn.Module):
 
     def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Joint training (sec. 3.2, ii): the RPN's eq. 1, and Fast R-CNN's loss on a sample of its proposals."""
-        c = self.config
-        check_targets(targets, len(predictions.proposals), c.num_classes)
+        check_targets(targets, len(predictions.proposals), self.config.num_classes)
         truth = pad_targets(targets, predictions.proposals.device)
         rpn_class, rpn_box = self.rpn_loss(predictions, truth)
+        class_, box = self.detector_loss(predictions.features, predictions.proposals, predictions.scores > 0, truth)
+        return {"rpn_class": rpn_class, "rpn_box": rpn_box, "class": class_, "box": box}
+
+    def detector_loss(
+        self, features: Sequence[Tensor], proposals: Tensor, there: Tensor, truth: TargetBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Fast R-CNN's L_cls and L_loc on a sample of proposals (B, P, 4); there (B, P): False in the padding."""
+        c = self.config
         regions = sample_regions(
-            predictions.proposals,
-            predictions.scores > 0,
+            proposals,
+            there,
             truth,
             count=c.regions,
             share=c.positive_share,
             positive=c.positive_iou,
             background=c.background_iou,
         )
-        step = self.look_at(predictions.features, regions.boxes)
-        class_, box = region_loss(step, regions, truth, self.coder)
-        return {"rpn_class": rpn_class, "rpn_box": rpn_box, "class": class_, "box": box}
+        return region_loss(self.look_at(features, regions.boxes), regions, truth, self.coder)
 
     def rpn_loss(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
         """L_cls and L_reg of eq. 1 over a sample of each image's anchors, both divided by its size."""
@@ -242,15 +248,9 @@ class FasterRCNN(nn.Module):
         inside = torch.ones_like(predictions.rpn.logits[..., 0], dtype=torch.bool)
         if not c.cross_border:
             inside = (clip_each(anchors.expand(len(inside), -1, 4), predictions.sizes) == anchors).all(-1)
+        given = (anchors, truth.boxes, truth.valid, truth.ignore)
         matched = match_by_thresholds(
-            anchors,
-            truth.boxes,
-            truth.valid,
-            truth.ignore,
-            positive=c.rpn_positive,
-            negative=c.rpn_negative,
-            usable=inside,
-            keep_best=True,
+            *given, positive=c.rpn_positive, negative=c.rpn_negative, usable=inside, keep_best=True
         )
         rows, valid = sample(matched, c.rpn_sample, c.rpn_share)
         matched = torch.where(valid, matched.gather(1, rows), IGNORED)

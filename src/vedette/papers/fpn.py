@@ -105,6 +105,10 @@ class FPNBackbone(RegionBackbone):
         vector: Tensor = self.layers(self.convs(pieces).flatten(1))
         return vector
 
+    def top_layers(self) -> Iterator[nn.Module]:
+        """The head's convolutions, if any, and its layers of 1024."""
+        yield from (self.convs, self.layers)
+
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""
         return self.body.stem()

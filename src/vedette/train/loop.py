@@ -120,6 +120,7 @@ class Training:
         self.step.train()
         loader = self._loader(self._spec_of_epoch())
         loader.sampler.set_epoch(self.epoch)
+        torch.manual_seed(self.recipe.seed + self.epoch)  # an epoch begun anew draws the same samples
         for number, batch in enumerate(islice(loader, self.batches)):
             losses = self._train_step(batch)
             values = {name: float(value) for name, value in losses.items()}

@@ -30,7 +30,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            key = (not name.startswith("backbone."), parameter.ndim > 1)
+            key = ("backbone" not in name.split("."), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return [
         {

@@ -1,10 +1,19 @@
-"""The live line of a training: losses, images a second, time left."""
+"""What shows how far a training is: its live line of losses, images a second and time left; counters of its stages."""
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TextIO
+
+
+class Counter(Protocol):
+    """What shows how far a stage is."""
+
+    def reach(self, done: int, total: int) -> None: ...
+
+
+Watch = Callable[[int, str], AbstractContextManager[Counter]]  # (how many, of what)
 
 
 class ProgressLine:

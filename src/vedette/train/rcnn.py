@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -35,21 +34,12 @@ from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fi
 from vedette.train.log import RunLog
 from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
 from vedette.train.optim import build_optimizer, build_schedule
-from vedette.train.progress import ProgressLine
+from vedette.train.progress import ProgressLine, Watch
 from vedette.train.recipe import Recipe
 from vedette.train.resume import resume_from
 
 FEATURES, SVM, REGRESSOR = "features", "svm.safetensors", "regressor.safetensors"
 NEAR_IOU = 0.6  # app. C: from a proposal nearer than this to its gt box the regression learns
-
-
-class Counter(Protocol):
-    """What shows how far a stage is."""
-
-    def reach(self, done: int, total: int) -> None: ...
-
-
-Watch = Callable[[int, str], AbstractContextManager[Counter]]  # (how many, of what)
 
 
 class RCNNTraining:

@@ -56,6 +56,7 @@ class Recipe:
     eval_every: int = 1  # epochs
     workers: int = 2
     seed: int = 0
+    alternating: bool = False  # Faster R-CNN's four steps; all else is then each step's
 
     def __post_init__(self) -> None:
         for name, least, most in RANGES:
@@ -71,6 +72,7 @@ def epochs_for(images: int) -> int:
 
 
 RecipeKind = Literal["fine-tuning", "scaled", "paper"]
+FourStep = Literal["four-step"]  # not every model has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,11 @@ class PaperTraining:
         if kind == "scaled":
             return replace(self.recipe, epochs=epochs_for(images), warmup=max(SHORT_WARMUP, self.recipe.warmup))
         return replace(self.recipe, epochs=max(1, round(self.images / max(images, 1))))
+
+
+def four_steps(step: Recipe, images: int) -> Recipe:
+    """`step`, the recipe of each of four steps, for a data set of so many images: together as long as other runs."""
+    return replace(step, epochs=max(1, round(epochs_for(images) / 4)))
 
 
 SHORT_WARMUP = 0.03
@@ -125,6 +132,8 @@ SPPNET_TRAINING = PaperTraining(images=300_000 * 2, recipe=replace(RCNN_TRAINING
 FAST_RCNN_TRAINING = PaperTraining(images=40_000 * 2, recipe=replace(_REGIONS, lr=1e-3, drops=(3 / 4,)))
 # 70k steps of one, the last 20k at 1e-4 (Faster R-CNN, authors' joint training on VOC 07)
 FASTER_RCNN_TRAINING = PaperTraining(images=70_000, recipe=replace(_REGIONS, lr=1e-3, drops=(5 / 7,)))
+# Of each of four steps: the RPN sees 80k images one by one, the detector twice 40k, at 1e-3, the last quarter at 1e-4
+FASTER_RCNN_STEP = replace(_REGIONS, lr=1e-3, drops=(3 / 4,), alternating=True)
 # 90k steps of sixteen at 0.02, lower from 60k and 80k on, as all code trains it on COCO
 FPN_TRAINING = PaperTraining(
     images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.02, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
@@ -133,6 +142,8 @@ FPN_TRAINING = PaperTraining(
 RETINANET_TRAINING = PaperTraining(
     images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.01, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
 )
+# The RPN 30k steps at 0.02 and 10k at 0.002, the detector 60k and 20k (FPN, sections 5.1 and 5.2)
+FPN_STEP = replace(FPN_TRAINING.recipe, drops=(3 / 4,), alternating=True)
 
 
 def without_pretraining(recipe: Recipe) -> Recipe:

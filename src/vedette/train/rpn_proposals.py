@@ -1,0 +1,82 @@
+"""What an RPN proposes for every image of a data set, kept in a file so that a training on it can go on.
+
+Shapes: `I` images, `P` proposals of one of them, `N` of all.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vedette.data.loader import AnnotatedImages, Batch, eval_loader
+from vedette.errors import InputError
+from vedette.evaluate.recall import proposal_recall
+from vedette.evaluate.truth import Truth
+from vedette.ops.images import normalize_batch
+from vedette.papers.faster_rcnn import FasterRCNN, Predictions
+from vedette.parts.calls import predict
+from vedette.structures import InputSpec
+from vedette.train.recipe import Recipe
+
+
+@torch.no_grad()
+def proposals_of(
+    detector: FasterRCNN,
+    data: AnnotatedImages,
+    spec: InputSpec,
+    recipe: Recipe,
+    progress: Callable[[int, int], None],
+) -> list[Tensor]:
+    """(P, 4) of each image, the best first, in the pixels of its annotated boxes: as many as training looks at."""
+    c, device = detector.config, next(detector.parameters()).device
+    network = copy(detector).eval()
+    network.config = replace(c, before_nms=(c.before_nms[0],) * 2, proposals=(c.proposals[0],) * 2)
+    found: list[Tensor] = []
+    batch: Batch
+    for batch in eval_loader(data, spec, recipe.batch_size, recipe.workers):
+        shapes = batch.shapes.to(device)
+        pixels = normalize_batch(batch.images.to(device), shapes, spec).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+            proposed: Predictions = predict(network, pixels, spec, shapes)
+        scales = (batch.sizes / batch.shapes.flip(1)).repeat(1, 2)
+        for boxes, scores, scale in zip(proposed.proposals.cpu(), proposed.scores.cpu(), scales, strict=True):
+            found.append(boxes[scores > 0].float() * scale)
+        progress(len(found), len(data))
+    return found
+
+
+def write_proposals(file: Path, found: Sequence[Tensor]) -> None:
+    """One file for all images, whole or not at all: boxes (N, 4), and counts (I,) of them each image has."""
+    temporary = file.with_name(f".{file.name}")
+    counts = torch.tensor([len(boxes) for boxes in found])
+    save_file({"boxes": torch.cat(list(found)), "counts": counts}, temporary)
+    temporary.replace(file)
+
+
+def read_proposals(file: Path, images: int) -> list[Tensor]:
+    """What `write_proposals` wrote.
+
+    Raises InputError for a damaged file, which is removed so that a resumed run makes it again, and for one of another
+    number of images.
+    """
+    try:
+        stored = load_file(file)
+        found = list(torch.split(stored["boxes"], stored["counts"].tolist()))
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        file.unlink()
+        raise InputError(f"{file}: is damaged ({error}) and was removed; go on with --resume") from None
+    if len(found) != images:
+        raise InputError(f"{file}: has proposals of {len(found)} images, --data has {images}; give the run's own data")
+    return found
+
+
+def recall_of(found: Sequence[Tensor], data: AnnotatedImages, best: int) -> float:
+    """The share of the annotated boxes that one of their image's `best` first proposals covers with IoU ≥ 0.5."""
+    rows = range(len(data))
+    truths = [Truth.of(data.boxes(i), data.labels(i), data.difficult(i), data.crowd(i)) for i in rows]
+    return float(proposal_recall(found, truths, (best,), (0.5,)))
