@@ -24,23 +24,8 @@ from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refine
 from vedette.papers.retinanet import retinanet_resnet_fpn, retinanet_timm_fpn
 from vedette.papers.sppnet import sppnet_timm, sppnet_zf5
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
-from vedette.train.recipe import (
-    FAST_RCNN_TRAINING,
-    FASTER_RCNN_STEP,
-    FASTER_RCNN_TRAINING,
-    FPN_STEP,
-    FPN_TRAINING,
-    M2DET_TRAINING,
-    RCNN_TRAINING,
-    RETINANET_TRAINING,
-    SPPNET_TRAINING,
-    SSD_TRAINING,
-    FourStep,
-    PaperTraining,
-    Recipe,
-    RecipeKind,
-    four_steps,
-)
+from vedette.train import recipe as recipes
+from vedette.train.recipe import FourStep, PaperTraining, Recipe, RecipeKind, four_steps
 
 Builder = Callable[..., nn.Module]
 
@@ -83,31 +68,35 @@ class Paper:
     from_scratch: Mapping[str, Any] | None  # what training without ImageNet's weights sets, if it is possible
 
 
-RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=RCNN_TRAINING, from_scratch={})
-SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", training=SPPNET_TRAINING, from_scratch=None)
+RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=recipes.RCNN_TRAINING, from_scratch={})
+SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", training=recipes.SPPNET_TRAINING, from_scratch=None)
 NORMALIZED: dict[str, Any] = {"train_norm": True}
-SSD = Paper(title="SSD, Liu et al., ECCV 2016", training=SSD_TRAINING, from_scratch={"norm": True, "train_norm": True})
+SSD = Paper(
+    title="SSD, Liu et al., ECCV 2016", training=recipes.SSD_TRAINING, from_scratch={"norm": True, "train_norm": True}
+)
 REFINEDET = Paper(
     title="RefineDet, Zhang et al., CVPR 2018",
-    training=SSD_TRAINING,
+    training=recipes.SSD_TRAINING,
     recipe="fine-tuning",
     from_scratch={"norm": True, "train_norm": True},
 )
-M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=M2DET_TRAINING, from_scratch=NORMALIZED)
-FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", training=FAST_RCNN_TRAINING, from_scratch=NORMALIZED)
+M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=recipes.M2DET_TRAINING, from_scratch=NORMALIZED)
+FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", training=recipes.FAST_RCNN_TRAINING, from_scratch=NORMALIZED)
 FASTER_RCNN = Paper(
     title="Faster R-CNN, Ren et al., NIPS 2015",
-    training=FASTER_RCNN_TRAINING,
-    step=FASTER_RCNN_STEP,
+    training=recipes.FASTER_RCNN_TRAINING,
+    step=recipes.FASTER_RCNN_STEP,
     from_scratch=NORMALIZED,
 )
 FPN = Paper(
     title="FPN, Lin et al., CVPR 2017",
-    training=FPN_TRAINING,
-    step=FPN_STEP,
+    training=recipes.FPN_TRAINING,
+    step=recipes.FPN_STEP,
     from_scratch=NORMALIZED | {"norm": True},
 )
-RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", training=RETINANET_TRAINING, from_scratch=NORMALIZED)
+RETINANET = Paper(
+    title="RetinaNet, Lin et al., ICCV 2017", training=recipes.RETINANET_TRAINING, from_scratch=NORMALIZED
+)
 
 
 @dataclass(frozen=True, kw_only=True)
