@@ -12,9 +12,8 @@ from vedette.papers.faster_rcnn import (
     FasterRCNNConfig,
     Predictions,
     faster_rcnn_timm,
-    region_anchors,
-    region_shapes,
 )
+from vedette.parts.anchors import region_anchors, region_shapes
 from vedette.parts.targets import pad_targets
 
 SMALL: dict[str, Any] = {
@@ -46,15 +45,6 @@ def test_the_papers_anchors() -> None:
     torch.testing.assert_close(anchors[-5], torch.tensor([1000.0 - 128, 600 - 128, 1000 + 128, 600 + 128]))
     inside = ((anchors >= 0) & (anchors <= torch.tensor([1000.0, 600.0, 1000.0, 600.0]))).all(1)
     assert 5000 < int(inside.sum()) < 9000  # the paper: about 6000
-
-
-def test_anchors_of_ports() -> None:
-    shapes = region_shapes((32.0,), (0.5, 1.0, 2.0))
-    corner = region_anchors(shapes, 2, 3, 16, (40, 50), "corner")
-    torch.testing.assert_close(corner[1], torch.tensor([-16.0, -16.0, 16.0, 16.0]))
-    rounded = region_anchors(shapes, 2, 3, 16, (40, 50), "torchvision")
-    assert rounded[0].tolist() == [-23.0, -11.0, 23.0, 11.0]  # 22.6 and 11.3
-    assert rounded[-1].tolist() == [32.0 - 11, 20.0 - 23, 32.0 + 11, 20.0 + 23]  # steps 50 // 3 and 40 // 2
 
 
 @pytest.mark.parametrize("cross_border", [False, True])
@@ -213,6 +203,10 @@ def test_it_learns_an_image() -> None:
         ({"anchor_sizes": ((0.0,),)}, "must be above 0"),
         ({"proposals": (0, 10)}, "must be 1 or more"),
         ({"head_layers": 0}, "head_layers 1 or more"),
+        (
+            {"image_size": 127},
+            r"image_size is 127: no anchor lies inside such an image \(the least has a side of 128\)",
+        ),
         ({"anchor_grid": "middle"}, "anchor_grid is 'middle': give one of centre, corner, torchvision"),
     ],
 )
@@ -231,3 +225,14 @@ def test_an_empty_batch() -> None:
 def test_one_map_takes_anchors_of_one_level() -> None:
     with pytest.raises(ValueError, match="give sizes for 1 level"):
         faster_rcnn_timm("resnet10t", anchor_sizes=((8.0,), (16.0,)))
+
+
+@pytest.mark.parametrize("field", [{"width": 64}, {"norm": True}, {"head_convs": 1}, {"head_layers": 1}])
+def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(field))} is of the pyramid's layers"):
+        faster_rcnn_timm("resnet10t", **field)
+
+
+def test_an_image_as_small_as_the_least_anchor_is_taken() -> None:
+    assert FasterRCNNConfig(image_size=128).image_size == 128
+    assert FasterRCNNConfig(image_size=64, cross_border=True).image_size == 64

@@ -5,7 +5,15 @@ from math import sqrt
 import pytest
 import torch
 
-from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes, ratio_shapes
+from vedette.parts.anchors import (
+    grid_anchors,
+    limit_anchors,
+    multibox_shapes,
+    pyramid_anchors,
+    ratio_shapes,
+    region_anchors,
+    region_shapes,
+)
 
 
 def test_shapes_by_hand() -> None:
@@ -56,3 +64,18 @@ def test_limited_anchors_by_hand() -> None:
     assert limit_anchors(anchors, 100, 30).tolist() == [[-10, -15, 30, 15], [70, 20, 130, 40], [10, 10, 20, 20]]
     sizes_alone = limit_anchors(anchors, 100, 30, centers=False)
     assert sizes_alone.tolist() == [[-10, -15, 30, 15], [80, 40, 140, 60], [10, 10, 20, 20]]
+
+
+def test_anchors_of_ports() -> None:
+    shapes = region_shapes((32.0,), (0.5, 1.0, 2.0))
+    corner = region_anchors(shapes, 2, 3, 16, (40, 50), "corner")
+    torch.testing.assert_close(corner[1], torch.tensor([-16.0, -16.0, 16.0, 16.0]))
+    rounded = region_anchors(shapes, 2, 3, 16, (40, 50), "torchvision")
+    assert rounded[0].tolist() == [-23.0, -11.0, 23.0, 11.0]  # 22.6 and 11.3
+    assert rounded[-1].tolist() == [32.0 - 11, 20.0 - 23, 32.0 + 11, 20.0 + 23]  # steps 50 // 3 and 40 // 2
+
+
+def test_a_pyramid_lays_each_levels_sizes_on_its_own_grid() -> None:
+    fine, coarse = pyramid_anchors(((8.0,), (32.0,)), (1.0, 4.0), (8, 16), ((2, 3), (1, 2)), (16, 24), "centre")
+    assert fine[:3].tolist() == [[0, 0, 8, 8], [2, -4, 6, 12], [8, 0, 16, 8]]
+    assert coarse.tolist() == [[-8, -8, 24, 24], [0, -24, 16, 40], [8, -8, 40, 24], [16, -24, 32, 40]]

@@ -45,7 +45,7 @@ from vedette.papers.fast_rcnn import (
     sample_regions,
 )
 from vedette.papers.rcnn import whole_sizes
-from vedette.parts.anchors import grid_anchors, ratio_shapes
+from vedette.parts.anchors import pyramid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
@@ -120,6 +120,12 @@ class FasterRCNNConfig:
             )
         if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
+        least = min(float(ratio_shapes(min(self.anchor_sizes[0]), (r,)).max()) for r in self.aspect_ratios)
+        if least > self.image_size and not self.cross_border:
+            raise ValueError(
+                f"image_size is {self.image_size}: no anchor lies inside such an image (the least has a side of "
+                f"{least:.0f}), so none would be trained; give smaller anchor_sizes, or cross_border true"
+            )
 
     @property
     def anchors_per_cell(self) -> int:
@@ -192,10 +198,10 @@ class FasterRCNN(nn.Module):
 
     def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> Tensor:
         """(A, 4) for a batch of that size; grids: rows and columns of each level."""
-        c, levels = self.config, []
-        for sizes, stride, (rows, columns) in zip(c.anchor_sizes, self.backbone.strides, grids, strict=True):
-            shapes = region_shapes(sizes, c.aspect_ratios)
-            levels.append(region_anchors(shapes, rows, columns, stride, (height, width), c.anchor_grid))
+        c = self.config
+        levels = pyramid_anchors(
+            c.anchor_sizes, c.aspect_ratios, self.backbone.strides, grids, (height, width), c.anchor_grid
+        )
         return torch.cat(levels)
 
     @torch.no_grad()
@@ -307,22 +313,6 @@ def decode_at(deltas: Tensor, anchors: Tensor, rows: Tensor, *, coder: BoxCoder)
     return coder.decode(deltas.gather(1, rows[..., None].expand(-1, -1, 4)), anchors[rows])
 
 
-def region_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
-    """(K, 2) widths and heights of the anchors of a cell: each ratio in every size."""
-    return torch.cat([ratio_shapes(size, (ratio,)) for ratio in ratios for size in sizes])
-
-
-def region_anchors(shapes: Tensor, rows: int, columns: int, stride: float, image: tuple[int, int], grid: str) -> Tensor:
-    """(rows * columns * K, 4): the shapes around the "centre" of each cell, or its "corner", as most code has it.
-
-    "torchvision": corners, whole pixels, and the step is the batch's side over the cells, rounded down.
-    """
-    if grid == "torchvision":
-        step = (image[0] // rows, image[1] // columns)
-        return grid_anchors((shapes / 2).round() * 2, rows, columns, step, offset=0.0)
-    return grid_anchors(shapes, rows, columns, stride, offset=0.5 if grid == "centre" else 0.0)
-
-
 def faster_rcnn_vgg16(**config: Any) -> FasterRCNN:
     """VGG-16: conv5_3 for both, fc6 and fc7 on 7×7 from each proposal."""
     c = FasterRCNNConfig(**config)
@@ -344,6 +334,9 @@ def faster_rcnn_timm(name: str, **config: Any) -> FasterRCNN:
 def _on_one_map(config: FasterRCNNConfig, backbone: RegionBackbone) -> FasterRCNN:
     if len(config.anchor_sizes) != 1:
         raise ValueError(f"anchor_sizes is {config.anchor_sizes}: give sizes for 1 level")
+    for name in ("width", "norm", "head_convs", "head_layers"):
+        if getattr(config, name) != getattr(FasterRCNNConfig, name):
+            raise ValueError(f"{name} is of the pyramid's layers, and this detector has one map; leave it out")
     samples, half_cell = config.align_samples, config.align_half_cell
     pool = RegionPool(backbone.strides[-1], backbone.pooled, config.pooling, samples, half_cell)
     return FasterRCNN(config, backbone, pool)

@@ -34,9 +34,10 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.boxes import clip_each
 from vedette.papers.fast_rcnn import check_input
-from vedette.papers.faster_rcnn import best_of_each_level, region_anchors, region_shapes
+from vedette.papers.faster_rcnn import best_of_each_level
 from vedette.papers.fpn import FeaturePyramid
 from vedette.papers.rcnn import whole_sizes
+from vedette.parts.anchors import pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, check_score, suppress, unpad
@@ -196,11 +197,8 @@ class RetinaNet(nn.Module):
 
     def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> list[Tensor]:
         """(A_l, 4) of each level for a batch of that size; grids: rows and columns of each."""
-        c, levels = self.config, []
-        for sizes, stride, (rows, columns) in zip(c.anchor_sizes, self.strides, grids, strict=True):
-            shapes = region_shapes(sizes, c.aspect_ratios)
-            levels.append(region_anchors(shapes, rows, columns, stride, (height, width), c.anchor_grid))
-        return levels
+        c = self.config
+        return pyramid_anchors(c.anchor_sizes, c.aspect_ratios, self.strides, grids, (height, width), c.anchor_grid)
 
     def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Focal loss of all anchors as "class", smooth L1 of the matched ones as "box", both over their number."""

@@ -48,6 +48,43 @@ def grid_anchors(
     return to_corners(torch.cat([centers, shapes.expand(rows, columns, count, 2)], -1)).reshape(-1, 4)
 
 
+def pyramid_anchors(
+    sizes: Sequence[Sequence[float]],
+    ratios: Sequence[float],
+    strides: Sequence[float],
+    grids: Sequence[tuple[int, int]],
+    image: tuple[int, int],
+    place: str,
+) -> list[Tensor]:
+    """(A_l, 4) of each level: in each of its cells every ratio in every one of its sizes.
+
+    sizes, strides, grids (rows and columns): the levels'; image: the batch's height and width; place as in
+    `region_anchors`.
+    """
+    return [
+        region_anchors(region_shapes(own, ratios), rows, columns, stride, image, place)
+        for own, stride, (rows, columns) in zip(sizes, strides, grids, strict=True)
+    ]
+
+
+def region_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
+    """(K, 2) widths and heights of the anchors of a cell: each ratio in every size."""
+    return torch.cat([ratio_shapes(size, (ratio,)) for ratio in ratios for size in sizes])
+
+
+def region_anchors(
+    shapes: Tensor, rows: int, columns: int, stride: float, image: tuple[int, int], place: str
+) -> Tensor:
+    """(rows * columns * K, 4): the shapes around the "centre" of each cell, or its "corner", as most code has it.
+
+    "torchvision": corners, whole pixels, and the step is the batch's side over the cells, rounded down.
+    """
+    if place == "torchvision":
+        step = (image[0] // rows, image[1] // columns)
+        return grid_anchors((shapes / 2).round() * 2, rows, columns, step, offset=0.0)
+    return grid_anchors(shapes, rows, columns, stride, offset=0.5 if place == "centre" else 0.0)
+
+
 def limit_anchors(anchors: Tensor, width: float, height: float, *, centers: bool = True) -> Tensor:
     """(A, 4) anchors no wider and no higher than the image and, with `centers`, none centred beyond its far borders.
 
