@@ -58,9 +58,9 @@ class Part(nn.Module):
     def __init__(self, detector: FasterRCNN, *, fixed: bool) -> None:
         super().__init__()
         self.detector, self.fixed = detector, fixed
-        learning = (
-            set(self.own_parameters()) if fixed else {*self.own_parameters(), *shared_parameters(detector.backbone)}
-        )
+        learning = set(self.own_parameters())
+        if not fixed:
+            learning |= set(shared_parameters(detector.backbone))
         for parameter in detector.parameters():
             if parameter not in learning:
                 parameter.requires_grad_(False)
