@@ -11,6 +11,8 @@ from PIL import Image
 import side_by_side
 from vedette.backbones.imagenet import LITE0_PACKAGE, load_imagenet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
+from vedette.data.read import read_datasets
+from vedette.structures import Detections
 
 ROW = dict.fromkeys(side_by_side.COLUMNS, 1.0)
 
@@ -104,6 +106,29 @@ def test_data_without_a_split_to_measure_on(words: list[str], data: Path, capsys
     (data / "val.json").unlink()
     assert side_by_side.main(words) == 2
     assert "has no validation split; name one with --val PATH:SPLIT" in capsys.readouterr().err
+
+
+def test_a_class_to_measure_that_is_not_learnt(
+    words: list[str], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = (data / "val.json").read_text()
+    (data / "val.json").write_text(content.replace("brick", "stone"))
+    assert side_by_side.main(words) == 2
+    assert "the model does not know these classes of the data: stone" in capsys.readouterr().err
+
+
+def test_precision_is_in_percent(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = side_by_side._parser().parse_args(words)
+    side_by_side.check(arguments)
+    val = read_datasets([arguments.val], "evaluate")
+    perfect = [
+        Detections(val.boxes(index), torch.tensor([0.9]), val.labels(index), torch.tensor([0])) for index in range(2)
+    ]
+    monkeypatch.setattr(side_by_side, "evaluate_model", lambda *_, **__: perfect)
+    model = side_by_side.build("single-map", 1, 128)
+    numbers = side_by_side.precision(model, val, ("brick",), arguments)
+    assert [numbers[name] for name in ("mAP (VOC area)", "COCO AP", "medium")] == pytest.approx([100.0] * 3)
+    assert math.isnan(numbers["small"])
 
 
 def test_rows_of_other_settings_are_not_mixed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
