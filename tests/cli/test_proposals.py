@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import vedette
 from vedette.cli.main import run
+from vedette.infer.weights import save_weights
 
 
 @pytest.fixture
@@ -48,6 +50,27 @@ def test_the_recall_is_told_and_written(folder: Path, tmp_path: Path, capsys: py
     assert "IoU 0.5                —" in capsys.readouterr().out
     assert json.loads(file.read_text())["recall"]["0.5"]["100"] is None
     assert len(list(cache.iterdir())) == 2
+
+
+def test_an_rpns_proposals_are_counted_instead(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, file = "faster-rcnn-timm/resnet10t", tmp_path / "rpn.safetensors"
+    small = {"image_size": 64, "max_side": 96, "anchor_sizes": ((16.0, 32.0),), "least_side": 2.0}
+    model = vedette.build(name, num_classes=1, **small, pooling="align", proposals=(40, 10))
+    save_weights(file, model, name=name, classes=("square",), input_spec=model.input_spec)
+    report = tmp_path / "recall.json"
+    options = ["--model", str(file), "--device", "cpu", "--workers", "0", "--json", str(report)]
+    assert run(["data", "proposals", str(folder), *options, "--limit", "30"]) == 0
+    assert capsys.readouterr().out.startswith("images 2, boxes 1, 30 proposals an image")
+    content = json.loads(report.read_text())
+    assert (content["model"], content["mode"], content["proposals"]) == (str(file), None, 30)
+    assert not (tmp_path / "cache").exists()
+
+    assert run(["data", "proposals", str(folder), "--model", "refinedet320-lite0", "--device", "cpu"]) == 2
+    error = capsys.readouterr().err
+    assert "--model refinedet320-lite0: has no RPN; give the weights of a Faster R-CNN" in error
+    assert "Traceback" not in error
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ def a_detector(levels: int = 1, seed: int = 0, **more: Any) -> FasterRCNN:
     return FasterRCNN(FasterRCNNConfig(**(settings | more)), NormedRegions(levels), pool)
 
 
+def propose(model: FasterRCNN, data: PaintedImages, batch_size: int) -> list[Tensor]:
+    how = {"batch_size": batch_size, "workers": 0, "bf16": False}
+    return proposals_of(model, data, model.input_spec, **how, progress=lambda done, total: None)
+
+
 class Silent:
     def reach(self, done: int, total: int) -> None:
         assert total == 6
@@ -347,7 +352,7 @@ def test_each_part_loses_what_it_loses_in_the_whole() -> None:
 def test_proposals_are_the_rpns_in_the_annotated_frame() -> None:
     model, data = a_detector(), PaintedImages()
     model.eval()
-    found = proposals_of(model, data, model.input_spec, replace(RECIPE, batch_size=1), progress=Silent().reach)
+    found = propose(model, data, batch_size=1)
     assert len(found) == 6
     for index, boxes in enumerate(found):
         image = to_input(data.image(index), model.input_spec)
@@ -374,7 +379,7 @@ def test_the_detector_learns_on_the_proposals_of_the_step_before(whole: tuple[Pa
     for step in (2, 4):
         model = a_detector()
         model.load_state_dict(run.after[step - 1])
-        wanted = proposals_of(model, PaintedImages(), model.input_spec, RECIPE, progress=Silent().reach)
+        wanted = propose(model, PaintedImages(), batch_size=RECIPE.batch_size)
         assert all(torch.equal(own, other) for own, other in zip(run.given[step], wanted, strict=True))
     assert not any(torch.equal(own, other) for own, other in zip(run.given[2], run.given[4], strict=True))
 

@@ -1,4 +1,4 @@
-"""vedette data proposals: selective search over a data set, and how many of its boxes are covered."""
+"""vedette data proposals: selective search, or an RPN, over a data set, and how many of its boxes are covered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
+    from vedette.data.selective_search import Mode
 
 
 def proposals(
@@ -22,16 +23,21 @@ def proposals(
         Path | None, typer.Option(help="Folder that keeps them; default: vedette/proposals in the user's cache.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that search.")] = 2,
+    model: Annotated[
+        str | None, typer.Option(help="Weights of a Faster R-CNN: count what its RPN proposes instead.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Of --model: cpu, cuda, …; default: a GPU if there is one.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
 ) -> None:
     """Compute selective search's proposals for R-CNN, SPPNet and Fast R-CNN; report their recall of the boxes.
 
-    They are kept on disk, so a training finds them there.
+    They are kept on disk, so a training finds them there; an RPN's are counted alone.
 
     Example: vedette data proposals my-photos:train --limit 1000 --json recall.json
     """
     from vedette.data.read import parse_source, read_dataset
-    from vedette.data.selective_search import proposals_of
 
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"{json_file}: there is no such folder to write to")
@@ -40,12 +46,36 @@ def proposals(
     dataset = read_dataset(*parse_source(source))
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
-    with Progress(len(dataset), "images") as bar:
-        found = proposals_of(dataset, mode, limit, cache, workers, progress=bar.reach)
-    content = {"data": source, "mode": mode, "limit": limit, **_numbers(dataset, found)}
+    found = _search(dataset, mode, limit, cache, workers) if model is None else _of_rpn(dataset, model, device, workers)
+    content = {"data": source, "model": model, "mode": mode if model is None else None, "limit": limit}
+    content |= _numbers(dataset, [boxes[:limit] for boxes in found])
     if json_file is not None:
         _write(content, json_file)
     _show(content)
+
+
+def _search(dataset: Dataset, mode: Mode, limit: int, cache: Path | None, workers: int) -> list[Any]:
+    from vedette.data.selective_search import proposals_of
+
+    with Progress(len(dataset), "images") as bar:
+        return proposals_of(dataset, mode, limit, cache, workers, progress=bar.reach)
+
+
+def _of_rpn(dataset: Dataset, model: str, device: str | None, workers: int) -> list[Any]:
+    """What the RPN gives to its detector in training; raises InputError for a model without one."""
+    from vedette.papers.faster_rcnn import FasterRCNN
+    from vedette.train.precision import fast_precision
+    from vedette.train.rpn_proposals import proposals_of
+    from vedette.zoo import load
+
+    detector = load(model, device)
+    if not isinstance(detector.model, FasterRCNN):
+        raise InputError(f"--model {model}: has no RPN; give the weights of a Faster R-CNN")
+    bf16 = fast_precision(detector.device) == "bf16"
+    with Progress(len(dataset), "images") as bar:
+        return proposals_of(
+            detector.model, dataset, detector.input_spec, batch_size=8, workers=workers, bf16=bf16, progress=bar.reach
+        )
 
 
 def _numbers(dataset: Dataset, found: list[Any]) -> dict[str, Any]:

@@ -256,9 +256,18 @@ class FourStepTraining:
         """The step's proposals of every image, from the disk where they are there."""
         file = self._step(number) / PROPOSALS
         if not file.is_file():
-            where = detector.to(self.device), self.data, self.spec, self.recipe
+            recipe = self.recipe
             with self.watch(len(self.data), "images") as bar:
-                write_proposals(file, proposals_of(*where, progress=bar.reach))
+                found = proposals_of(
+                    detector.to(self.device),
+                    self.data,
+                    self.spec,
+                    batch_size=recipe.batch_size,
+                    workers=recipe.workers,
+                    bf16=recipe.precision == "bf16",
+                    progress=bar.reach,
+                )
+            write_proposals(file, found)
         found = read_proposals(file, len(self.data))
         best = detector.config.proposals[1]
         mean = sum(map(len, found)) / max(1, len(found))

@@ -21,7 +21,6 @@ from vedette.ops.images import normalize_batch
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.calls import predict
 from vedette.structures import InputSpec
-from vedette.train.recipe import Recipe
 
 
 @torch.no_grad()
@@ -29,19 +28,26 @@ def proposals_of(
     detector: FasterRCNN,
     data: AnnotatedImages,
     spec: InputSpec,
-    recipe: Recipe,
+    *,
+    batch_size: int,
+    workers: int,
+    bf16: bool,
     progress: Callable[[int, int], None],
 ) -> list[Tensor]:
-    """(P, 4) of each image, the best first, in the pixels of its annotated boxes: as many as training looks at."""
+    """(P, 4) of each image, the best first, in the pixels of its annotated boxes: as many as training looks at.
+
+    progress: called with the images done and all images, after each batch. Raises InputError for an image that cannot
+    be read.
+    """
     c, device = detector.config, next(detector.parameters()).device
     network = copy(detector).eval()
     network.config = replace(c, before_nms=(c.before_nms[0],) * 2, proposals=(c.proposals[0],) * 2)
     found: list[Tensor] = []
     batch: Batch
-    for batch in eval_loader(data, spec, recipe.batch_size, recipe.workers):
+    for batch in eval_loader(data, spec, batch_size, workers):
         shapes = batch.shapes.to(device)
         pixels = normalize_batch(batch.images.to(device), shapes, spec).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             proposed: Predictions = predict(network, pixels, spec, shapes)
         scales = (batch.sizes / batch.shapes.flip(1)).repeat(1, 2)
         for boxes, scores, scale in zip(proposed.proposals.cpu(), proposed.scores.cpu(), scales, strict=True):
