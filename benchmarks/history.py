@@ -5,8 +5,9 @@
 Each is trained by `vedette train` on the same images for as many epochs, with one recipe, backbone and seed, and
 measured by `vedette evaluate`; the first three take the same proposals of selective search, fast, computed before.
 Then one picture after the other is looked at, bf16 where the CPU has it, and the seconds are split: selective search,
-the backbone's convolutions, and the rest (resizing, pooling, what looks at regions, NMS). The table is Markdown, a line
-as soon as it is known. What is trained already is not trained again, so an interrupted comparison goes on.
+the convolutions that make the maps (R-CNN: that look at the crops), and the rest (resizing, pooling, what looks at
+regions, NMS). The table is Markdown, a line as soon as it is known. What is trained already is not trained again, so an
+interrupted comparison goes on.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 import vedette
 from trained import Row, command, evaluate, train
@@ -43,39 +46,45 @@ def options(row: Row, arguments: argparse.Namespace) -> list[str]:
 
 
 @contextmanager
-def stopwatch(module: Any) -> Iterator[list[float]]:
-    """The seconds of each pass through a module."""
+def stopwatch(model: Any) -> Iterator[list[float]]:
+    """The seconds of each pass through the layers that make maps: the backbone, and RetinaNet's pyramid beside it."""
     passes: list[float] = []
     starts: list[float] = []
-    before = module.register_forward_pre_hook(lambda *_: starts.append(time.perf_counter()))
-    after = module.register_forward_hook(lambda *_: passes.append(time.perf_counter() - starts.pop()))
+    modules = [getattr(model, name) for name in ("backbone", "pyramid") if hasattr(model, name)]
+    hooks = [module.register_forward_pre_hook(lambda *_: starts.append(time.perf_counter())) for module in modules]
+    hooks += [
+        module.register_forward_hook(lambda *_: passes.append(time.perf_counter() - starts.pop())) for module in modules
+    ]
     try:
         yield passes
     finally:
-        before.remove()
-        after.remove()
+        for hook in hooks:
+            hook.remove()
 
 
-def seconds_of(detector: vedette.Detector, files: list[Path]) -> tuple[float, float, float]:
+def seconds_of(detector: vedette.Detector, files: list[Path]) -> list[float]:
     """The medians of what an image takes: selective search, the backbone, the rest."""
-    config: Any = detector.model.config
-    given = getattr(detector.model, "needs_proposals", False)
+    model: Any = detector.model
+    pictures = [decode_image(file) for file in files]
+    detector.detect(pictures[0], score=0.05, bf16=True)  # the first pass is slower
     rows = []
-    detector.detect(files[0], score=0.05, bf16=True)
-    for file in files:
-        picture = decode_image(file)
-        search = 0.0
-        if given:
-            start = time.perf_counter()
-            proposals(picture, config.search, config.proposals)
-            search = time.perf_counter() - start
-            cached_proposals(picture, config.search, config.proposals)  # found by `detect`, which is timed without it
-        with stopwatch(detector.model.backbone) as passes:
+    for picture in pictures:
+        search = search_seconds(picture, model.config) if getattr(model, "needs_proposals", False) else 0.0
+        with stopwatch(model) as passes:
             start = time.perf_counter()
             detector.detect(picture, score=0.05, bf16=True)
-            rows.append((search, sum(passes), time.perf_counter() - start - sum(passes)))
-    search, backbone, rest = (statistics.median(column) for column in zip(*rows, strict=True))
-    return search, backbone, rest
+            whole = time.perf_counter() - start
+        rows.append((search, sum(passes), whole - sum(passes)))
+    return [statistics.median(column) for column in zip(*rows, strict=True)]
+
+
+def search_seconds(picture: Image.Image, config: Any) -> float:
+    """What selective search takes; its proposals are kept, so that `detect`, which is timed without it, finds them."""
+    start = time.perf_counter()
+    proposals(picture, config.search, config.proposals)
+    seconds = time.perf_counter() - start
+    cached_proposals(picture, config.search, config.proposals)
+    return seconds
 
 
 def line(row: Row, arguments: argparse.Namespace) -> str:
