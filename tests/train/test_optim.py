@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from vedette.papers.fpn import faster_rcnn_timm_fpn
 from vedette.train.optim import build_optimizer, build_schedule, parameter_groups
 from vedette.train.recipe import Recipe
 
 
 def model() -> nn.Module:
-    return nn.ModuleDict({"backbone": nn.Conv2d(3, 4, 1), "head": nn.Conv2d(4, 2, 1)})
+    net = nn.Module()
+    net.backbone, net.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+    return net
 
 
 def rates(recipe: Recipe, steps: int) -> list[float]:
@@ -31,6 +34,13 @@ def test_groups_of_adamw() -> None:
     assert found == {(1e-3, 0.02): [4], (1e-3, 0.0): [1], (3e-4, 0.02): [4], (3e-4, 0.0): [1]}
 
 
+def test_new_layers_inside_a_backbone_learn_at_the_full_rate() -> None:
+    model = faster_rcnn_timm_fpn("resnet18")
+    slow = {id(p) for g in parameter_groups(model, Recipe(backbone_lr=0.3)) if g["lr"] < 1e-3 for p in g["params"]}
+    assert slow == {id(p) for p in model.backbone.body.parameters() if p.requires_grad}
+    assert not slow & {id(p) for p in (*model.backbone.pyramid.parameters(), *model.backbone.layers.parameters())}
+
+
 def test_sgd_gives_biases_twice_the_rate_and_no_decay() -> None:
     recipe = Recipe(optimizer="sgd", lr=1e-3, backbone_lr=1.0, weight_decay=5e-4)
     groups = parameter_groups(model(), recipe)
@@ -39,7 +49,7 @@ def test_sgd_gives_biases_twice_the_rate_and_no_decay() -> None:
 
 def test_frozen_parameters_are_in_no_group() -> None:
     net = model()
-    net["backbone"].requires_grad_(False)  # type: ignore[index]
+    net.backbone.requires_grad_(False)
     groups = parameter_groups(net, Recipe())
     assert sum(len(g["params"]) for g in groups) == 2
 

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules that scale with the data set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import cos, pi
 from typing import Any
 
@@ -14,7 +14,7 @@ from vedette.train.recipe import Recipe
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW, or SGD with momentum 0.9 and the papers' rule for biases: twice the rate, no weight decay.
 
-    Norms and biases have no weight decay in either; the backbone learns at `backbone_lr` times the rate.
+    Norms and biases have no weight decay in either; what ImageNet trained learns at `backbone_lr` times the rate.
     """
     groups = parameter_groups(model, recipe)
     if recipe.optimizer == "sgd":
@@ -23,14 +23,15 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Four groups: backbone or new layers, decayed or not; parameters that are frozen are in none.
+    """Four groups: layers that ImageNet trained or new ones, decayed or not; parameters that are frozen are in none.
 
     The last group learns at the recipe's rate.
     """
+    trained = set(_pretrained(model))
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if parameter.requires_grad:
-            key = ("backbone" not in name.split("."), parameter.ndim > 1)
+            key = (parameter not in trained, parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
     return [
         {
@@ -40,6 +41,12 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         }
         for (is_new, decayed), parameters in sorted(groups.items())
     ]
+
+
+def _pretrained(model: Any) -> Iterator[nn.Parameter]:
+    """Of the backbone, less what stands in it for the detector alone: an FPN, layers that look at regions."""
+    backbone = getattr(model, "backbone", nn.Identity())
+    yield from getattr(backbone, "pretrained", backbone).parameters()
 
 
 def _bias_rate(recipe: Recipe, decayed: bool) -> float:
