@@ -233,7 +233,8 @@ def restore(
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
     model: Any = build(name or stored.name, **(stored.config | config))
     load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
-    model.input_spec = stored.input_spec
+    own = model.input_spec  # its size may be one of the fields that differ
+    model.input_spec = replace(stored.input_spec, size=own.size, max_side=own.max_side)
     return model, stored
 
 

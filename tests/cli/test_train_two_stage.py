@@ -81,9 +81,7 @@ def test_saves_loads_and_detects_the_same(name: str, data: Path, tmp_path: Path)
     assert torch.equal(first.source, second.source)
 
 
-def test_resuming_with_other_sizes_keeps_the_runs(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sides_that_cannot_be_are_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "retinanet-timm/resnet10t-fpn"
     words = ["train", name, "--data", str(data), "--out", str(tmp_path / "run"), "--backbone", "random", *SMALL]
     words += ["--set", "width=16", "--workers", "0", "--device", "cpu", "--precision", "fp32", "--epochs", "1"]

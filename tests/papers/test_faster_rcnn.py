@@ -227,9 +227,11 @@ def test_one_map_takes_anchors_of_one_level() -> None:
         faster_rcnn_timm("resnet10t", anchor_sizes=((8.0,), (16.0,)))
 
 
-@pytest.mark.parametrize("field", [{"width": 64}, {"norm": True}, {"head_convs": 1}, {"head_layers": 1}])
+@pytest.mark.parametrize(
+    "field", [{"width": 64}, {"norm": True}, {"head_convs": 1}, {"head_layers": 1}, {"stride_in_1x1": True}]
+)
 def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(field))} is of the pyramid's layers"):
+    with pytest.raises(ValueError, match=f"{next(iter(field))} is for detectors on a pyramid"):
         faster_rcnn_timm("resnet10t", **field)
 
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vedette.papers.rcnn import BACKGROUND, NEITHER, label_proposals
 from vedette.papers.sppnet import (
@@ -122,15 +123,15 @@ def test_the_nearest_scale_by_hand() -> None:
 
 def test_rescale_keeps_places() -> None:
     ramp = torch.arange(100.0).view(1, 1, 1, 100).expand(1, 3, 60, 100)
-    seen, factor = rescale(ramp, 0.5)
+    seen = rescale(ramp, 0.5)
     assert seen.shape == (1, 3, 32, 64)  # 30 × 50, up to multiples of 32
-    assert factor.tolist() == [0.5, 0.5]
     assert torch.allclose(seen[0, 0, 5, 10:40], torch.arange(10.0, 40.0) * 2 + 0.5, atol=0.1)
     assert not bool(seen[..., 30:, :].any())
     assert not bool(seen[..., 50:].any())
-    same, factor = rescale(ramp[..., :32, :96], 1.0)
-    assert torch.equal(same, ramp[..., :32, :96])
-    assert factor.tolist() == [1.0, 1.0]
+    assert torch.equal(rescale(ramp[..., :32, :96], 1.0), ramp[..., :32, :96])
+    third = rescale(ramp, 1 / 3)  # 20 × 33.3 pixels: a cell is three pixels wide all the same
+    assert torch.allclose(third[0, 0, 5, 5:28], torch.arange(5.0, 28.0) * 3 + 1, atol=0.1)
+    assert rescale(ramp[..., :2, :2], 0.1).shape == (1, 3, 32, 32)
 
 
 # The detector
@@ -141,9 +142,9 @@ def slow_features(model: SPPNet, image: Tensor, box: Tensor) -> Tensor:
     scales, window = model.config.scales, model.config.window
     area = float((box[2] - box[0]) * (box[3] - box[1]))
     scale = min(scales, key=lambda s: abs(area * (s / scales[-1]) ** 2 - window**2))
-    seen, factor = rescale(image[None], scale / scales[-1])
-    (feature,) = model.backbone(seen)
-    cells = project(box[None] * factor.repeat(2), 16, model.config.offset, feature.shape[-2:])[0]
+    factor = scale / scales[-1]
+    (feature,) = model.backbone(rescale(image[None], factor))
+    cells = project(box[None] * factor, 16, model.config.offset, feature.shape[-2:])[0]
     return slow_pyramid(feature[0], [int(x) for x in cells], model.config.levels)
 
 
@@ -179,6 +180,18 @@ def test_a_batch_of_two_is_two_of_one(model: SPPNet) -> None:
         count = len(boxes[row])
         assert torch.allclose(found.logits[row, :count], alone.logits[0], atol=1e-5)
         assert torch.allclose(found.deltas[row, :count], alone.deltas[0], atol=1e-5)
+
+
+def test_the_padding_of_the_images_changes_no_box_that_is_far_from_it(model: SPPNet) -> None:
+    """At the smaller scale too: a batch of other sides is made smaller by the same factor."""
+    torch.manual_seed(0)
+    image = F.interpolate(torch.randn(1, 3, 24, 20), size=(96, 80), mode="bicubic")
+    padded = F.pad(image, (0, 71, 0, 53))
+    boxes = [torch.tensor([[0.0, 0.0, 20.0, 18.0], [0.0, 0.0, 40.0, 40.0], [4.0, 6.0, 50.0, 40.0]])]
+    scales = nearest_scale(boxes[0], [64 / 96, 1.0], model.config.window)
+    assert len(set(scales.tolist())) == 2
+    alone, inside = model(image, proposals=boxes), model(padded, torch.tensor([[96, 80]]), boxes)
+    torch.testing.assert_close(inside.logits, alone.logits, atol=2e-3, rtol=0)
 
 
 def test_the_convolutions_stay_and_all_else_learns(model: SPPNet) -> None:
@@ -244,7 +257,6 @@ def test_the_papers_numbers() -> None:
     assert (model.fc6.out_features, model.fc7.out_features) == (4096, 4096)
     assert (model.input_spec.size, model.input_spec.max_side) == (1200, 2000)
     assert (model.config.positives, model.config.negatives, model.config.nms_iou) == (32, 96, 0.3)
-    assert isinstance(model.backbone, nn.Module)
 
 
 def test_lite0_s_centres_are_where_its_offset_says() -> None:

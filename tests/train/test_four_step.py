@@ -35,7 +35,7 @@ from vedette.train.four_step import (
 )
 from vedette.train.loop import Training
 from vedette.train.recipe import FASTER_RCNN_STEP, Recipe
-from vedette.train.rpn_proposals import proposals_of, read_proposals, write_proposals
+from vedette.train.rpn_proposals import read_proposals, rpn_proposals, write_proposals
 
 RECIPE = Recipe(
     epochs=2,
@@ -111,7 +111,7 @@ def a_detector(levels: int = 1, seed: int = 0, **more: Any) -> FasterRCNN:
 
 def propose(model: FasterRCNN, data: PaintedImages, batch_size: int) -> list[Tensor]:
     how = {"batch_size": batch_size, "workers": 0, "bf16": False}
-    return proposals_of(model, data, model.input_spec, **how, progress=lambda done, total: None)
+    return rpn_proposals(model, data, model.input_spec, **how, progress=lambda done, total: None)
 
 
 class Silent:

@@ -65,7 +65,7 @@ def _of_rpn(dataset: Dataset, model: str, device: str | None, workers: int) -> l
     """What the RPN gives to its detector in training; raises InputError for a model without one."""
     from vedette.papers.faster_rcnn import FasterRCNN
     from vedette.train.precision import fast_precision
-    from vedette.train.rpn_proposals import proposals_of
+    from vedette.train.rpn_proposals import rpn_proposals
     from vedette.zoo import load
 
     detector = load(model, device)
@@ -73,7 +73,7 @@ def _of_rpn(dataset: Dataset, model: str, device: str | None, workers: int) -> l
         raise InputError(f"--model {model}: has no RPN; give the weights of a Faster R-CNN")
     bf16 = fast_precision(detector.device) == "bf16"
     with Progress(len(dataset), "images") as bar:
-        return proposals_of(
+        return rpn_proposals(
             detector.model, dataset, detector.input_spec, batch_size=8, workers=workers, bf16=bf16, progress=bar.reach
         )
 

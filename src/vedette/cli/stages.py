@@ -118,11 +118,25 @@ def _check_one_process(what: str) -> None:
         raise InputError(f"{what} is trained by one process: start it without torchrun")
 
 
-def begun_with(out: Path, recipe: Recipe) -> tuple[Path, Path]:
-    """The checkpoint without which the run in `out` cannot go on, and the weights that its model goes on from."""
+def holds_a_run(out: Path) -> bool:
+    """Whether the folder has something that a run begun there would write over."""
+    from vedette.train.checkpoint import LAST
+
+    return any((out / name).exists() for name in (LAST, "last.safetensors")) or any(out.glob(f"step*/{LAST}"))
+
+
+def weights_to_go_on_from(out: Path, recipe: Recipe) -> Path:
+    """What the model of the run in `out` goes on from; raises InputError where the run cannot go on."""
     from vedette.train.checkpoint import LAST
     from vedette.train.four_step import START, first_checkpoint
 
-    if recipe.alternating:
-        return first_checkpoint(out), out / START
-    return out / LAST, out / "last.safetensors"
+    needed = (first_checkpoint(out), out / START) if recipe.alternating else (out / LAST, out / "last.safetensors")
+    missing = [file for file in needed if not file.exists()]
+    if missing and not holds_a_run(out):
+        raise InputError(f"{out}: no epoch was finished, so there is nothing to go on from; start without --resume")
+    if missing:
+        raise InputError(
+            f"{missing[0]}: is missing, and the run cannot go on without it; begin another, in "
+            "another --out, with --init PATH from the weights that are there"
+        )
+    return needed[1]

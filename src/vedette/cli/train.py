@@ -11,7 +11,7 @@ import typer
 
 from vedette.cli.progress import Progress
 from vedette.cli.runs import config_of, new_run, recipe_of, stored_run
-from vedette.cli.stages import begun_with, training_of
+from vedette.cli.stages import holds_a_run, training_of, weights_to_go_on_from
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,12 +128,9 @@ def _check_beginning(
 
 
 def _check_folder(out: Path, resume: bool) -> None:
-    from vedette.train.checkpoint import LAST
-    from vedette.train.four_step import first_checkpoint
-
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: it is a file; give a folder")
-    if not resume and ((out / LAST).exists() or first_checkpoint(out).exists()):
+    if not resume and holds_a_run(out):
         raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
 
 
@@ -168,10 +165,8 @@ def _start(
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))
-    checkpoint, weights = begun_with(out, run.recipe)
-    if resume and not checkpoint.exists():
-        raise InputError(f"{out}: no epoch was finished, so there is nothing to go on from; start without --resume")
-    source = weights if resume else None if init is None else weight_file(init)
+    beginning = None if resume or init is None else weight_file(init)
+    source = weights_to_go_on_from(out, run.recipe) if resume else beginning
     model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
     spec = model.input_spec
 
@@ -213,11 +208,7 @@ def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
     from vedette.zoo import restore
 
     settings = run.config | {"num_classes": len(classes)}
-    model: Any = restore(source, run.model, classes, **settings)[0]
-    if hasattr(model.config, "image_size"):
-        longest = getattr(model.config, "max_side", None)
-        model.input_spec = replace(model.input_spec, size=model.config.image_size, max_side=longest)
-    return model
+    return restore(source, run.model, classes, **settings)[0]
 
 
 def _validation(run: Run, classes: tuple[str, ...], spec: Any, device: str) -> Validate | None:

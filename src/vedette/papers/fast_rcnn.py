@@ -34,9 +34,10 @@ from torch.nn.utils.rnn import pad_sequence
 from vedette.backbones.regions import RegionBackbone, TimmRegions, VGG16Regions
 from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
-from vedette.papers.rcnn import check_proposals, whole_sizes
+from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_std, check_suppression, check_types
+from vedette.parts.calls import whole_sizes
+from vedette.parts.config import check_input, check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, NEGATIVE, match_by_thresholds
@@ -275,14 +276,6 @@ def truncate(layer: nn.Linear, rank: int) -> nn.Sequential:
         if layer.bias is not None:
             second.bias.copy_(layer.bias)
     return nn.Sequential(first, second)
-
-
-def check_input(image_size: int, max_side: int) -> None:
-    """Raises ValueError for sides that an image cannot be brought to."""
-    if image_size < 32:
-        raise ValueError(f"image_size is {image_size}: give a whole number from 32 on")
-    if max_side < image_size:
-        raise ValueError(f"max_side is {max_side}: give no less than image_size, {image_size}")
 
 
 def check_regions(count: int, share: float, positive_iou: float, background_iou: float) -> None:

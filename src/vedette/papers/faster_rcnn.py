@@ -38,16 +38,15 @@ from vedette.ops.boxes import clip_each
 from vedette.papers.fast_rcnn import (
     RegionHead,
     RegionPool,
-    check_input,
     check_regions,
     find_in_regions,
     region_loss,
     sample_regions,
 )
-from vedette.papers.rcnn import whole_sizes
 from vedette.parts.anchors import pyramid_anchors, ratio_shapes
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_std, check_suppression, check_types
+from vedette.parts.calls import whole_sizes
+from vedette.parts.config import check_input, check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
@@ -334,9 +333,9 @@ def faster_rcnn_timm(name: str, **config: Any) -> FasterRCNN:
 def _on_one_map(config: FasterRCNNConfig, backbone: RegionBackbone) -> FasterRCNN:
     if len(config.anchor_sizes) != 1:
         raise ValueError(f"anchor_sizes is {config.anchor_sizes}: give sizes for 1 level")
-    for name in ("width", "norm", "head_convs", "head_layers"):
+    for name in ("width", "norm", "head_convs", "head_layers", "stride_in_1x1"):
         if getattr(config, name) != getattr(FasterRCNNConfig, name):
-            raise ValueError(f"{name} is of the pyramid's layers, and this detector has one map; leave it out")
+            raise ValueError(f"{name} is for detectors on a pyramid, and this one has one map; leave it out")
     samples, half_cell = config.align_samples, config.align_half_cell
     pool = RegionPool(backbone.strides[-1], backbone.pooled, config.pooling, samples, half_cell)
     return FasterRCNN(config, backbone, pool)

@@ -44,6 +44,7 @@ from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
 from vedette.ops.boxes import clip_each, to_centers
 from vedette.parts.box_coder import BoxCoder
+from vedette.parts.calls import whole_sizes
 from vedette.parts.config import check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
 from vedette.parts.losses import class_loss, gather_labels
@@ -259,16 +260,6 @@ def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"proposals[{row}] has shape {tuple(boxes.shape)}: give (N, 4)")
     return tensors
-
-
-def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
-    """(B, 2) heights and widths: those given, or the whole of the batch; raises ValueError for another shape."""
-    if sizes is None:
-        return torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
-    sizes = torch.as_tensor(sizes, device=images.device)
-    if sizes.shape != (len(images), 2):
-        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
-    return sizes
 
 
 def label_proposals(

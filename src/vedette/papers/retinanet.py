@@ -33,13 +33,12 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.boxes import clip_each
-from vedette.papers.fast_rcnn import check_input
 from vedette.papers.faster_rcnn import best_of_each_level
 from vedette.papers.fpn import FeaturePyramid
-from vedette.papers.rcnn import whole_sizes
 from vedette.parts.anchors import pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_std, check_suppression, check_types
+from vedette.parts.calls import whole_sizes
+from vedette.parts.config import check_input, check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, check_score, suppress, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize

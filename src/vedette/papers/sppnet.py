@@ -25,6 +25,7 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import torch
@@ -99,9 +100,9 @@ class SPPNet(RegionClassifier):
         chosen = nearest_scale(boxes, [scale / c.scales[-1] for scale in c.scales], c.window)
         for number in sorted(set(chosen.tolist())):
             rows = (chosen == number).nonzero().flatten()
-            seen, factor = rescale(images, c.scales[number] / c.scales[-1])
-            (feature,) = self.backbone(seen)
-            cells = project(boxes[rows] * factor.repeat(2), self.backbone.strides[-1], c.offset, feature.shape[-2:])
+            factor = c.scales[number] / c.scales[-1]
+            (feature,) = self.backbone(rescale(images, factor))
+            cells = project(boxes[rows] * factor, self.backbone.strides[-1], c.offset, feature.shape[-2:])
             for some in torch.split(torch.arange(len(rows)), c.chunk):
                 pooled = pool_pyramid(feature, cells[some], image[rows[some]], c.levels)
                 pool5[rows[some]] = pooled.to(pool5.dtype)
@@ -123,14 +124,17 @@ def nearest_scale(boxes: Tensor, factors: Sequence[float], window: int) -> Tenso
     return (scaled - window**2).abs().argmin(1)
 
 
-def rescale(images: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Images (B, 3, H, W) at that factor, their sides padded to multiples of 32; (2,) what x and y became larger by."""
+def rescale(images: Tensor, factor: float) -> Tensor:
+    """Images (B, 3, H, W) at exactly that factor, padded right and below to sides that are multiples of 32."""
+    if factor != 1:
+        least = ceil(1 / factor)  # pixels that become one
+        height, width = images.shape[-2:]
+        images = F.pad(images, (0, max(0, least - width), 0, max(0, least - height)))
+        images = F.interpolate(
+            images, scale_factor=factor, mode="bilinear", antialias=True, recompute_scale_factor=False
+        )
     height, width = images.shape[-2:]
-    sides = max(1, round(height * factor)), max(1, round(width * factor))
-    if sides != (height, width):
-        images = F.interpolate(images, sides, mode="bilinear", antialias=True, align_corners=False)
-    padded = F.pad(images, (0, -sides[1] % DIVISOR, 0, -sides[0] % DIVISOR))
-    return padded, torch.tensor([sides[1] / width, sides[0] / height], device=images.device)
+    return F.pad(images, (0, -width % DIVISOR, 0, -height % DIVISOR))
 
 
 def project(boxes: Tensor, stride: int, offset: float, grid: Sequence[int]) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from vedette.structures import InputSpec
@@ -22,3 +23,13 @@ def predict(
     if getattr(model, "needs_proposals", False):
         more["proposals"] = proposals
     return model(images, **more)
+
+
+def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
+    """(B, 2) heights and widths: those given, or the whole of the batch; raises ValueError for another shape."""
+    if sizes is None:
+        return torch.tensor(images.shape[-2:], device=images.device).expand(len(images), 2)
+    sizes = torch.as_tensor(sizes, device=images.device)
+    if sizes.shape != (len(images), 2):
+        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
+    return sizes

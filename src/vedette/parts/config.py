@@ -45,6 +45,14 @@ def check_suppression(nms_iou: float, candidates: int, keep: int) -> None:
             raise ValueError(f"{name} is {value}: give a whole number from 1 on")
 
 
+def check_input(image_size: int, max_side: int) -> None:
+    """Raises ValueError for sides that an image cannot be brought to."""
+    if image_size < 32:
+        raise ValueError(f"image_size is {image_size}: give a whole number from 32 on")
+    if max_side < image_size:
+        raise ValueError(f"max_side is {max_side}: give no less than image_size, {image_size}")
+
+
 def _is(value: Any, hint: Any) -> bool:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):

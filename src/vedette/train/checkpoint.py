@@ -1,10 +1,13 @@
 """The state of a run on disk: all that --resume needs, written so that a crash never leaves half a file."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+from safetensors.torch import save
+from torch import Tensor
 
 from vedette.errors import InputError
 
@@ -13,10 +16,20 @@ LAST = "last.pt"
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Writes `state` (tensors and plain values) to a temporary file beside `path`, then renames it."""
+    _write(path, lambda file: torch.save(state, file))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """The same with a safetensors file, for what is not read with all the rest."""
+    content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    _write(path, lambda file: file.write(content))
+
+
+def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            torch.save(state, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -31,14 +31,14 @@ from vedette.data.loader import AnnotatedImages
 from vedette.papers.fast_rcnn import Predictions as RegionPredictions
 from vedette.papers.fast_rcnn import pad_proposals
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
-from vedette.papers.rcnn import whole_sizes
+from vedette.parts.calls import whole_sizes
 from vedette.parts.targets import TargetBatch, check_targets, pad_targets
 from vedette.structures import Detections, InputSpec, Target
 from vedette.train.checkpoint import LAST
 from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.progress import Watch
 from vedette.train.recipe import Recipe
-from vedette.train.rpn_proposals import proposals_of, read_proposals, recall_of, write_proposals
+from vedette.train.rpn_proposals import read_proposals, recall_of, rpn_proposals, write_proposals
 
 START, PROPOSALS = "start.safetensors", "proposals.safetensors"
 STEPS = {
@@ -258,7 +258,7 @@ class FourStepTraining:
         if not file.is_file():
             recipe = self.recipe
             with self.watch(len(self.data), "images") as bar:
-                found = proposals_of(
+                found = rpn_proposals(
                     detector.to(self.device),
                     self.data,
                     self.spec,

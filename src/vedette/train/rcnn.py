@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
@@ -29,7 +29,7 @@ from vedette.ops.boxes import iou
 from vedette.ops.images import normalize
 from vedette.papers.rcnn import RegionClassifier
 from vedette.train.average import averaged
-from vedette.train.checkpoint import LAST, save_state
+from vedette.train.checkpoint import LAST, save_state, save_tensors
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
 from vedette.train.log import RunLog
 from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
@@ -202,7 +202,7 @@ class RCNNTraining:
         images = WholeImages(self.data, self.model.input_spec, proposals, self.recipe.difficult)
         with self.watch(len(self.data), "images") as bar:
             for done, (image,) in enumerate(self._loader(images, batch_size=1, sampler=left)):
-                _write(self._feature_file(image.index), self._features_of(image))
+                save_tensors(self._feature_file(image.index), self._features_of(image))
                 bar.reach(len(self.data) - len(left) + done + 1, len(self.data))
 
     def _features_of(self, image: WholeImage) -> dict[str, Tensor]:
@@ -257,7 +257,7 @@ class RCNNTraining:
         """What a fit gave, from its file where it was done before."""
         file = self.folder / name
         if not file.is_file():
-            _write(file, fit()._asdict())
+            save_tensors(file, fit()._asdict())
         return Linear(**load_file(file))
 
     def _fit_svms(self) -> Linear:
@@ -316,10 +316,3 @@ def _overlap_by_class(boxes: Tensor, gt: Tensor, labels: Tensor, num_classes: in
     """(N, C) the highest IoU of each box with the gt boxes of each class, ignored ones among them."""
     overlap = torch.zeros(len(boxes), num_classes)
     return overlap.scatter_reduce(1, labels.expand(len(boxes), -1), iou(boxes, gt), "amax")
-
-
-def _write(file: Path, tensors: dict[str, Tensor]) -> None:
-    """Whole or not at all."""
-    temporary = file.with_name(f".{file.name}")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-    temporary.replace(file)

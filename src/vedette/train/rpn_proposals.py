@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
@@ -21,10 +21,11 @@ from vedette.ops.images import normalize_batch
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.calls import predict
 from vedette.structures import InputSpec
+from vedette.train.checkpoint import save_tensors
 
 
 @torch.no_grad()
-def proposals_of(
+def rpn_proposals(
     detector: FasterRCNN,
     data: AnnotatedImages,
     spec: InputSpec,
@@ -58,10 +59,8 @@ def proposals_of(
 
 def write_proposals(file: Path, found: Sequence[Tensor]) -> None:
     """One file for all images, whole or not at all: boxes (N, 4), and counts (I,) of them each image has."""
-    temporary = file.with_name(f".{file.name}")
     counts = torch.tensor([len(boxes) for boxes in found])
-    save_file({"boxes": torch.cat(list(found)), "counts": counts}, temporary)
-    temporary.replace(file)
+    save_tensors(file, {"boxes": torch.cat(list(found)), "counts": counts})
 
 
 def read_proposals(file: Path, images: int) -> list[Tensor]:
@@ -73,7 +72,7 @@ def read_proposals(file: Path, images: int) -> list[Tensor]:
     try:
         stored = load_file(file)
         found = list(torch.split(stored["boxes"], stored["counts"].tolist()))
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (SafetensorError, KeyError) as error:
         file.unlink()
         raise InputError(f"{file}: is damaged ({error}) and was removed; go on with --resume") from None
     if len(found) != images:
