@@ -2,12 +2,12 @@
 
     python benchmarks/history.py --data PATH --out runs/history [--epochs 8 --proposals 500 --only rcnn sppnet]
 
-Each is trained by `vedette train` on the same images for as many epochs, with one recipe, backbone and seed, and
-measured by `vedette evaluate`; the first three take the same proposals of selective search, fast, computed before.
-Then one picture after the other is looked at, bf16 where the CPU has it, and the seconds are split: selective search,
-the convolutions that make the maps (R-CNN: that look at the crops), and the rest (resizing, pooling, what looks at
-regions, NMS). The table is Markdown, a line as soon as it is known. What is trained already is not trained again, so an
-interrupted comparison goes on.
+Each is trained by `vedette train` on the same images for as many epochs, with one recipe, backbone and seed, and its
+last weights are measured by `vedette evaluate`; the first three take the same proposals of selective search, fast,
+computed before. Then one picture after the other is looked at, in bf16 as in training, and the seconds are split:
+selective search, the convolutions that ImageNet trained (R-CNN: on the crops), and the rest (resizing, a pyramid,
+pooling, what looks at regions, NMS). The table is Markdown, a line as soon as it is known. What is trained already is
+not trained again, so an interrupted comparison goes on.
 """
 
 import argparse
@@ -35,25 +35,27 @@ ROWS = (
     Row("retinanet", "RetinaNet", "retinanet-lite0-fpn"),
 )
 GIVEN = ("rcnn", "sppnet", "fast-rcnn")  # those that take proposals from outside
+STAGED = ("rcnn", "sppnet")
 PICTURES = 20  # whose seconds are measured
 
 
 def options(row: Row, arguments: argparse.Namespace) -> list[str]:
     """What all of them are trained with."""
     words = ["--recipe", "fine-tuning", "--epochs", str(arguments.epochs), "--batch-size", "4", "--lr", "5e-4"]
-    words += ["--seed", str(arguments.seed), "--workers", str(arguments.workers)]
+    words += ["--seed", str(arguments.seed), "--workers", str(arguments.workers), "--precision", "bf16"]
+    words += [] if row.key in STAGED else ["--eval-every", str(arguments.epochs)]  # those are measured once, at the end
     return words + (["--set", f"proposals={arguments.proposals}"] if row.key in GIVEN else [])
 
 
 @contextmanager
 def stopwatch(model: Any) -> Iterator[list[float]]:
-    """The seconds of each pass through the layers that make maps: the backbone, and RetinaNet's pyramid beside it."""
+    """The seconds of each pass through the layers that ImageNet trained; a pyramid on them is not among them."""
     passes: list[float] = []
     starts: list[float] = []
-    modules = [getattr(model, name) for name in ("backbone", "pyramid") if hasattr(model, name)]
-    hooks = [module.register_forward_pre_hook(lambda *_: starts.append(time.perf_counter())) for module in modules]
-    hooks += [
-        module.register_forward_hook(lambda *_: passes.append(time.perf_counter() - starts.pop())) for module in modules
+    convolutions = model.backbone.pretrained
+    hooks = [
+        convolutions.register_forward_pre_hook(lambda *_: starts.append(time.perf_counter())),
+        convolutions.register_forward_hook(lambda *_: passes.append(time.perf_counter() - starts.pop())),
     ]
     try:
         yield passes
@@ -91,8 +93,8 @@ def line(row: Row, arguments: argparse.Namespace) -> str:
     """Trains, measures and times one detector."""
     folder = Path(arguments.out) / row.key
     seconds = train(row, folder, arguments.data, options(row, arguments))["seconds"]
-    found = evaluate(folder, arguments.data, "voc12")
-    detector = vedette.load(folder / "best.safetensors", device="cpu")
+    found = evaluate(folder / "last.safetensors", arguments.data, "voc12")
+    detector = vedette.load(folder / "last.safetensors", device="cpu")
     dataset = read_datasets([f"{arguments.data}:val"], "evaluate")
     files = [dataset.file(index) for index in range(min(PICTURES, len(dataset)))]
     parts = seconds_of(detector, files)
@@ -119,7 +121,10 @@ def main() -> None:
     arguments = parser.parse_args()
     for split in ("train", "val"):
         command("data", "proposals", f"{arguments.data}:{split}", "--limit", str(arguments.proposals))
-    print("| | mAP (VOC area) | seconds an image | selective search | backbone | the rest | training, minutes ", end="")
+    print(
+        "| | mAP (VOC area) | seconds an image | selective search | convolutions | the rest | training, minutes ",
+        end="",
+    )
     print("| M parameters |\n|---|---|---|---|---|---|---|---|")
     for row in ROWS:
         if row.key in arguments.only:

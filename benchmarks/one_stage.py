@@ -65,17 +65,18 @@ def line(row: Row, arguments: argparse.Namespace) -> str:
     """Trains, measures and times one detector."""
     folder = Path(arguments.out) / row.key
     peak = train(row, folder, arguments.data, options(arguments))["peak_gib"]
-    voc, coco = (evaluate(folder, arguments.data, metric) for metric in ("voc12", "coco"))
+    voc, coco = (evaluate(folder / "best.safetensors", arguments.data, metric) for metric in ("voc12", "coco"))
     by_size = " / ".join(f"{100 * coco['table'][f'ap_{name}']:.1f}" for name in ("small", "medium", "large"))
     detector = vedette.load(folder / "best.safetensors", device="cpu")
     size = detector.input_spec.size
+    memory = "–" if peak is None else f"{peak:.1f}"
     millions, gflops = cost(detector.model, size)
     epochs = epochs_of(folder)
     trained = statistics.median(epoch["images_per_second"] for epoch in epochs)
     curve = ", ".join(f"{100 * epoch['mAP']:.1f}" for epoch in epochs)
     return (
         f"| {row.title} | {100 * voc['mAP']:.1f} | {100 * coco['mAP']:.1f} ({by_size}) | {millions:.1f} | {gflops:.1f} "
-        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {peak:.1f} | {curve} |"
+        f"| {trained:.1f} | {detect_rate(detector, size):.1f} | {memory} | {curve} |"
     )
 
 

@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--proposals", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.rounds < 2:
+        parser.error("--rounds: give 2 or more, for quartiles")
     torch.manual_seed(0)
     models = {"R-CNN": rcnn_vgg16()} | {name: sppnet_vgg16(scales) for name, scales in SCALES.items()}
     for model in models.values():
@@ -63,7 +65,7 @@ def main() -> None:
             look(model, picture, found)
 
     calls = {name: lambda model=model: over_all(model) for name, model in models.items()}
-    times = in_turns(calls, arguments.rounds, warm_up=0)
+    times = in_turns(calls, arguments.rounds)
     for name in SCALES:
         c = compare(times[name], times["R-CNN"], per=len(pictures))
         print(

@@ -31,16 +31,23 @@ def command(*words: str) -> float:
 
 
 def train(row: Row, folder: Path, data: str, options: Sequence[str]) -> dict[str, Any]:
-    """One run, or what is left of it; its peak memory in GiB, and its seconds, unknown of one that was interrupted."""
-    file = folder / "cost.json"
+    """One run, or what is left of it; its peak memory in GiB and its seconds, unknown of one that was interrupted.
+
+    Ends where the folder holds a run of other options.
+    """
+    file, begun = folder / "cost.json", folder / "begun.json"
+    words = ["train", row.model, "--data", data, "--out", str(folder), *options]
+    words += [word for setting in row.settings for word in ("--set", setting)]
+    if begun.is_file() and json.loads(begun.read_text()) != words:
+        sys.exit(f"{begun}: begun with other options; give these again, or another --out")
     if not file.is_file():
-        words = ["train", row.model, "--data", data, "--out", str(folder), *options]
-        words += [word for setting in row.settings for word in ("--set", setting)]
         resumed = (folder / "last.pt").exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        begun.write_text(json.dumps(words))
         start = time.perf_counter()
         peak = command(*words, *(["--resume"] if resumed else []))
-        seconds = None if resumed else time.perf_counter() - start
-        file.write_text(json.dumps({"peak_gib": peak, "seconds": seconds}))
+        known = {"peak_gib": peak, "seconds": time.perf_counter() - start}
+        file.write_text(json.dumps(dict.fromkeys(known) if resumed else known))
     cost: dict[str, Any] = json.loads(file.read_text())
     return cost
 
@@ -50,11 +57,11 @@ def epochs_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def evaluate(folder: Path, data: str, metric: str) -> dict[str, Any]:
+def evaluate(weights: Path, data: str, metric: str) -> dict[str, Any]:
     """The numbers of one metric on the data's val, measured once."""
-    file = folder / f"{metric}.json"
+    file = weights.parent / f"{metric}.json"
     if not file.is_file():
-        weights = str(folder / "best.safetensors")
-        command("evaluate", weights, "--data", f"{data}:val", "--metric", metric, "--bf16", "--json", str(file))
+        words = ["evaluate", str(weights), "--data", f"{data}:val", "--metric", metric]
+        command(*words, "--bf16", "--workers", "1", "--json", str(file))
     numbers: dict[str, Any] = json.loads(file.read_text())
     return numbers

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import vedette
 from timing import compare, in_turns
-from vedette.backbones.regions import VGG16Regions
+from vedette.backbones.regions import TwoLayers, VGG16Regions
 from vedette.data.read import read_datasets
 from vedette.evaluate.measure import measure, truths_for
 from vedette.papers.fast_rcnn import truncate
@@ -51,6 +51,8 @@ def trade(arguments: argparse.Namespace) -> None:
     for ranks in (None, *zip(arguments.fc6, arguments.fc7, strict=True)):
         detector = vedette.load(arguments.model, device="cpu")
         model: Any = detector.model
+        if not isinstance(getattr(model.backbone, "fc", None), TwoLayers):
+            raise SystemExit(f"{arguments.model}: has no two layers of its own; give the weights of a fast-rcnn-lite0")
         layers = model.backbone.fc
         whole = vedette.load(arguments.model, device="cpu").model.backbone.fc  # type: ignore[union-attr]
         if ranks is not None:
@@ -78,8 +80,12 @@ def main() -> None:
     torch.manual_seed(0)
     if (arguments.model is None) != (arguments.data is None):
         parser.error("give both --model and --data, or neither")
+    if (arguments.fc6 is None) != (arguments.fc7 is None) or len(arguments.fc6 or ()) != len(arguments.fc7 or ()):
+        parser.error("give as many ranks to --fc6 as to --fc7")
     if arguments.model is None:
         ranks = ((arguments.fc6 or [1024])[0], (arguments.fc7 or [256])[0])
+        if len(arguments.fc6 or ()) > 1:
+            parser.error("VGG-16 is timed at one pair of ranks")
         print(f"VGG-16, ranks {ranks[0]}, {ranks[1]}: {vgg16_layers(arguments.regions, ranks, arguments.rounds)}")
         return
     arguments.fc6, arguments.fc7 = arguments.fc6 or [256, 128, 64, 32], arguments.fc7 or [64, 32, 16, 8]

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from math import ceil, isnan
+from math import ceil, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def make_row(key: str, arguments: argparse.Namespace) -> None:
         model = train(key, arguments)
         cost = costs(model, arguments.size)
         numbers = precision(model, val, classes, arguments) | cost | speeds(model, key, arguments)
-    except InputError as error:
+    except (InputError, OSError) as error:
         _say(f"error: {TITLES[key]}: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
@@ -166,6 +166,8 @@ def train(key: str, arguments: argparse.Namespace) -> RetinaNet:
     if training.epoch < arguments.epochs:
         training.run()
         (folder / "memory.json").write_text(json.dumps(peak_memory(arguments.device)))
+    elif not (folder / "memory.json").is_file():
+        (folder / "memory.json").write_text(json.dumps(nan))  # it was ended between its last epoch and this line
     trained = training.result.eval()
     assert isinstance(trained, RetinaNet)
     return trained
