@@ -89,6 +89,18 @@ def test_sides_that_cannot_be_are_one_line(data: Path, tmp_path: Path, capsys: p
     assert "max_side is 50: give no less than image_size, 64" in capsys.readouterr().err
 
 
+def test_anchors_larger_than_the_images_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "faster-rcnn-timm/resnet10t", "--data", str(data), "--out", str(tmp_path / "run"), *SMALL]
+    words += ["--backbone", "random", "--workers", "0", "--device", "cpu", "--epochs", "1", "--set", "rpn_channels=16"]
+    assert run(words) == 2
+    error = capsys.readouterr().err
+    assert "image_size is 64: no anchor lies inside such an image (the least has a side of 128)" in error
+    assert not (tmp_path / "run").exists()
+    assert run([*words, "--set", "cross_border=true"]) == 0
+
+
 def test_sppnet_trains_in_stages_goes_on_and_detects(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     pytest.importorskip("sklearn")

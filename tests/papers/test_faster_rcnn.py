@@ -203,10 +203,6 @@ def test_it_learns_an_image() -> None:
         ({"anchor_sizes": ((0.0,),)}, "must be above 0"),
         ({"proposals": (0, 10)}, "must be 1 or more"),
         ({"head_layers": 0}, "head_layers 1 or more"),
-        (
-            {"image_size": 127},
-            r"image_size is 127: no anchor lies inside such an image \(the least has a side of 128\)",
-        ),
         ({"anchor_grid": "middle"}, "anchor_grid is 'middle': give one of centre, corner, torchvision"),
     ],
 )
@@ -235,6 +231,6 @@ def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> No
         faster_rcnn_timm("resnet10t", **field)
 
 
-def test_an_image_as_small_as_the_least_anchor_is_taken() -> None:
-    assert FasterRCNNConfig(image_size=128).image_size == 128
-    assert FasterRCNNConfig(image_size=64, cross_border=True).image_size == 64
+def test_the_least_anchor() -> None:
+    assert FasterRCNNConfig().least_anchor == 128
+    assert FasterRCNNConfig(aspect_ratios=(4.0,), anchor_sizes=((16.0, 8.0),)).least_anchor == 16  # 4 wide, 16 high

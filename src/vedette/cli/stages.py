@@ -35,6 +35,7 @@ def training_of(
     if getattr(model, "trains_in_stages", False):
         return staged_training(model, dataset, recipe, out, **ways)
     _check_start_size(recipe.start_size, model.config)
+    _check_anchors(model.config)
     if recipe.alternating:
         return four_step_training(model, dataset, spec, recipe, out, **ways)
     proposals = proposals_for(dataset, model, recipe.workers)
@@ -48,6 +49,16 @@ def _check_start_size(size: int, config: Any) -> None:
             replace(config, image_size=size)
     except ValueError as error:
         raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
+
+
+def _check_anchors(config: Any) -> None:
+    """Raises InputError where an RPN that trains on anchors inside the image alone would find none."""
+    least = getattr(config, "least_anchor", 0.0)
+    if least and least > config.image_size and not config.cross_border:
+        raise InputError(
+            f"image_size is {config.image_size}: no anchor lies inside such an image (the least has a side of "
+            f"{least:.0f}), so the RPN would learn nothing; give smaller anchor_sizes, or --set cross_border=true"
+        )
 
 
 def proposals_for(dataset: Dataset, model: Any, workers: int) -> Proposals | None:

@@ -119,12 +119,11 @@ class FasterRCNNConfig:
             )
         if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
-        least = min(float(ratio_shapes(min(self.anchor_sizes[0]), (r,)).max()) for r in self.aspect_ratios)
-        if least > self.image_size and not self.cross_border:
-            raise ValueError(
-                f"image_size is {self.image_size}: no anchor lies inside such an image (the least has a side of "
-                f"{least:.0f}), so none would be trained; give smaller anchor_sizes, or cross_border true"
-            )
+
+    @property
+    def least_anchor(self) -> float:
+        """Pixels of the smallest square image that has an anchor inside."""
+        return min(float(ratio_shapes(min(self.anchor_sizes[0]), (ratio,)).max()) for ratio in self.aspect_ratios)
 
     @property
     def anchors_per_cell(self) -> int:

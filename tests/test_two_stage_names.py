@@ -1,0 +1,81 @@
+"""Every name of the two-stage line, and RetinaNet's, on a photograph: a step, a file, the same detections."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import vedette
+from vedette import Target, zoo
+from vedette.infer.detector import Detector
+from vedette.infer.weights import save_weights
+from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
+from vedette.parts.calls import predict
+
+PHOTO = Path(zoo.__file__).parent / "assets" / "demo" / "astronaut.jpg"
+PERSON = (0.02, 0.02, 0.98, 0.98)  # of the photograph's sides: she fills it
+PLACES = torch.tensor([PERSON, (0.1, 0.0, 0.9, 0.9), (0.3, 0.0, 0.6, 0.5), (0.6, 0.6, 1.0, 1.0), (0.0, 0.0, 0.2, 0.2)])
+SMALL: dict[str, dict[str, Any]] = {
+    "rcnn": {"proposals": 8},
+    "sppnet": {"proposals": 8, "scales": (96, 160), "window": 64},
+    "fast-rcnn": {"proposals": 8, "image_size": 160, "max_side": 224},
+    "faster-rcnn": {"image_size": 160, "max_side": 224, "proposals": (64, 16)},
+    "retinanet": {"image_size": 160, "max_side": 224},
+}
+NAMES = [name for name in zoo.names() if name.startswith(tuple(SMALL))]
+
+
+def test_the_line_is_whole() -> None:
+    assert set(NAMES) == {
+        *("rcnn-alexnet", "rcnn-vgg16", "rcnn-lite0", "sppnet-zf5", "sppnet-lite0", "fast-rcnn-vgg16"),
+        *("fast-rcnn-lite0", "faster-rcnn-vgg16", "faster-rcnn-resnet50", "faster-rcnn-lite0"),
+        *("faster-rcnn-resnet50-fpn", "faster-rcnn-resnet101-fpn", "faster-rcnn-lite0-fpn"),
+        *("retinanet-resnet50-fpn", "retinanet-resnet101-fpn", "retinanet-lite0-fpn"),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    settings = next(small for kind, small in SMALL.items() if name.startswith(kind))
+    model: Any = vedette.build(name, num_classes=2, **settings)
+    given = getattr(model, "needs_proposals", False)
+    if given:
+        pytest.importorskip("cv2")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    before, after = losses_around_a_step(model)
+    assert after < before
+
+    file = tmp_path / "weights.safetensors"
+    save_weights(file, model, name=name, classes=("person", "flag"), input_spec=model.input_spec)
+    own = Detector(model, model.input_spec, ("person", "flag"), "cpu").detect(PHOTO, score=0.0)
+    stored = vedette.load(file, device="cpu").detect(PHOTO, score=0.0)
+    assert len(own) > 0
+    for field in ("boxes", "scores", "labels", "source"):
+        assert torch.equal(getattr(own, field), getattr(stored, field))
+
+
+def losses_around_a_step(model: Any) -> tuple[float, float]:
+    """The sum of the losses on the photograph, before and after a step down its gradient; the same sample in both."""
+    picture = to_input(decode_image(PHOTO), model.input_spec)
+    images = stack_padded([normalize(picture, model.input_spec)], model.input_spec.divisor)
+    sides = torch.tensor([picture.shape[2], picture.shape[1]]).repeat(2)
+    truth = [Target(torch.tensor([PERSON]) * sides, torch.tensor([0]))]
+    sizes = sizes_of([picture])
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(1)
+        found = predict(model.eval(), images, model.input_spec, sizes, [PLACES * sides])
+        return torch.stack(list(model.loss(found, truth).values())).sum()
+
+    before = loss()
+    before.backward()
+    learning = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    length = torch.stack([parameter.grad.norm() for parameter in learning]).norm()
+    with torch.no_grad():
+        for parameter in learning:
+            parameter.sub_(1e-2 * parameter.grad / length)
+        return float(before), float(loss())
