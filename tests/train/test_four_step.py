@@ -453,7 +453,7 @@ def test_a_finished_run_goes_on_to_nothing(tmp_path: Path, monkeypatch: pytest.M
     folder = tmp_path / "run"
     a_run(folder, replace(RECIPE, epochs=1)).run()
     files = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
-    monkeypatch.setattr("vedette.train.four_step.proposals_of", None)  # nothing is computed again
+    monkeypatch.setattr("vedette.train.four_step.rpn_proposals", None)  # nothing is computed again
     gone_on_with(folder, replace(RECIPE, epochs=1)).run()
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()} == files
 
