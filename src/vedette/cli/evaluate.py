@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vedette.evaluate.coco import CocoResult
     from vedette.evaluate.truth import Truth
     from vedette.infer.detector import Detector
+    from vedette.infer.multiscale import Passes
     from vedette.structures import Detections
 
 Metric = Literal["coco", "voc07", "voc12"]
@@ -56,7 +57,6 @@ def evaluate(
     Example: vedette evaluate refinedet320-lite0 --data my-photos:val --metric voc12 --report report
     """
     from vedette.evaluate.measure import truths_for
-    from vedette.evaluate.run import evaluate_model
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric)
@@ -65,18 +65,7 @@ def evaluate(
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
-    proposals = proposals_for(dataset, detector.model, workers)
-    with Progress(len(dataset), "images") as bar:
-        found = evaluate_model(
-            detector.model,
-            dataset,
-            passes,
-            detector.device,
-            workers,
-            bf16,
-            progress=bar.reach,
-            proposals=proposals,
-        )
+    found = _find(detector, dataset, passes, workers, bf16)
     scores = _measure(dataset, found, truths, classes, metric)
     _show(scores, metric, len(dataset))
     facts = {"model": model, "data": ", ".join(data), "input": str(passes), **chosen(nms=nms)}
@@ -113,6 +102,16 @@ def _read(sources: list[str]) -> Dataset:
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     return dataset
+
+
+def _find(detector: Detector, dataset: Dataset, passes: Passes, workers: int, bf16: bool) -> list[Detections]:
+    """What the detector finds in each image, on proposals where it takes them; a bar for both."""
+    from vedette.evaluate.run import evaluate_model
+
+    given = detector.model, dataset, passes, detector.device, workers, bf16
+    proposals = proposals_for(dataset, detector.model, workers)
+    with Progress(len(dataset), "images") as bar:
+        return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 
 
 def _measure(
