@@ -265,9 +265,15 @@ def test_compiles_whole_for_any_number_of_boxes() -> None:
 
 
 def slow_thresholds(
-    anchors: list[Box], boxes: list[Box], ignore: list[bool], usable: list[bool], high: float, low: float, best: bool
+    anchors: list[Box],
+    boxes: list[Box],
+    ignore: list[bool],
+    usable: list[bool],
+    limits: tuple[float, float, float],
+    best: bool,
 ) -> list[int]:
     """One image, without padding."""
+    high, low, least = limits
     overlap = [[slow_iou(box, anchor) for anchor in anchors] for box in boxes]
     real = [g for g in range(len(boxes)) if not ignore[g]]
     highest = {g: max((overlap[g][a] for a in range(len(anchors)) if usable[a]), default=0.0) for g in real}
@@ -280,6 +286,8 @@ def slow_thresholds(
             matched.append(-2)
         elif own is not None and (value >= high or is_best):
             matched.append(own)
+        elif max(value, 0.0) < least:
+            matched.append(-2)
         elif value < low and not any(overlap[g][a] >= high for g in range(len(boxes)) if ignore[g]):
             matched.append(-1)
         else:
@@ -298,15 +306,21 @@ small_box = st.tuples(corner, corner, st.integers(1, 8), st.integers(1, 8)).map(
     st.lists(small_box, min_size=1, max_size=8),
     st.lists(st.tuples(small_box, st.booleans()), max_size=4),
     st.data(),
-    st.sampled_from([(0.7, 0.3), (0.5, 0.5), (0.5, 0.4), (0.1, 0.1)]),
+    st.sampled_from(
+        [(0.7, 0.3, 0.0), (0.5, 0.5, 0.0), (0.5, 0.4, 0.0), (0.1, 0.1, 0.0), (0.5, 0.5, 0.1), (0.5, 0.3, 0.2)]
+    ),
     st.booleans(),
 )
 def test_thresholds_are_the_loop(
-    anchors: list[Box], objects: list[tuple[Box, bool]], data: st.DataObject, limits: tuple[float, float], best: bool
+    anchors: list[Box],
+    objects: list[tuple[Box, bool]],
+    data: st.DataObject,
+    limits: tuple[float, float, float],
+    best: bool,
 ) -> None:
     usable = data.draw(st.lists(st.booleans(), min_size=len(anchors), max_size=len(anchors)))
     boxes, ignore = [box for box, _ in objects], [ignored for _, ignored in objects]
-    wanted = slow_thresholds(anchors, boxes, ignore, usable, *limits, best)
+    wanted = slow_thresholds(anchors, boxes, ignore, usable, limits, best)
     padded = torch.tensor([*boxes, [0.0, 0.0, 0.0, 0.0]], dtype=torch.float64)[None]  # and one of padding
     matched = match_by_thresholds(
         torch.tensor(anchors, dtype=torch.float64),
@@ -315,6 +329,7 @@ def test_thresholds_are_the_loop(
         torch.tensor([[*ignore, False]]),
         positive=limits[0],
         negative=limits[1],
+        negative_from=limits[2],
         usable=torch.tensor(usable),
         keep_best=best,
     )
@@ -334,6 +349,9 @@ def test_thresholds_at_their_borders() -> None:
     assert match_by_thresholds(*far, positive=0.7, negative=0.3, keep_best=True).tolist() == [[0, -1, -1, -1]]
     nothing = (anchors, torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.bool), torch.zeros(2, 0, dtype=torch.bool))
     assert match_by_thresholds(*nothing, positive=0.7, negative=0.3).tolist() == [[-1] * 4] * 2
+    assert match_by_thresholds(*nothing, positive=0.5, negative=0.5, negative_from=0.1).tolist() == [[-2] * 4] * 2
+    matched = match_by_thresholds(*given, positive=0.7, negative=0.7, negative_from=0.3)
+    assert matched.tolist() == [[0, 0, -1, -2]]  # exactly 0.3 is background, 0.2 nothing
 
 
 def test_references_of_each_image_and_what_is_not_usable() -> None:

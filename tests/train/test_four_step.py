@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from papers.shared import TinyRegions, some_targets
+from train.painted import Painted, PaintedImages
 from vedette.backbones.regions import RegionBackbone, ResNetC4, TimmRegions, VGG16Regions
 from vedette.backbones.resnet import ResNet
 from vedette.errors import InputError
@@ -61,34 +61,18 @@ class NormedRegions(TinyRegions):
         self.layer = nn.Sequential(self.layer, nn.BatchNorm1d(24), nn.Dropout(0.2))  # type: ignore[assignment]
 
 
-class PaintedImages:
-    """Six pictures, wide or high, with a rectangle each; annotated in a frame of twice their size."""
-
-    def __len__(self) -> int:
-        return 6
-
-    def file(self, index: int) -> Path:
-        return Path(f"painted{index}.jpg")
-
-    def size(self, index: int) -> tuple[int, int]:
-        return (192, 128) if index % 2 else (128, 160)
-
-    def boxes(self, index: int) -> Tensor:
-        return torch.tensor([[8.0 + 4 * index, 16.0, 72.0 + 4 * index, 80.0]])
-
-    def labels(self, index: int) -> Tensor:
-        return torch.tensor([index % 2])
-
-    def difficult(self, index: int) -> Tensor:
-        return torch.tensor([False])
-
-    def crowd(self, index: int) -> Tensor:
-        return torch.tensor([False])
-
-    def image(self, index: int) -> Image.Image:
-        image = Image.new("RGB", (96, 64) if index % 2 else (64, 80), (90, 90, 90))
-        image.paste((255, 40, 0) if index % 2 else (0, 60, 255), (4 + 2 * index, 8, 36 + 2 * index, 40))
-        return image
+PAINTED = PaintedImages(  # wide or high
+    [
+        Painted(
+            size=(96, 64) if i % 2 else (64, 80),
+            box=(4 + 2 * i, 8, 36 + 2 * i, 40),
+            label=i % 2,
+            colour=(255, 40, 0) if i % 2 else (0, 60, 255),
+        )
+        for i in range(6)
+    ],
+    frame=2,
+)
 
 
 def a_detector(levels: int = 1, seed: int = 0, **more: Any) -> FasterRCNN:
@@ -152,7 +136,7 @@ def a_run(
     model = model or a_detector()
     run = Watched(
         model,
-        PaintedImages(),
+        PAINTED,
         model.input_spec,
         recipe,
         folder,
@@ -315,9 +299,7 @@ def test_the_backbones_layers_learn_at_the_backbones_rate(tmp_path: Path) -> Non
     more: Any = {"validate": None, "save_weights": save, "device": "cpu", "say": lambda _: None}
     recipe = replace(RECIPE, backbone_lr=0.25, optimizer="adamw")
     (tmp_path / "run").mkdir()
-    training = Training(
-        RPNPart(model, fixed=False), PaintedImages(), model.input_spec, recipe, tmp_path / "run", **more
-    )
+    training = Training(RPNPart(model, fixed=False), PAINTED, model.input_spec, recipe, tmp_path / "run", **more)
     rates = {p: group["initial_lr"] for group in training.optimizer.param_groups for p in group["params"]}
     assert {rates[p] for p in shared_parameters(model.backbone)} == {0.25 * 0.02}
     assert {rates[p] for p in model.rpn.parameters()} == {0.02}
@@ -350,7 +332,7 @@ def test_each_part_loses_what_it_loses_in_the_whole() -> None:
 
 
 def test_proposals_are_the_rpns_in_the_annotated_frame() -> None:
-    model, data = a_detector(), PaintedImages()
+    model, data = a_detector(), PAINTED
     model.eval()
     found = propose(model, data, batch_size=1)
     assert len(found) == 6
@@ -379,7 +361,7 @@ def test_the_detector_learns_on_the_proposals_of_the_step_before(whole: tuple[Pa
     for step in (2, 4):
         model = a_detector()
         model.load_state_dict(run.after[step - 1])
-        wanted = propose(model, PaintedImages(), batch_size=RECIPE.batch_size)
+        wanted = propose(model, PAINTED, batch_size=RECIPE.batch_size)
         assert all(torch.equal(own, other) for own, other in zip(run.given[step], wanted, strict=True))
     assert not any(torch.equal(own, other) for own, other in zip(run.given[2], run.given[4], strict=True))
 
@@ -401,11 +383,11 @@ def test_the_loader_gets_those_proposals(whole: tuple[Path, Watched], monkeypatc
     for step, batch in zip((2, 4), seen, strict=True):
         assert len(batch.proposals) == 2
         for index, boxes, shape in zip(batch.indices, batch.proposals, batch.shapes.tolist(), strict=True):
-            width, height = PaintedImages().size(index)
+            width, height = PAINTED.size(index)
             own = run.given[step][index] * torch.tensor([shape[1] / width, shape[0] / height] * 2)
             flipped = torch.stack([shape[1] - own[:, 2], own[:, 1], shape[1] - own[:, 0], own[:, 3]], 1)
             ways = [torch.allclose(boxes, one, atol=1e-3) for one in (own, flipped)]
-            truth, place = batch.targets[batch.indices.index(index)].boxes, PaintedImages().boxes(index)[0]
+            truth, place = batch.targets[batch.indices.index(index)].boxes, PAINTED.boxes(index)[0]
             mirrored = not torch.allclose(truth[0, 0], place[0] * shape[1] / width, atol=1e-3)
             assert ways[mirrored]
 
@@ -516,7 +498,7 @@ def test_unshared_networks_propose_with_one_and_look_with_the_other() -> None:
 def test_losses_fall_and_the_rectangles_are_found(tmp_path: Path, levels: int) -> None:
     """On five levels nothing is asked of what is found: the maps there are the pixels of a corner of each cell."""
     torch.manual_seed(0)
-    model, data = a_detector(levels, proposals=(40, 20)), PaintedImages()
+    model, data = a_detector(levels, proposals=(40, 20)), PAINTED
     model.backbone = TinyRegions(levels)
     recipe = replace(RECIPE, epochs=20, schedule="cosine", optimizer="adamw", lr=1e-2)
     run = a_run(tmp_path / "run", recipe, model)

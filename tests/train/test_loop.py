@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from train.painted import Painted, PaintedImages
 from vedette.errors import InputError
 from vedette.structures import InputSpec, Target
 from vedette.train.checkpoint import read_state, save_state
@@ -21,34 +21,7 @@ SPEC = InputSpec(size=32, range=1.0)
 RECIPE = Recipe(epochs=4, batch_size=2, workers=0, precision="fp32", freeze_stem=False, lr=1e-2, ema=0.9)
 
 
-class PaintedImages:
-    """Six images of one rectangle each, as vedette.data.annotations.Dataset gives them."""
-
-    def __len__(self) -> int:
-        return 6
-
-    def file(self, index: int) -> Path:
-        return Path(f"painted{index}.jpg")
-
-    def size(self, index: int) -> tuple[int, int]:
-        return 40, 30
-
-    def boxes(self, index: int) -> Tensor:
-        return torch.tensor([[4.0 + index, 5.0, 20.0 + index, 20.0]])
-
-    def labels(self, index: int) -> Tensor:
-        return torch.tensor([index % 2])
-
-    def difficult(self, index: int) -> Tensor:
-        return torch.tensor([False])
-
-    def crowd(self, index: int) -> Tensor:
-        return torch.tensor([False])
-
-    def image(self, index: int) -> Image.Image:
-        image = Image.new("RGB", (40, 30), (90, 90, 90))
-        image.paste((255, 60 * index, 0), (4 + index, 5, 20 + index, 20))
-        return image
+PAINTED = PaintedImages([Painted((40, 30), (4 + i, 5, 20 + i, 20), i % 2, (255, 60 * i, 0)) for i in range(6)])
 
 
 class MeanColour(nn.Module):
@@ -94,7 +67,7 @@ def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: 
     lines: list[str] = []
     made = Training(
         MeanColour(break_at),
-        PaintedImages(),
+        PAINTED,
         SPEC,
         recipe,
         folder,
@@ -199,7 +172,7 @@ def padded_training(folder: Path, recipe: Recipe) -> Training:
     """Painted images with a short side of 16, a long one of 20 at most; the proposals are the boxes."""
     torch.manual_seed(0)
     folder.mkdir(exist_ok=True)
-    spec, data = InputSpec(size=16, resize="short side", max_side=20, divisor=8, range=1.0), PaintedImages()
+    spec, data = InputSpec(size=16, resize="short side", max_side=20, divisor=8, range=1.0), PAINTED
     more: Any = {"validate": None, "save_weights": lambda *_: None, "device": "cpu", "say": lambda _: None}
     return Training(Regions(), data, spec, recipe, folder, proposals=data.boxes, **more)
 

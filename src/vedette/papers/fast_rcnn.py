@@ -40,7 +40,7 @@ from vedette.parts.calls import whole_sizes
 from vedette.parts.config import check_input, check_std, check_suppression, check_types
 from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
-from vedette.parts.matching import IGNORED, NEGATIVE, match_by_thresholds
+from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
 from vedette.parts.targets import TargetBatch, check_targets, pad_targets
 from vedette.structures import Detections, InputSpec, Step, Target
@@ -220,11 +220,16 @@ def sample_regions(
     """
     boxes = torch.cat([proposals, truth.boxes], 1)
     there = torch.cat([there, truth.valid & ~truth.ignore], 1)
-    given = (boxes, truth.boxes, truth.valid, truth.ignore)
-    matched = match_by_thresholds(*given, positive=positive, negative=positive, usable=there)
-    if background > 0:
-        near = match_by_thresholds(*given, positive=background, negative=background) >= 0
-        matched = torch.where((matched == NEGATIVE) & ~near, IGNORED, matched)
+    matched = match_by_thresholds(
+        boxes,
+        truth.boxes,
+        truth.valid,
+        truth.ignore,
+        positive=positive,
+        negative=positive,
+        negative_from=background,
+        usable=there,
+    )
     rows, valid = sample(matched, count, share)
     chosen = torch.where(valid, matched.gather(1, rows), IGNORED)
     return Regions(boxes.gather(1, rows[..., None].expand(-1, -1, 4)), chosen)

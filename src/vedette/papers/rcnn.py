@@ -271,13 +271,17 @@ def label_proposals(
     NEITHER is padding, what overlaps an ignored box as much and no other, and what overlaps its most overlapped gt
     box less than `background_iou`.
     """
-    given = (proposals, truth.boxes, truth.valid, truth.ignore)
-    matched = match_by_thresholds(*given, positive=foreground_iou, negative=foreground_iou, usable=valid)
-    labels = torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
-    if background_iou > 0:
-        near = match_by_thresholds(*given, positive=background_iou, negative=background_iou) >= 0
-        labels = torch.where((labels == BACKGROUND) & ~near, NEITHER, labels)
-    return labels
+    matched = match_by_thresholds(
+        proposals,
+        truth.boxes,
+        truth.valid,
+        truth.ignore,
+        positive=foreground_iou,
+        negative=foreground_iou,
+        negative_from=background_iou,
+        usable=valid,
+    )
+    return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
 
 
 def sample(labels: Tensor, positives: int, negatives: int) -> Tensor:

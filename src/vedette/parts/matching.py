@@ -90,6 +90,7 @@ def match_by_thresholds(
     *,
     positive: float,
     negative: float,
+    negative_from: float = 0.0,
     usable: Tensor | None = None,
     keep_best: bool = False,
 ) -> Tensor:
@@ -97,21 +98,22 @@ def match_by_thresholds(
 
     references (A, 4) or (B, A, 4); boxes, valid and ignore as in `match`. From IoU ≥ `positive` on a reference belongs
     to the box, under `negative` it is NEGATIVE, between them IGNORED; so is a negative that overlaps an ignored box
-    from `positive` on, and what is not `usable` (B, A) or (A,). keep_best: the usable references that overlap a box
-    more than all others (ties: all of them) belong to their best box whatever the threshold says (Faster R-CNN,
-    section 3.1.2).
+    from `positive` on or no box by `negative_from` (Fast R-CNN's [0.1, 0.5)), and what is not `usable` (B, A) or (A,).
+    keep_best: the usable references that overlap a box more than all others (ties: all of them) belong to their best
+    box whatever the threshold says (Faster R-CNN, section 3.1.2).
     → (B, A) int64: index of the box, -1 or -2.
     """
     images, amount = len(boxes), references.shape[-2]
     everything = torch.ones(images, amount, dtype=torch.bool, device=boxes.device)
     usable = everything if usable is None else usable.expand(images, amount)
     if boxes.shape[1] == 0:
-        return torch.where(usable, NEGATIVE, IGNORED)
+        return torch.where(usable & (negative_from <= 0), NEGATIVE, IGNORED)
     overlap = pairwise_iou(boxes, references)  # (B, G, A)
     candidates = overlap.masked_fill(~((valid & ~ignore)[..., None] & usable[:, None]), -1.0)
     best, matched = candidates.max(1)  # (B, A)
     skipped = overlap.masked_fill(~(valid & ignore)[..., None], -1.0).amax(1) >= positive
-    rest = torch.where((best < negative) & ~skipped, NEGATIVE, IGNORED)
+    background = (best < negative) & (best.clamp(min=0) >= negative_from) & ~skipped
+    rest = torch.where(background, NEGATIVE, IGNORED)
     belongs = best >= positive
     if keep_best:
         highest = candidates.amax(2, keepdim=True)
