@@ -93,10 +93,10 @@ def test_equal_scores_keep_the_first() -> None:
     assert nms(boxes.flip(1), scores, groups, 0.5).tolist() == [[True, False, False, False]]
 
 
-@pytest.mark.parametrize("crowd", [1, 10_000])
-def test_many_candidates_equal_the_loop(crowd: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In one call or group by group, from the best down or all at once."""
-    monkeypatch.setattr("vedette.ops.nms.CROWD", crowd)
+@pytest.mark.parametrize("block", [1, 7, 128, 10_000])
+def test_many_candidates_equal_the_loop(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the best down, one by one, block by block or all at once."""
+    monkeypatch.setattr("vedette.ops.nms.BLOCK", block)
     boxes, scores, groups = candidates(2, 300, 7)
     scores[0, :40] = 0.5  # ties
     full = torch.tensor(loop(slow_nms, boxes, scores, groups, 0.3))

@@ -1,9 +1,10 @@
 """Pooling of regions: hand-worked numbers, scalar loops, regions at the border and smaller than a cell."""
 
-from math import ceil, floor
+from math import ceil, floor, inf, nan
 
 import pytest
 import torch
+import torchvision
 from torch import Tensor
 
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
@@ -109,8 +110,34 @@ def test_align_is_the_loop(samples: int, aligned: bool) -> None:
     torch.testing.assert_close(pooled, torch.stack(wanted), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("aligned", [False, True])
+def test_align_and_its_gradient_are_torchvisions(aligned: bool) -> None:
+    """Regions of all sizes, in and out of the image; the gradient must reach every cell that was seen."""
+    low = torch.rand(60, 2) * torch.tensor([200.0, 160.0]) - 20
+    rois = torch.cat([torch.randint(3, (60, 1)).float(), low, low + 120 * torch.rand(60, 2) ** 3], 1)
+    upstream = torch.randn(60, 5, 7, 7)
+    results = []
+    for pool in (roi_align, torchvision.ops.roi_align):
+        feature = torch.randn(3, 5, 8, 10, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        more = {"samples": 2} if pool is roi_align else {"sampling_ratio": 2}
+        pooled = pool(feature, rois, 7, 1 / 16, aligned=aligned, **more)
+        (pooled * upstream).sum().backward()
+        results.append((pooled.detach(), feature.grad))
+    (ours, gradient), (theirs, wanted) = results
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    torch.testing.assert_close(gradient, wanted, atol=1e-4, rtol=0)
+    assert gradient.abs().sum() > 0
+
+
+def test_align_of_regions_without_a_place_is_nothing() -> None:
+    feature = torch.ones(1, 2, 8, 8)
+    rois = torch.tensor([[0.0, nan, nan, nan, nan], [0.0, -inf, -inf, inf, inf], [0.0, 900.0, 900.0, 1000.0, 1000.0]])
+    assert roi_align(feature, rois, 3, 1 / 16).abs().sum() == 0
+
+
 def test_no_regions_and_half_precision() -> None:
     feature = torch.randn(1, 4, 8, 8).bfloat16()
     nothing = numbered(torch.zeros(1, 0, 4))
     assert roi_align(feature, nothing, 7, 1 / 16).shape == (0, 4, 7, 7)
+    assert roi_align(feature, nothing, 7, 1 / 16, samples=0).shape == (0, 4, 7, 7)
     assert roi_max_pool(feature, numbered(torch.tensor([[REGIONS[1]]])), 7, 1 / 16).dtype == torch.bfloat16

@@ -431,6 +431,22 @@ def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
     assert [int(line.split(", ")[-1][0]) for line in starts] == lefts
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_loss_that_is_not_finite_says_whether_the_run_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    part = RPNPart if step in (1, 3) else DetectorPart
+    losses = part.loss
+
+    def broken(self: Part, *given: Any) -> dict[str, Tensor]:
+        found = losses(self, *given)  # type: ignore[arg-type]
+        return {name: loss * torch.nan for name, loss in found.items()} if self.fixed == (step > 2) else found
+
+    monkeypatch.setattr(part, "loss", broken)
+    with pytest.raises(InputError, match=r"lower --lr; .*--resume$" if step > 1 else r"lower --lr$"):
+        a_run(tmp_path / "run", replace(RECIPE, epochs=1)).run()
+
+
 def test_a_finished_run_goes_on_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
     a_run(folder, replace(RECIPE, epochs=1)).run()

@@ -234,6 +234,7 @@ class FourStepTraining:
         )
         if self.resumed and (self._step(number) / LAST).is_file():
             training.resume()
+        training.can_resume = number > 1
         left = self.recipe.epochs - training.epoch
         self.say(f"step {number}: {STEPS[number]}, {left} of {self.recipe.epochs} epochs")
         if left:

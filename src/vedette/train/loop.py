@@ -73,6 +73,7 @@ class Training:
         self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
         self.average = averaged(model.to(self.accelerator.device), recipe.ema) if recipe.ema else None
         self.epoch, self.steps, self.best = 0, 0, -1.0
+        self.can_resume = False  # before its first epoch is kept: there may be files of steps before this one
         self.log: RunLog | None = None
 
     @property
@@ -142,7 +143,7 @@ class Training:
             )
             total: Tensor = torch.stack(list(losses.values())).sum()
             if not bool(total.isfinite()):
-                raise NotFiniteError(losses, batch.files, can_resume=self.epoch > 0)
+                raise NotFiniteError(losses, batch.files, can_resume=self.can_resume or self.epoch > 0)
             self.accelerator.backward(total)
             if self.accelerator.sync_gradients:
                 self._update()
