@@ -109,7 +109,7 @@ def losses_of_steps(detector: FasterRCNN, steps: int) -> list[float]:
 def test_it_learns_an_image() -> None:
     detector = model()
     totals = losses_of_steps(detector, 40)
-    assert totals[-1] < 0.3 * totals[0]
+    assert sum(totals[-8:]) / 8 < 0.3 * totals[0]  # each step draws other regions
     image, gt = an_image()
     found = detector.eval().detect(detector(image), score=0.5)[0]
     for box, label in zip(gt.boxes.tolist(), (0, 2), strict=True):
