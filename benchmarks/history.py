@@ -4,10 +4,11 @@
 
 Each is trained by `vedette train` on the same images for as many epochs, with one recipe, backbone and seed, and its
 last weights are measured by `vedette evaluate`; the first three take the same proposals of selective search, fast,
-computed before. Then one picture after the other is looked at, in bf16 as in training, and the seconds are split:
-selective search, the convolutions that ImageNet trained (R-CNN: on the crops), and the rest (resizing, a pyramid,
-pooling, what looks at regions, NMS). The table is Markdown, a line as soon as it is known. What is trained already is
-not trained again, so an interrupted comparison goes on.
+computed before, so the minutes of training leave it out. Then one picture after the other is looked at, in bf16 as in
+training, and the seconds are split: selective search, the convolutions that ImageNet trained (R-CNN: on the crops), and
+the rest (resizing, a pyramid, pooling, what looks at regions, NMS); all four are medians, so the parts need not add up.
+The table is Markdown, a line as soon as it is known. What is trained already by the same code is not trained again, so
+an interrupted comparison goes on.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def stopwatch(model: Any) -> Iterator[list[float]]:
 
 
 def seconds_of(detector: vedette.Detector, files: list[Path]) -> list[float]:
-    """The medians of what an image takes: selective search, the backbone, the rest."""
+    """The medians of what an image takes: the whole, selective search, the backbone, the rest."""
     model: Any = detector.model
     pictures = [decode_image(file) for file in files]
     detector.detect(pictures[0], score=0.05, bf16=True)  # the first pass is slower
@@ -76,7 +77,7 @@ def seconds_of(detector: vedette.Detector, files: list[Path]) -> list[float]:
             start = time.perf_counter()
             detector.detect(picture, score=0.05, bf16=True)
             whole = time.perf_counter() - start
-        rows.append((search, sum(passes), whole - sum(passes)))
+        rows.append((search + whole, search, sum(passes), whole - sum(passes)))
     return [statistics.median(column) for column in zip(*rows, strict=True)]
 
 
@@ -100,12 +101,9 @@ def line(row: Row, arguments: argparse.Namespace) -> str:
     parts = seconds_of(detector, files)
     millions = sum(parameter.numel() for parameter in detector.model.parameters()) / 1e6
     minutes = "–" if seconds is None else f"{seconds / 60:.0f}"
-    shares = " | ".join("–" if part == 0 else f"{part:.3f}" for part in parts)
+    seconds_each = " | ".join("–" if part == 0 else f"{part:.3f}" for part in parts)
     classes = ", ".join(f"{name} {100 * ap:.1f}" for name, ap in found["per_class"].items())
-    return (
-        f"| {row.title} | {100 * found['mAP']:.1f} ({classes}) | {sum(parts):.3f} | {shares} | {minutes} "
-        f"| {millions:.1f} |"
-    )
+    return f"| {row.title} | {100 * found['mAP']:.1f} ({classes}) | {seconds_each} | {minutes} | {millions:.1f} |"
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What the comparisons of trained detectors share: `vedette train` and `vedette evaluate`, once a row of a table."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import vedette
 
 
 @dataclass(frozen=True)
@@ -33,23 +36,33 @@ def command(*words: str) -> float:
 def train(row: Row, folder: Path, data: str, options: Sequence[str]) -> dict[str, Any]:
     """One run, or what is left of it; its peak memory in GiB and its seconds, unknown of one that was interrupted.
 
-    Ends where the folder holds a run of other options.
+    Ends where the folder holds a run of other options, or of other code: a row is of one version of both.
     """
     file, begun = folder / "cost.json", folder / "begun.json"
     words = ["train", row.model, "--data", data, "--out", str(folder), *options]
     words += [word for setting in row.settings for word in ("--set", setting)]
-    if begun.is_file() and json.loads(begun.read_text()) != words:
-        sys.exit(f"{begun}: begun with other options; give these again, or another --out")
+    run = {"words": words, "code": code()}
+    if folder.exists() and (not begun.is_file() or json.loads(begun.read_text()) != run):
+        sys.exit(f"{folder}: begun with other options or other code; give these again, or another --out")
     if not file.is_file():
         resumed = (folder / "last.pt").exists()
         folder.mkdir(parents=True, exist_ok=True)
-        begun.write_text(json.dumps(words))
+        begun.write_text(json.dumps(run))
         start = time.perf_counter()
         peak = command(*words, *(["--resume"] if resumed else []))
         known = {"peak_gib": peak, "seconds": time.perf_counter() - start}
         file.write_text(json.dumps(dict.fromkeys(known) if resumed else known))
     cost: dict[str, Any] = json.loads(file.read_text())
     return cost
+
+
+def code() -> str:
+    """A digest of the library's source."""
+    package = Path(vedette.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def epochs_of(folder: Path) -> list[dict[str, Any]]:
@@ -59,7 +72,7 @@ def epochs_of(folder: Path) -> list[dict[str, Any]]:
 
 def evaluate(weights: Path, data: str, metric: str) -> dict[str, Any]:
     """The numbers of one metric on the data's val, measured once."""
-    file = weights.parent / f"{metric}.json"
+    file = weights.parent / f"{weights.stem}-{metric}.json"
     if not file.is_file():
         words = ["evaluate", str(weights), "--data", f"{data}:val", "--metric", metric]
         command(*words, "--bf16", "--workers", "1", "--json", str(file))
