@@ -80,6 +80,10 @@ def test_an_rpns_proposals_are_counted_instead(
         (["--limit", "0"], "--limit"),
         (["--mode", "slow"], "--mode"),
         (["--cache", __file__], "it is a file"),
+        (["--json", str(Path(__file__).parent)], "it is a folder; give a file"),
+        (["--device", "cpu"], "--device cpu: is for --model; leave --device out"),
+        (["--model", "w.safetensors", "--mode", "quality"], "--mode quality: is for selective search"),
+        (["--model", "w.safetensors", "--cache", "c"], "--cache c: is for selective search"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

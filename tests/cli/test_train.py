@@ -169,6 +169,17 @@ def test_bad_input_is_one_line_and_exit_2(
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+def test_a_run_goes_on_from_any_folder(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(data.parent)
+    assert train(Path(data.name), out, "--val", f"{data.name}:val", "--epochs", "1") == 0
+    monkeypatch.chdir(elsewhere)
+    assert train(data, out, "--epochs", "2", "--resume") == 0
+    assert run(["train", MODEL, "--data", f"{data}:train", "--out", str(out), *QUICK, "--epochs", "3", "--resume"]) == 0
+    assert run(["train", MODEL, "--data", f"{data}:val", "--out", str(out), *QUICK, "--epochs", "4", "--resume"]) == 2
+
+
 def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     out.mkdir()

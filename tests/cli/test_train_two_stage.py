@@ -96,7 +96,9 @@ def test_anchors_larger_than_the_images_are_refused(
     words += ["--backbone", "random", "--workers", "0", "--device", "cpu", "--epochs", "1", "--set", "rpn_channels=16"]
     assert run(words) == 2
     error = capsys.readouterr().err
-    assert "image_size is 64: no anchor lies inside such an image (the least has a side of 128)" in error
+    assert "image_size 64: no anchor lies inside an image of 64 by " in error
+    assert run([*words, "--set", "anchor_sizes=[[48]]", "--start-size", "32"]) == 2
+    assert "--start-size 32: no anchor lies inside an image of 32 by " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
     assert run([*words, "--set", "cross_border=true"]) == 0
 

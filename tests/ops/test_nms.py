@@ -1,6 +1,6 @@
 """NMS, hard and soft: hand-written numbers, a loop over single candidates, groups, ties, padding, compile."""
 
-from math import exp, inf
+from math import exp, inf, nan
 
 import pytest
 import torch
@@ -84,6 +84,12 @@ def test_what_was_dropped_drops_nothing() -> None:
 def test_classes_do_not_meet_at_negative_coordinates() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [-10, -10, 0, 0], [-30, -30, -20, -20]]])
     assert nms(boxes, torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 1, 3]]), 0.5).all()
+
+
+def test_a_box_that_is_no_box_leaves_the_others_alone() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [nan, 0, nan, 10], [0, 0, inf, inf], [0, 0, 10, 9], [0, 0, 10, 8]]])
+    scores, groups = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.5]]), torch.tensor([[0, 0, 0, 0, 1]])
+    assert nms(boxes, scores, groups, 0.5)[0, [0, 3, 4]].tolist() == [True, False, True]
 
 
 def test_equal_scores_keep_the_first() -> None:

@@ -231,6 +231,13 @@ def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> No
         faster_rcnn_timm("resnet10t", **field)
 
 
-def test_the_least_anchor() -> None:
-    assert FasterRCNNConfig().least_anchor == 128
-    assert FasterRCNNConfig(aspect_ratios=(4.0,), anchor_sizes=((16.0, 8.0),)).least_anchor == 16  # 4 wide, 16 high
+@pytest.mark.parametrize(
+    ("height", "width", "trains"),
+    [(128, 128, False), (135, 135, False), (136, 136, True), (104, 200, True), (104, 190, False)],
+)
+def test_which_images_have_an_anchor_inside(height: int, width: int, trains: bool) -> None:
+    """Centres lie at 8, 24 …, so 128 pixels around one fit from 136 on; 181 by 90.5 of ratio one half at 104."""
+    detector = faster_rcnn_timm("resnet10t", num_classes=2, anchor_sizes=((128.0,),))
+    assert detector.trains_anchors(height, width) == trains
+    across = faster_rcnn_timm("resnet10t", num_classes=2, anchor_sizes=((128.0,),), cross_border=True)
+    assert across.trains_anchors(height, width)

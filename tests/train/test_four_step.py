@@ -477,6 +477,14 @@ def test_damaged_and_foreign_proposals_are_told_in_a_line(tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"proposals\.safetensors: is damaged .* go on with --resume$"):
         read_proposals(file, 3)
     assert not file.exists()
+    for stored in (
+        {"boxes": torch.zeros(10, 4), "counts": torch.tensor([3, 3, 3])},
+        {"boxes": torch.zeros(6), "counts": torch.tensor([1, 1, 1])},
+        {"boxes": torch.zeros(3, 4), "counts": torch.ones(3)},
+    ):
+        save_file(stored, file)
+        with pytest.raises(InputError, match=r"is damaged \([^\n]*\) and was removed; go on with --resume$"):
+            read_proposals(file, 3)
 
 
 def test_what_can_detect_is_measured(tmp_path: Path) -> None:

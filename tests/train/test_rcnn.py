@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import vedette
@@ -221,6 +221,37 @@ def test_fewer_epochs_than_done_and_a_damaged_file_are_told(data: Path, tmp_path
     third.resume()
     third.run()
     assert (tmp_path / "run" / REGRESSOR).is_file()
+
+
+@pytest.mark.parametrize("name", [SVM, REGRESSOR])
+@pytest.mark.parametrize("content", ["half", "other shapes", "other names"])
+def test_fits_that_are_no_fits_are_removed_and_made_again(data: Path, tmp_path: Path, name: str, content: str) -> None:
+    training(data, tmp_path / "run").run()
+    file = tmp_path / "run" / name
+    if content == "half":
+        file.write_bytes(b"half")
+    else:
+        save_file({"weight" if content == "other shapes" else "w": torch.zeros(2, 5), "bias": torch.zeros(2)}, file)
+    again = training(data, tmp_path / "run")
+    again.resume()
+    with pytest.raises(InputError, match=rf"{name}: is damaged .* and was removed; go on with --resume$"):
+        again.run()
+    third = training(data, tmp_path / "run")
+    third.resume()
+    third.run()
+    assert file.is_file()
+
+
+@pytest.mark.parametrize("name", ["features/mine.txt", SVM, "best.safetensors"])
+def test_nothing_that_lies_in_the_folder_is_lost(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    file = tmp_path / "run" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    assert train(data, tmp_path / "run") == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert file.read_text() == "mine"
 
 
 def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def proposals(
     source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: train.")],
-    mode: Annotated[Literal["fast", "quality"], typer.Option(help="quality finds more, in several times.")] = "fast",
+    mode: Annotated[
+        Literal["fast", "quality"] | None,
+        typer.Option(help="quality finds more, in several times as long.  [default: fast]"),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most proposals of an image.")] = 2000,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps them; default: vedette/proposals in the user's cache.")
@@ -41,17 +44,32 @@ def proposals(
 
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"{json_file}: there is no such folder to write to")
+    if json_file is not None and json_file.is_dir():
+        raise InputError(f"{json_file}: it is a folder; give a file")
     if cache is not None and cache.exists() and not cache.is_dir():
         raise InputError(f"--cache {cache}: it is a file; give a folder")
+    _check_ways(model, mode, cache, device)
+    search = mode or "fast"
     dataset = read_dataset(*parse_source(source))
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
-    found = _search(dataset, mode, limit, cache, workers) if model is None else _of_rpn(dataset, model, device, workers)
-    content = {"data": source, "model": model, "mode": mode if model is None else None, "limit": limit}
+    found = (
+        _search(dataset, search, limit, cache, workers) if model is None else _of_rpn(dataset, model, device, workers)
+    )
+    content = {"data": source, "model": model, "mode": search if model is None else None, "limit": limit}
     content |= _numbers(dataset, [boxes[:limit] for boxes in found])
     if json_file is not None:
         _write(content, json_file)
     _show(content)
+
+
+def _check_ways(model: str | None, mode: Mode | None, cache: Path | None, device: str | None) -> None:
+    """Raises InputError for an option of the other way to proposals."""
+    given = {"--mode": mode, "--cache": cache} if model is not None else {"--device": device}
+    for name, value in given.items():
+        if value is not None:
+            other = "selective search, and --model takes an RPN's proposals" if model is not None else "--model"
+            raise InputError(f"{name} {value}: is for {other}; leave {name} out")
 
 
 def _search(dataset: Dataset, mode: Mode, limit: int, cache: Path | None, workers: int) -> list[Any]:

@@ -32,8 +32,8 @@ def new_run(
         model=model,
         config=config,
         classes=dataset.classes,
-        data=tuple(data),
-        val=val,
+        data=tuple(map(_absolute, data)),
+        val=None if val is None else _absolute(val),
         metric=metric,
         recipe=recipe,
         version=__version__,
@@ -100,9 +100,17 @@ def stored_run(
     return replace(run, recipe=replace(run.recipe, **chosen))
 
 
-def _place(source: str) -> tuple[Path, str | None]:
-    """What of the data a source names, however it is written."""
+def _place(source: str) -> tuple[Path, str]:
+    """What of the data a source names for training, however it is written."""
     from vedette.data.read import parse_source
 
     path, split = parse_source(source)
-    return path.resolve(), split
+    return path.resolve(), split or "train"
+
+
+def _absolute(source: str) -> str:
+    """The source as it can be read from any folder."""
+    from vedette.data.read import parse_source
+
+    path, split = parse_source(source)
+    return str(path.resolve()) + ("" if split is None else f":{split}")

@@ -35,7 +35,9 @@ def training_of(
     if getattr(model, "trains_in_stages", False):
         return staged_training(model, dataset, recipe, out, **ways)
     _check_start_size(recipe.start_size, model.config)
-    _check_anchors(model.config)
+    _check_anchors(model, "image_size", model.config.image_size)
+    if recipe.start_size:
+        _check_anchors(model, "--start-size", recipe.start_size)
     if recipe.alternating:
         return four_step_training(model, dataset, spec, recipe, out, **ways)
     proposals = proposals_for(dataset, model, recipe.workers)
@@ -51,13 +53,18 @@ def _check_start_size(size: int, config: Any) -> None:
         raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
 
 
-def _check_anchors(config: Any) -> None:
-    """Raises InputError where an RPN that trains on anchors inside the image alone would find none."""
-    least = getattr(config, "least_anchor", 0.0)
-    if least and least > config.image_size and not config.cross_border:
+def _check_anchors(model: Any, what: str, size: int) -> None:
+    """Raises InputError where an RPN that trains on anchors inside the image alone would find none, however long it is.
+
+    what: the setting that gives the size.
+    """
+    if not hasattr(model, "trains_anchors"):
+        return
+    spec = model.input_spec.at(size)
+    if not model.trains_anchors(spec.size, spec.max_side):
         raise InputError(
-            f"image_size is {config.image_size}: no anchor lies inside such an image (the least has a side of "
-            f"{least:.0f}), so the RPN would learn nothing; give smaller anchor_sizes, or --set cross_border=true"
+            f"{what} {size}: no anchor lies inside an image of {spec.size} by {spec.max_side} pixels, so the RPN would "
+            "learn nothing; give smaller anchor_sizes, or --set cross_border=true"
         )
 
 
@@ -130,10 +137,12 @@ def _check_one_process(what: str) -> None:
 
 
 def holds_a_run(out: Path) -> bool:
-    """Whether the folder has something that a run begun there would write over."""
+    """Whether the folder has something that a run begun there would write over or remove."""
     from vedette.train.checkpoint import LAST
+    from vedette.train.rcnn import FEATURES, REGRESSOR, SVM
 
-    return any((out / name).exists() for name in (LAST, "last.safetensors")) or any(out.glob(f"step*/{LAST}"))
+    names = (LAST, "last.safetensors", "best.safetensors", FEATURES, SVM, REGRESSOR)
+    return any((out / name).exists() for name in names) or any(out.glob(f"step*/{LAST}"))
 
 
 def weights_to_go_on_from(out: Path, recipe: Recipe) -> Path:

@@ -31,6 +31,11 @@ def clip_each(boxes: Tensor, sizes: Tensor) -> Tensor:
     return torch.minimum(boxes.clamp(min=0), limit)
 
 
+def inside(boxes: Tensor, sizes: Tensor) -> Tensor:
+    """Which boxes (N, 4) lie within each of B images whole: → (B, N) bool; sizes (B, 2) are heights and widths."""
+    return (clip_each(boxes.expand(len(sizes), -1, 4), sizes) == boxes).all(-1)
+
+
 def mirror(boxes: Tensor, width: float) -> Tensor:
     """(..., 4) boxes in an image of that width, in the image seen in a mirror."""
     x1, y1, x2, y2 = boxes.unbind(-1)

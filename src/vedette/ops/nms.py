@@ -82,7 +82,8 @@ def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     boxes = boxes.double()
     if boxes.numel() == 0:
         return boxes
-    extent = boxes.max() - boxes.min() + 1
+    finite = boxes.nan_to_num(0.0, 0.0, 0.0)
+    extent = finite.max() - finite.min() + 1
     return boxes + (groups * extent)[..., None]
 
 

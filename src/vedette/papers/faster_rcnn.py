@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from vedette.backbones.regions import RegionBackbone, ResNetC4, TimmRegions, VGG16Regions
-from vedette.ops.boxes import clip_each
+from vedette.ops.boxes import clip_each, inside
 from vedette.papers.fast_rcnn import (
     RegionHead,
     RegionPool,
@@ -43,7 +43,7 @@ from vedette.papers.fast_rcnn import (
     region_loss,
     sample_regions,
 )
-from vedette.parts.anchors import pyramid_anchors, ratio_shapes
+from vedette.parts.anchors import pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.calls import whole_sizes
 from vedette.parts.config import check_input, check_std, check_suppression, check_types
@@ -119,11 +119,6 @@ class FasterRCNNConfig:
             )
         if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
             raise ValueError("anchor_sizes and aspect_ratios must be above 0")
-
-    @property
-    def least_anchor(self) -> float:
-        """Pixels of the smallest square image that has an anchor inside."""
-        return min(float(ratio_shapes(min(self.anchor_sizes[0]), (ratio,)).max()) for ratio in self.aspect_ratios)
 
     @property
     def anchors_per_cell(self) -> int:
@@ -202,6 +197,14 @@ class FasterRCNN(nn.Module):
         )
         return torch.cat(levels)
 
+    def trains_anchors(self, height: int, width: int) -> bool:
+        """Whether the RPN learns from any anchor of an image of that size, in pixels of the input."""
+        divisor = self.input_spec.divisor
+        tall, wide = (-(-side // divisor) * divisor for side in (height, width))
+        grids = [(-(-tall // stride), -(-wide // stride)) for stride in self.backbone.strides]
+        anchors = self.build_anchors(tall, wide, grids)
+        return self.config.cross_border or bool(inside(anchors, torch.tensor([[height, width]])).any())
+
     @torch.no_grad()
     def propose(self, rpn: Step, anchors: Tensor, counts: Sequence[int], sizes: Tensor) -> Candidates:
         """The RPN's boxes, cut at the image, the best of each level into the NMS of that level (sec. 3.3)."""
@@ -249,12 +252,10 @@ class FasterRCNN(nn.Module):
     def rpn_loss(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
         """L_cls and L_reg of eq. 1 over a sample of each image's anchors, both divided by its size."""
         c, anchors = self.config, predictions.anchors
-        inside = torch.ones_like(predictions.rpn.logits[..., 0], dtype=torch.bool)
-        if not c.cross_border:
-            inside = (clip_each(anchors.expand(len(inside), -1, 4), predictions.sizes) == anchors).all(-1)
+        usable = None if c.cross_border else inside(anchors, predictions.sizes)
         given = (anchors, truth.boxes, truth.valid, truth.ignore)
         matched = match_by_thresholds(
-            *given, positive=c.rpn_positive, negative=c.rpn_negative, usable=inside, keep_best=True
+            *given, positive=c.rpn_positive, negative=c.rpn_negative, usable=usable, keep_best=True
         )
         rows, valid = sample(matched, c.rpn_sample, c.rpn_share)
         matched = torch.where(valid, matched.gather(1, rows), IGNORED)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -244,12 +245,10 @@ class RCNNTraining:
         """
         for index in range(len(self.data)):
             file = self._feature_file(index)
-            try:
+            with _removed_if_damaged(file):
                 tensors = load_file(file)
-            except SafetensorError as error:
-                file.unlink()
-                raise InputError(f"{file}: is damaged ({error}) and was removed; go on with --resume") from None
-            yield [tensors[name] for name in names]
+                wanted = [tensors[name] for name in names]
+            yield wanted
 
     # SVMs and box regression
 
@@ -258,7 +257,8 @@ class RCNNTraining:
         file = self.folder / name
         if not file.is_file():
             save_tensors(file, fit()._asdict())
-        return Linear(**load_file(file))
+        with _removed_if_damaged(file):
+            return Linear(**load_file(file))
 
     def _fit_svms(self) -> Linear:
         classes = self.model.config.num_classes
@@ -287,9 +287,10 @@ class RCNNTraining:
 
     @torch.no_grad()
     def _take_fits(self, svm: Linear, regressor: Linear) -> None:
-        for layer, fit in ((self.model.svm, svm), (self.model.regressor, regressor)):
-            layer.weight.copy_(fit.weight)
-            layer.bias.copy_(fit.bias)
+        for name, layer, fit in ((SVM, self.model.svm, svm), (REGRESSOR, self.model.regressor, regressor)):
+            with _removed_if_damaged(self.folder / name):
+                layer.weight.copy_(fit.weight)
+                layer.bias.copy_(fit.bias)
         self.model.svm_fitted.fill_(True)
 
     # Images
@@ -304,6 +305,17 @@ class RCNNTraining:
         images = [normalize(one.image.to(self.device), self.model.input_spec) for one in batch]
         padded = [pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in images]
         return torch.stack(padded), torch.tensor(shapes, device=self.device)
+
+
+@contextmanager
+def _removed_if_damaged(file: Path) -> Iterator[None]:
+    """Raises InputError where the file has not what it is to have, and removes it: a resumed run makes it again."""
+    try:
+        yield
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        file.unlink()
+        why = str(error).splitlines()[0]
+        raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None
 
 
 def _half(features: Tensor) -> Tensor:

@@ -71,10 +71,11 @@ def read_proposals(file: Path, images: int) -> list[Tensor]:
     """
     try:
         stored = load_file(file)
-        found = list(torch.split(stored["boxes"], stored["counts"].tolist()))
-    except (SafetensorError, KeyError) as error:
+        found = list(torch.split(stored["boxes"].view(-1, 4), stored["counts"].tolist()))
+    except (SafetensorError, KeyError, RuntimeError, TypeError) as error:
         file.unlink()
-        raise InputError(f"{file}: is damaged ({error}) and was removed; go on with --resume") from None
+        why = str(error).splitlines()[0]
+        raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None
     if len(found) != images:
         raise InputError(f"{file}: has proposals of {len(found)} images, --data has {images}; give the run's own data")
     return found
