@@ -1,5 +1,6 @@
 """Every name of the two-stage line, and RetinaNet's, on a photograph: a step, a file, the same detections."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from vedette.infer.detector import Detector
 from vedette.infer.weights import save_weights
 from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
 from vedette.parts.calls import predict
+from vedette.parts.detection import unpad
 
 PHOTO = Path(zoo.__file__).parent / "assets" / "demo" / "astronaut.jpg"
 PERSON = (0.02, 0.02, 0.98, 0.98)  # of the photograph's sides: she fills it
@@ -56,6 +58,33 @@ def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(
     assert len(own) > 0
     for field in ("boxes", "scores", "labels", "source"):
         assert torch.equal(getattr(own, field), getattr(stored, field))
+
+
+@pytest.mark.parametrize(
+    "name", ["fast-rcnn-timm/*", "faster-rcnn-timm/*", "faster-rcnn-timm/*-fpn", "retinanet-timm/*-fpn"]
+)
+@torch.no_grad()
+def test_losses_and_detections_compile_as_one_graph(name: str) -> None:
+    torch.manual_seed(0)
+    model: Any = vedette.build(name.replace("*", "resnet10t"), num_classes=3, image_size=160, max_side=224)
+    truth = [Target(160 * PLACES[2:3], torch.tensor([1])), Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))]
+    given = {"proposals": [160 * PLACES] * 2} if getattr(model, "needs_proposals", False) else {}
+    predictions = model(torch.randn(2, 3, 160, 160), **given)
+
+    def compiled(function: Any, *arguments: Any) -> Any:
+        torch.compiler.reset()
+        torch.manual_seed(1)  # the same sample of anchors and regions
+        return torch.compile(function, fullgraph=True, backend="aot_eager")(*arguments)
+
+    losses = compiled(model.loss, predictions, truth)
+    torch.manual_seed(1)
+    for key, value in model.loss(predictions, truth).items():
+        assert torch.isclose(losses[key], value, rtol=1e-5)
+    found, eager = (unpad(find(predictions, 0.05)) for find in (partial(compiled, model.find), model.find))
+    assert sum(map(len, eager)) > 0
+    for one, other in zip(found, eager, strict=True):
+        assert torch.equal(one.labels, other.labels)
+        assert torch.allclose(one.boxes, other.boxes, atol=1e-3)
 
 
 def losses_around_a_step(model: Any) -> tuple[float, float]:

@@ -55,7 +55,7 @@ def _best_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> T
     settles the rest of it. The kernel takes pair after pair: all at once it is several times slower.
     """
     stay = torch.zeros(0, dtype=torch.int64)
-    for block in torch.arange(len(boxes)).split(BLOCK):
+    for block in torch.split(torch.arange(len(boxes)), BLOCK):
         left = block[~(pairwise_iou(boxes[stay], boxes[block]) > iou).any(0)]
         stay = torch.cat([stay, left[torchvision.ops.nms(boxes[left], scores[left], iou)]])
         if len(stay) >= enough:
