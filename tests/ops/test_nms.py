@@ -67,7 +67,9 @@ def loop(function: object, boxes: Tensor, scores: Tensor, groups: Tensor, *more:
     return [function(*row, *more) for row in rows]
 
 
-def test_nms_by_hand() -> None:
+@pytest.mark.parametrize("block", [1, 2, 128])
+def test_nms_by_hand(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.ops.nms.BLOCK", block)
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 8], [0, 0, 10, 5], [30, 30, 40, 40]]])
     scores = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.0]])
     groups = torch.tensor([[0, 0, 1, 0, 0]])
