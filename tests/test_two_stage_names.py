@@ -80,7 +80,7 @@ def test_losses_and_detections_compile_as_one_graph(name: str) -> None:
     torch.manual_seed(1)
     for key, value in model.loss(predictions, truth).items():
         assert torch.isclose(losses[key], value, rtol=1e-5)
-    found, eager = (unpad(find(predictions, 0.05)) for find in (partial(compiled, model.find), model.find))
+    found, eager = (unpad(find(predictions, 0.005)) for find in (partial(compiled, model.find), model.find))
     assert sum(map(len, eager)) > 0
     for one, other in zip(found, eager, strict=True):
         assert torch.equal(one.labels, other.labels)
