@@ -285,6 +285,7 @@ def test_lite0_s_centres_are_where_its_offset_says() -> None:
         ({"levels": (1, 2, 5)}, r"levels is \(1, 2, 5\): give numbers that divide the last"),
         ({"levels": (0, 2)}, "levels is"),
         ({"window": 0}, "window and hidden must be 1 or more"),
+        ({"offset": -5.0}, "offset is -5.0: give pixels from 0 to 32"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"background_iou": 0.6}, "background_iou is 0.6: give 0 to foreground_iou, 0.5"),
     ],

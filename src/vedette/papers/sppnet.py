@@ -66,6 +66,8 @@ class SPPNetConfig(RegionClassifierConfig):
             raise ValueError(f"levels is {self.levels}: give numbers that divide the last of them")
         if min(self.window, self.hidden) < 1:
             raise ValueError("window and hidden must be 1 or more")
+        if not 0 <= self.offset <= DIVISOR:
+            raise ValueError(f"offset is {self.offset}: give pixels from 0 to {DIVISOR}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}: give a number from 0 on, below 1")
 
