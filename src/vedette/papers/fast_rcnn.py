@@ -220,16 +220,8 @@ def sample_regions(
     """
     boxes = torch.cat([proposals, truth.boxes], 1)
     there = torch.cat([there, truth.valid & ~truth.ignore], 1)
-    matched = match_by_thresholds(
-        boxes,
-        truth.boxes,
-        truth.valid,
-        truth.ignore,
-        positive=positive,
-        negative=positive,
-        negative_from=background,
-        usable=there,
-    )
+    given = (boxes, truth.boxes, truth.valid, truth.ignore)
+    matched = match_by_thresholds(*given, positive=positive, negative=positive, negative_from=background, usable=there)
     rows, valid = sample(matched, count, share)
     chosen = torch.where(valid, matched.gather(1, rows), IGNORED)
     return Regions(boxes.gather(1, rows[..., None].expand(-1, -1, 4)), chosen)

@@ -271,15 +271,9 @@ def label_proposals(
     NEITHER is padding, what overlaps an ignored box as much and no other, and what overlaps its most overlapped gt
     box less than `background_iou`.
     """
+    given = (proposals, truth.boxes, truth.valid, truth.ignore)
     matched = match_by_thresholds(
-        proposals,
-        truth.boxes,
-        truth.valid,
-        truth.ignore,
-        positive=foreground_iou,
-        negative=foreground_iou,
-        negative_from=background_iou,
-        usable=valid,
+        *given, positive=foreground_iou, negative=foreground_iou, negative_from=background_iou, usable=valid
     )
     return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
 

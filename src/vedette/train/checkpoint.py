@@ -1,11 +1,13 @@
 """The state of a run on disk: all that --resume needs, written so that a crash never leaves half a file."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
@@ -35,6 +37,17 @@ def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def removed_if_damaged(file: Path) -> Iterator[None]:
+    """Raises InputError where the file has not what it is to have, and removes it: a resumed run makes it again."""
+    try:
+        yield
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        file.unlink()
+        why = str(error).splitlines()[0]
+        raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import pad
@@ -25,12 +23,11 @@ from torch.utils.data import DataLoader
 from vedette.data.loader import AnnotatedImages, EpochSampler, repeat_factors
 from vedette.data.selective_search import proposals_of
 from vedette.data.whole_images import WholeImage, WholeImages, as_list
-from vedette.errors import InputError
 from vedette.ops.boxes import iou
 from vedette.ops.images import normalize
 from vedette.papers.rcnn import RegionClassifier
 from vedette.train.average import averaged
-from vedette.train.checkpoint import LAST, save_state, save_tensors
+from vedette.train.checkpoint import LAST, removed_if_damaged, save_state, save_tensors
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
 from vedette.train.log import RunLog
 from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
@@ -245,7 +242,7 @@ class RCNNTraining:
         """
         for index in range(len(self.data)):
             file = self._feature_file(index)
-            with _removed_if_damaged(file):
+            with removed_if_damaged(file):
                 tensors = load_file(file)
                 wanted = [tensors[name] for name in names]
             yield wanted
@@ -257,7 +254,7 @@ class RCNNTraining:
         file = self.folder / name
         if not file.is_file():
             save_tensors(file, fit()._asdict())
-        with _removed_if_damaged(file):
+        with removed_if_damaged(file):
             return Linear(**load_file(file))
 
     def _fit_svms(self) -> Linear:
@@ -288,7 +285,7 @@ class RCNNTraining:
     @torch.no_grad()
     def _take_fits(self, svm: Linear, regressor: Linear) -> None:
         for name, layer, fit in ((SVM, self.model.svm, svm), (REGRESSOR, self.model.regressor, regressor)):
-            with _removed_if_damaged(self.folder / name):
+            with removed_if_damaged(self.folder / name):
                 layer.weight.copy_(fit.weight)
                 layer.bias.copy_(fit.bias)
         self.model.svm_fitted.fill_(True)
@@ -305,17 +302,6 @@ class RCNNTraining:
         images = [normalize(one.image.to(self.device), self.model.input_spec) for one in batch]
         padded = [pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in images]
         return torch.stack(padded), torch.tensor(shapes, device=self.device)
-
-
-@contextmanager
-def _removed_if_damaged(file: Path) -> Iterator[None]:
-    """Raises InputError where the file has not what it is to have, and removes it: a resumed run makes it again."""
-    try:
-        yield
-    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        file.unlink()
-        why = str(error).splitlines()[0]
-        raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None
 
 
 def _half(features: Tensor) -> Tensor:

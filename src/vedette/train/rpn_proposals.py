@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from vedette.ops.images import normalize_batch
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.calls import predict
 from vedette.structures import InputSpec
-from vedette.train.checkpoint import save_tensors
+from vedette.train.checkpoint import removed_if_damaged, save_tensors
 
 
 @torch.no_grad()
@@ -69,13 +68,9 @@ def read_proposals(file: Path, images: int) -> list[Tensor]:
     Raises InputError for a damaged file, which is removed so that a resumed run makes it again, and for one of another
     number of images.
     """
-    try:
+    with removed_if_damaged(file):
         stored = load_file(file)
         found = list(torch.split(stored["boxes"].view(-1, 4), stored["counts"].tolist()))
-    except (SafetensorError, KeyError, RuntimeError, TypeError) as error:
-        file.unlink()
-        why = str(error).splitlines()[0]
-        raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None
     if len(found) != images:
         raise InputError(f"{file}: has proposals of {len(found)} images, --data has {images}; give the run's own data")
     return found
