@@ -19,7 +19,7 @@ from torchvision.models import detection
 
 import vedette
 from beside_torchvision import detect, train
-from vedette.infer.layouts import faster_rcnn_torchvision, retinanet_torchvision
+from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvision
 
 CLASSES = 20
 FLOOR = 0.05

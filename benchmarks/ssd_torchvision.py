@@ -19,8 +19,8 @@ from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
 from beside_torchvision import WARM_UP, detect, report, train
 from timing import in_turns
-from vedette.infer.layouts.ssd_torchvision import convert
 from vedette.papers.ssd import SSD, ssd300_vgg16
+from vedette.weights.layouts.ssd_torchvision import convert
 
 CLASSES = 20
 FLOOR = 0.01

@@ -27,11 +27,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyramids import PYRAMIDS, TITLES
-from vedette.backbones.imagenet import load_imagenet
 from vedette.cli.progress import Progress
 from vedette.data.annotations import Dataset
 from vedette.data.read import read_datasets, validation_source
-from vedette.draw import draw_boxes
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
 from vedette.evaluate.measure import truths_for
@@ -39,10 +37,12 @@ from vedette.evaluate.run import evaluate_model
 from vedette.evaluate.voc import voc_average_precision
 from vedette.infer.detector import Detector, choose_device
 from vedette.infer.multiscale import plan_passes
-from vedette.infer.weights import load_into, read_weights, save_weights
+from vedette.pages.boxes import draw_boxes
 from vedette.papers.retinanet import RetinaNet
 from vedette.train.precision import fast_precision
 from vedette.train.recipe import Recipe
+from vedette.weights.files import load_into, read_weights, save_weights
+from vedette.weights.imagenet import load_imagenet
 from vedette.zoo import RETINANET_SLIM
 
 EXTRA = ("accelerate", "hotcoco", "tensorboard")

@@ -10,10 +10,10 @@ import torch
 import vedette
 from vedette import Target, zoo
 from vedette.infer.detector import Detector
-from vedette.infer.weights import save_weights
 from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
 from vedette.parts.calls import predict
 from vedette.parts.detection import unpad
+from vedette.weights.files import save_weights
 
 PHOTO = Path(zoo.__file__).parent / "assets" / "demo" / "astronaut.jpg"
 PERSON = (0.02, 0.02, 0.98, 0.98)  # of the photograph's sides: she fills it

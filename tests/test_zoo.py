@@ -1,13 +1,15 @@
 """Loading with other settings than those stored."""
 
 from collections.abc import Callable
+from importlib.resources import files
 
 import pytest
 import torch
 
 import vedette
 from vedette.errors import InputError
-from vedette.zoo import restore, weight_file
+from vedette.infer.load import weight_file
+from vedette.zoo import restore
 
 BUNDLED = "refinedet320-lite0"
 
@@ -24,7 +26,7 @@ def test_what_no_weight_depends_on_may_be_chosen() -> None:
 
 
 def test_every_nms_finds_something_else() -> None:
-    photo = str(vedette.zoo.files("vedette") / "assets" / "demo" / "astronaut.jpg")
+    photo = str(files("vedette") / "assets" / "demo" / "astronaut.jpg")
     hard, linear, gaussian = (
         vedette.load(BUNDLED, device="cpu", nms=nms).detect(photo, score=0.02) for nms in ("hard", "linear", "gaussian")
     )

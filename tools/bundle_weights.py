@@ -7,7 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
-from vedette.infer.weights import save_weights
+from vedette.weights.files import save_weights
 from vedette.zoo import restore
 
 WEIGHTS = Path(__file__).parents[1] / "src/vedette/assets/weights"

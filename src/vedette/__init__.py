@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vedette.errors import InputError
     from vedette.infer.detector import Detector
+    from vedette.infer.load import load
     from vedette.structures import Detections, InputSpec, Target
-    from vedette.zoo import build, load, models
+    from vedette.zoo import build, models
 
 __version__ = version("vedette")
 __all__ = ["Detections", "Detector", "InputError", "InputSpec", "Target", "build", "load", "models"]
 
 _HOMES = {
     "build": "vedette.zoo",
-    "load": "vedette.zoo",
+    "load": "vedette.infer.load",
     "models": "vedette.zoo",
     "Detector": "vedette.infer.detector",
     "Detections": "vedette.structures",

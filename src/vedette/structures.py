@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vedette.draw import draw_boxes
 from vedette.errors import InputError
+from vedette.pages.boxes import draw_boxes
 
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 

@@ -11,10 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vedette.backbones.imagenet import load_imagenet
 from vedette.errors import InputError
-from vedette.infer.detector import Detector
-from vedette.infer.weights import WeightFile, load_into, read_weights
 from vedette.papers.fast_rcnn import fast_rcnn_timm, fast_rcnn_vgg16
 from vedette.papers.faster_rcnn import faster_rcnn_resnet50, faster_rcnn_timm, faster_rcnn_vgg16
 from vedette.papers.fpn import faster_rcnn_resnet_fpn, faster_rcnn_timm_fpn
@@ -24,8 +21,8 @@ from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refine
 from vedette.papers.retinanet import retinanet_resnet_fpn, retinanet_timm_fpn
 from vedette.papers.sppnet import sppnet_timm, sppnet_zf5
 from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
-from vedette.train import recipe as recipes
-from vedette.train.recipe import FourStep, PaperTraining, Recipe, RecipeKind, four_steps
+from vedette.weights.files import WeightFile, load_into, read_weights
+from vedette.weights.imagenet import load_imagenet
 
 Builder = Callable[..., nn.Module]
 
@@ -53,50 +50,27 @@ FASTER_SLIM: dict[str, Any] = SMALL_INPUT | {
 # Half of three of the paper's scales. TensorFlow pads layers of stride 2 right and below alone: the centres move.
 SPPNET_SLIM: dict[str, Any] = {"scales": (240, 344, 480), "window": 112, "offset": 15.0}
 M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
-# fields of a detector's config that no weight depends on
-AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Paper:
     """What all models of a paper share."""
 
     title: str
-    training: PaperTraining
-    recipe: RecipeKind = "scaled"  # that `vedette train` takes unless told otherwise
-    step: Recipe | None = None  # of each of four, where RPN and detector can be trained in turns
     from_scratch: Mapping[str, Any] | None  # what training without ImageNet's weights sets, if it is possible
 
 
-RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", training=recipes.RCNN_TRAINING, from_scratch={})
-SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", training=recipes.SPPNET_TRAINING, from_scratch=None)
 NORMALIZED: dict[str, Any] = {"train_norm": True}
-SSD = Paper(
-    title="SSD, Liu et al., ECCV 2016", training=recipes.SSD_TRAINING, from_scratch={"norm": True, "train_norm": True}
-)
-REFINEDET = Paper(
-    title="RefineDet, Zhang et al., CVPR 2018",
-    training=recipes.SSD_TRAINING,
-    recipe="fine-tuning",
-    from_scratch={"norm": True, "train_norm": True},
-)
-M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", training=recipes.M2DET_TRAINING, from_scratch=NORMALIZED)
-FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", training=recipes.FAST_RCNN_TRAINING, from_scratch=NORMALIZED)
-FASTER_RCNN = Paper(
-    title="Faster R-CNN, Ren et al., NIPS 2015",
-    training=recipes.FASTER_RCNN_TRAINING,
-    step=recipes.FASTER_RCNN_STEP,
-    from_scratch=NORMALIZED,
-)
-FPN = Paper(
-    title="FPN, Lin et al., CVPR 2017",
-    training=recipes.FPN_TRAINING,
-    step=recipes.FPN_STEP,
-    from_scratch=NORMALIZED | {"norm": True},
-)
-RETINANET = Paper(
-    title="RetinaNet, Lin et al., ICCV 2017", training=recipes.RETINANET_TRAINING, from_scratch=NORMALIZED
-)
+ALL_NORMALIZED: dict[str, Any] = {"norm": True, "train_norm": True}
+RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", from_scratch={})
+SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", from_scratch=None)
+FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", from_scratch=NORMALIZED)
+FASTER_RCNN = Paper(title="Faster R-CNN, Ren et al., NIPS 2015", from_scratch=NORMALIZED)
+FPN = Paper(title="FPN, Lin et al., CVPR 2017", from_scratch=ALL_NORMALIZED)
+RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", from_scratch=NORMALIZED)
+SSD = Paper(title="SSD, Liu et al., ECCV 2016", from_scratch=ALL_NORMALIZED)
+REFINEDET = Paper(title="RefineDet, Zhang et al., CVPR 2018", from_scratch=ALL_NORMALIZED)
+M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", from_scratch=NORMALIZED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +154,7 @@ ON_TIMM = (
     Model(name="faster-rcnn-timm/{}", paper=FASTER_RCNN, input=600, build=faster_rcnn_timm),
     Model(name="retinanet-timm/{}-fpn", paper=RETINANET, input=800, build=retinanet_timm_fpn),
 )
+ALL = (*BUILT_IN, *ON_TIMM)
 
 
 def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> nn.Module:
@@ -202,22 +177,6 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
     return model
 
 
-def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
-    """A detector ready to use: bundled weights by name, or one of our weight files by path.
-
-    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou, and an
-    R-CNN's search, proposals, chunk, scorer and regress.
-
-    Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
-    that the weights depend on.
-    """
-    fixed = [field for field in config if field not in AFTER_TRAINING]
-    if fixed:
-        raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
-    model, stored = restore(weight_file(source), **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
-
-
 def restore(
     path: Path, name: str | None = None, classes: tuple[str, ...] | None = None, **config: Any
 ) -> tuple[nn.Module, WeightFile]:
@@ -229,59 +188,13 @@ def restore(
     Raises InputError for a file that is not ours or does not fit.
     """
     stored = read_weights(path)
-    if name is not None and _known(name).paper is not _known(stored.name).paper:
+    if name is not None and known(name).paper is not known(stored.name).paper:
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
     model: Any = build(name or stored.name, **(stored.config | config))
     load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
     own = model.input_spec  # its size may be one of the fields that differ
     model.input_spec = replace(stored.input_spec, size=own.size, max_side=own.max_side)
     return model, stored
-
-
-def weight_file(source: str | Path) -> Path:
-    """The file behind a bundled name or a path; raises InputError where there is none."""
-    if not isinstance(source, str | Path):
-        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
-    if not str(source):
-        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
-    bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))
-    path = Path(source)
-    if bundled.is_file():
-        return bundled
-    if path.is_file():
-        return path
-    if path.is_dir() and (path / "best.safetensors").is_file():
-        return path / "best.safetensors"
-    if _find(str(source)) is not None:
-        raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
-    raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
-
-
-def recipe_for(name: str, images: int, kind: RecipeKind | FourStep | None = None) -> Recipe:
-    """How the model of that name is trained on so many images; without a kind as its paper's models are by default.
-
-    Raises InputError for a name that does not exist, and for four steps where there are no two parts to take turns.
-    """
-    paper = _known(name).paper
-    if kind == "four-step":
-        if paper.step is None:
-            able = [model.name.format("<name>") for model in (*BUILT_IN, *ON_TIMM) if model.paper.step is not None]
-            raise InputError(
-                f"--recipe four-step: {name} has no RPN and detector that take turns; these have: {', '.join(able)}"
-            )
-        return four_steps(paper.step, images)
-    return paper.training.of(kind or paper.recipe, images)
-
-
-def scratch_config(name: str) -> dict[str, Any]:
-    """Fields of the config for training without ImageNet's weights.
-
-    Raises InputError for an unknown name, and for a detector whose backbone does not learn.
-    """
-    fields = _known(name).paper.from_scratch
-    if fields is None:
-        raise InputError(f"--scratch: the convolutions of {name} are not trained, so they need weights; leave it out")
-    return dict(fields)
 
 
 def names() -> list[str]:
@@ -308,7 +221,7 @@ def _row(model: Model) -> dict[str, Any]:
     return row | {"weights": "bundled" if results else None, "results": results}
 
 
-def _find(name: str) -> Model | None:
+def find(name: str) -> Model | None:
     """The model of that name, of the table or on a timm backbone."""
     for model in BUILT_IN:
         if name == model.name:
@@ -321,9 +234,9 @@ def _find(name: str) -> Model | None:
     return None
 
 
-def _known(name: str) -> Model:
+def known(name: str) -> Model:
     """Raises InputError for a name that there is not."""
-    model = _find(name)
+    model = find(name)
     if model is None:
         known = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
         raise InputError(f"there is no model {name!r}; the names: {known}")
@@ -331,7 +244,7 @@ def _known(name: str) -> Model:
 
 
 def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module:
-    builder = _known(name).build
+    builder = known(name).build
     try:
         return builder(num_classes=num_classes, **{key: _with_tuples(value) for key, value in config.items()})
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:

@@ -12,10 +12,10 @@ from torchvision.models import alexnet, vgg16
 
 from vedette.backbones.alexnet import AlexNet
 from vedette.backbones.backbone import Classifier
-from vedette.backbones.imagenet import load_imagenet
 from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
 from vedette.errors import InputError
+from vedette.weights.imagenet import load_imagenet
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vedette.backbones.imagenet import load_imagenet
 from vedette.backbones.zf5 import ZF5, normalize_response
 from vedette.errors import InputError
+from vedette.weights.imagenet import load_imagenet
 
 
 @pytest.mark.parametrize(("side", "cells"), [(224, 14), (240, 15), (480, 30), (33, 3)])

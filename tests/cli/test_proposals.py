@@ -10,7 +10,7 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.infer.weights import save_weights
+from vedette.weights.files import save_weights
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from vedette.cli.main import run
 from vedette.cli.runs import recipe_of
 from vedette.cli.train import _chosen, _continued
 from vedette.cli.train import train as train_command
-from vedette.infer.weights import read_weights, save_weights
 from vedette.train.recipe import Recipe, RecipeKind
 from vedette.train.run_file import Run
+from vedette.weights.files import read_weights, save_weights
 
 TINY = ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
 QUICK = [*TINY, "--backbone", "random", "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]

@@ -63,7 +63,7 @@ def test_trains_resumes_evaluates_and_detects(name: str, data: Path, tmp_path: P
 @pytest.mark.parametrize("name", NAMES)
 def test_saves_loads_and_detects_the_same(name: str, data: Path, tmp_path: Path) -> None:
     from vedette.infer.detector import Detector
-    from vedette.infer.weights import save_weights
+    from vedette.weights.files import save_weights
 
     if name.startswith("fast-rcnn"):
         pytest.importorskip("cv2")

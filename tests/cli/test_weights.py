@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from vedette.cli.main import run
-from vedette.infer.layouts.class_names import names_by_count
-from vedette.infer.weights import read_weights
-from vedette.zoo import load
+from vedette.infer.load import load
+from vedette.weights.files import read_weights
+from vedette.weights.layouts.class_names import names_by_count
 
 SHAPES = json.loads((Path(__file__).parents[1] / "golden" / "refinedet_pytorch.json").read_text())["tensors"]
 
@@ -53,7 +53,7 @@ def test_the_written_file_needs_nothing_else(
 def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What would be written, without the time that writing takes."""
     arguments: dict[str, Any] = {}
-    monkeypatch.setattr("vedette.infer.weights.save_weights", lambda *_, **given: arguments.update(given))
+    monkeypatch.setattr("vedette.weights.files.save_weights", lambda *_, **given: arguments.update(given))
     return arguments
 
 

@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 
 from vedette.evaluate.coco import coco_average_precision
-from vedette.evaluate.curves import curve_svg
 from vedette.evaluate.examples import marks_of, score_images
 from vedette.evaluate.matching import judge
-from vedette.evaluate.page import number, table
-from vedette.evaluate.pictures import COLOURS, Mark, draw_marks
 from vedette.evaluate.report import conventions, write_report
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import Curve
+from vedette.pages.curves import curve_svg
+from vedette.pages.marks import COLOURS, Mark, draw_marks
+from vedette.pages.report import number, table
 
 A, B, C = [0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0], [40.0, 40.0, 50.0, 50.0]
 

@@ -20,13 +20,13 @@ from pyramids import (
     single_map,
 )
 from vedette.backbones.backbone import IMAGENET, Backbone
-from vedette.backbones.imagenet import LITE0_PACKAGE, load_imagenet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.papers.fpn import FeaturePyramid
 from vedette.papers.retinanet import STRIDES, RetinaNet, RetinaPyramid
 from vedette.train.optim import parameter_groups
 from vedette.train.recipe import Recipe
 from vedette.train.step import TrainStep
+from vedette.weights.imagenet import LITE0_PACKAGE, load_imagenet
 
 WIDTH = 16
 LEVELS = {key: STRIDES for key in PYRAMIDS} | {"single-map": (16,)}

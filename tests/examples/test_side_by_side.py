@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 import side_by_side
-from vedette.backbones.imagenet import LITE0_PACKAGE, load_imagenet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.data.read import read_datasets
 from vedette.structures import Detections
+from vedette.weights.imagenet import LITE0_PACKAGE, load_imagenet
 
 ROW = dict.fromkeys(side_by_side.COLUMNS, 1.0)
 

@@ -1,5 +1,6 @@
 """Several passes over a picture: which, what is merged and voted by hand and against a loop, and the way back."""
 
+from importlib.resources import files
 from types import SimpleNamespace
 
 import pytest
@@ -217,7 +218,7 @@ def test_large_inputs_go_through_in_smaller_batches(detector: Detector) -> None:
 def astronaut() -> tuple[Detector, Image.Image]:
     """The bundled detector, and a photograph of just its input's size: no resampling, which no mirror could undo."""
     detector = vedette.load("refinedet320-lite0", device="cpu")
-    path = vedette.zoo.files("vedette") / "assets" / "demo" / "astronaut.jpg"
+    path = files("vedette") / "assets" / "demo" / "astronaut.jpg"
     return detector, Image.open(str(path)).convert("RGB").resize((320, 320))
 
 

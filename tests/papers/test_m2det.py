@@ -11,7 +11,6 @@ from torch import Tensor, nn
 import vedette
 from papers.shared import TinyBackbone, an_image, overlap, target
 from vedette import zoo
-from vedette.infer.weights import save_weights
 from vedette.papers.m2det import (
     SFAM,
     TUM,
@@ -26,6 +25,7 @@ from vedette.papers.m2det import (
 )
 from vedette.papers.ssd import Predictions
 from vedette.structures import Target
+from vedette.weights.files import save_weights
 
 SMALL = {"levels": 2, "width": 16, "base_channels": (8, 12), "squeeze": 4, "image_size": 64}
 FOUR_SIZES = (0.2, 0.4, 0.7, 1.0)  # three scales: 8, 4 and 2 cells at 64 pixels

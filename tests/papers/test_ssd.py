@@ -9,7 +9,6 @@ import torch
 
 import vedette
 from papers.shared import TinyBackbone, an_image, match_one_by_one, overlap, some_targets, target
-from vedette.infer.weights import save_weights
 from vedette.papers.ssd import (
     COCO_SIZES,
     HALVE,
@@ -25,6 +24,7 @@ from vedette.papers.ssd import (
 )
 from vedette.parts.matching import match
 from vedette.structures import Target
+from vedette.weights.files import save_weights
 
 
 def tiny(**config: object) -> SSD:

@@ -34,7 +34,8 @@ from vedette.train.four_step import (
     shared_parameters,
 )
 from vedette.train.loop import Training
-from vedette.train.recipe import FASTER_RCNN_STEP, Recipe
+from vedette.train.recipe import Recipe
+from vedette.train.recipes import FASTER_RCNN_STEP
 from vedette.train.rpn_proposals import read_proposals, rpn_proposals, write_proposals
 
 RECIPE = Recipe(
@@ -541,7 +542,7 @@ def test_losses_fall_and_the_rectangles_are_found(tmp_path: Path, levels: int) -
 
 
 def test_the_papers_rates_and_length() -> None:
-    from vedette.zoo import recipe_for
+    from vedette.train.recipes import recipe_for
 
     recipe = recipe_for("faster-rcnn-vgg16", 5011, "four-step")
     assert (recipe.optimizer, recipe.lr, recipe.drops, recipe.alternating) == ("sgd", 1e-3, (3 / 4,), True)

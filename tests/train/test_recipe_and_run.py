@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vedette.errors import InputError
-from vedette.train.recipe import M2DET_TRAINING, SSD_TRAINING, Recipe, without_pretraining
+from vedette.train.recipe import Recipe, without_pretraining
+from vedette.train.recipes import M2DET_TRAINING, SSD_TRAINING
 from vedette.train.run_file import Run
 
 

@@ -64,7 +64,7 @@ def detect(
 
 
 def _load(model: str, device: str | None, nms: str | None) -> Detector:
-    from vedette.zoo import load
+    from vedette.infer.load import load
 
     return load(model, device=device, **chosen(nms=nms))
 

@@ -87,7 +87,7 @@ def _check_metric(metric: Metric) -> None:
 
 
 def _load(model: str, device: str | None, nms: str | None) -> tuple[Detector, tuple[str, ...]]:
-    from vedette.zoo import load
+    from vedette.infer.load import load
 
     detector = load(model, device=device, **chosen(nms=nms))
     if detector.classes is None:

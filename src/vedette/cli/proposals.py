@@ -81,10 +81,10 @@ def _search(dataset: Dataset, mode: Mode, limit: int, cache: Path | None, worker
 
 def _of_rpn(dataset: Dataset, model: str, device: str | None, workers: int) -> list[Any]:
     """What the RPN gives to its detector in training; raises InputError for a model without one."""
+    from vedette.infer.load import load
     from vedette.papers.faster_rcnn import FasterRCNN
     from vedette.train.precision import fast_precision
     from vedette.train.rpn_proposals import rpn_proposals
-    from vedette.zoo import load
 
     detector = load(model, device)
     if not isinstance(detector.model, FasterRCNN):

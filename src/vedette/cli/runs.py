@@ -52,7 +52,7 @@ def recipe_of(
     from vedette.infer.detector import choose_device
     from vedette.train.precision import fast_precision
     from vedette.train.recipe import without_pretraining
-    from vedette.zoo import recipe_for
+    from vedette.train.recipes import recipe_for
 
     default = recipe_for(model, images, kind)
     default = without_pretraining(default) if scratch else default
@@ -61,7 +61,7 @@ def recipe_of(
 
 def config_of(model: str, scratch: bool, settings: list[str] | None) -> dict[str, Any]:
     """The fields of the detector's config that are not its own."""
-    from vedette.zoo import scratch_config
+    from vedette.train.recipes import scratch_config
 
     return (scratch_config(model) if scratch else {}) | read_settings(settings or [])
 

@@ -97,7 +97,7 @@ def staged_training(
     from importlib.util import find_spec
 
     from vedette.train.rcnn import RCNNTraining
-    from vedette.train.recipe import RCNN_TRAINING
+    from vedette.train.recipes import RCNN_TRAINING
 
     kind = type(model).__name__
     if find_spec("cv2") is None or find_spec("sklearn") is None:

@@ -160,8 +160,8 @@ def _start(
     import torch
 
     from vedette.infer.detector import choose_device
-    from vedette.infer.weights import save_weights
-    from vedette.zoo import weight_file
+    from vedette.infer.load import weight_file
+    from vedette.weights.files import save_weights
 
     torch.manual_seed(run.recipe.seed)
     device = str(choose_device(device))

@@ -13,8 +13,8 @@ from vedette.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from vedette.infer.layouts.checkpoint import Checkpoint
     from vedette.structures import InputSpec
+    from vedette.weights.layouts.checkpoint import Checkpoint
 
 app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
 
@@ -45,9 +45,9 @@ def import_(
     """
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
-    from vedette.infer.layouts import READERS
-    from vedette.infer.layouts.class_names import names_by_count, read_names
-    from vedette.infer.weights import save_weights
+    from vedette.weights.files import save_weights
+    from vedette.weights.layouts import READERS
+    from vedette.weights.layouts.class_names import names_by_count, read_names
 
     if layout not in READERS:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(READERS)}")
@@ -73,7 +73,7 @@ def _choose(checkpoint: Checkpoint, source: Path, model: str | None) -> str:
     """The detector's name, of those that the tensors fit exactly."""
     import torch
 
-    from vedette.infer.layouts.checkpoint import check_fit
+    from vedette.weights.layouts.checkpoint import check_fit
     from vedette.zoo import build
 
     options = " or ".join(checkpoint.models)

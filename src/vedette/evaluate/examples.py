@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Bools, Floats, Ints, Outcomes
-from vedette.evaluate.pictures import Mark
 from vedette.evaluate.truth import Truth
+from vedette.pages.marks import Mark
 from vedette.structures import Detections
 
 

@@ -13,15 +13,15 @@ from urllib.parse import unquote
 import numpy as np
 from PIL import Image
 
-from vedette.evaluate import page
 from vedette.evaluate.coco import CocoResult
-from vedette.evaluate.curves import curve_svg
 from vedette.evaluate.examples import ImageScores, marks_of, score_images
 from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, judge
 from vedette.evaluate.measure import Metric
-from vedette.evaluate.pictures import Mark, draw_marks
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import VocResult, summarise
+from vedette.pages import report as page
+from vedette.pages.curves import curve_svg
+from vedette.pages.marks import Mark, draw_marks
 from vedette.structures import Detections
 
 SHOWN_SCORE = 0.5

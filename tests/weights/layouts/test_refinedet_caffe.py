@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vedette.errors import InputError
-from vedette.infer.layouts.checkpoint import check_fit
-from vedette.infer.layouts.refinedet_caffe import convert
 from vedette.ops.images import normalize
 from vedette.papers.refinedet import RefineDet, refinedet_resnet101, refinedet_vgg16
 from vedette.structures import InputSpec
+from vedette.weights.layouts.checkpoint import check_fit
+from vedette.weights.layouts.refinedet_caffe import convert
 
 FACTOR = 999.98  # what BatchNorm's sums are divided by
 CLASSES = 3

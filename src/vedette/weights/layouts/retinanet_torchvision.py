@@ -11,16 +11,16 @@ from functools import partial
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
-from vedette.infer.layouts.pyramids import (
+from vedette.papers.retinanet import OCTAVES
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
+from vedette.weights.layouts.pyramids import (
     ANCHORS_OF_RETINANET,
     IMAGENET_INPUT,
     resnet_pieces,
     retinanet_checkpoint,
     without_counters,
 )
-from vedette.infer.layouts.torchvision_names import less_epsilon, renamed
-from vedette.papers.retinanet import OCTAVES
+from vedette.weights.layouts.torchvision_names import less_epsilon, renamed
 
 SIZES = tuple(tuple(float(int(side * octave)) for octave in OCTAVES) for side in (32, 64, 128, 256, 512))
 CONFIG = {"anchor_grid": "torchvision", "anchor_sizes": SIZES, "keep": 300, "keep_best": True}

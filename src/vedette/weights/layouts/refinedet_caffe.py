@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from vedette.backbones.vgg import STAGES
-from vedette.infer.layouts.caffe_model import read_caffemodel
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
-from vedette.infer.layouts.shared import CAFFE_BGR
+from vedette.weights.layouts.caffe_model import read_caffemodel
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.weights.layouts.shared import CAFFE_BGR
 
 ASPECT_RATIOS = (1.0, 0.5, 2.0)  # height over width
 BATCH_NORM_EPS = 1e-5

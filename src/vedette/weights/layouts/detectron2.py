@@ -14,9 +14,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, layer_pieces
-from vedette.infer.layouts.pickled import read_state_dict
-from vedette.infer.layouts.pyramids import (
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, layer_pieces
+from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.pyramids import (
     SHORT_SIDE,
     background_first,
     faster_rcnn_checkpoint,

@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from papers.shared import TinyRegions
-from vedette.backbones import imagenet
-from vedette.backbones.imagenet import lite0_from_package, load_imagenet, read_checkpoint
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
+from vedette.weights import imagenet
+from vedette.weights.imagenet import lite0_from_package, load_imagenet, read_checkpoint
 
 SMALL = "resnet18"
 

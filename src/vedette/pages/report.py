@@ -7,7 +7,7 @@ from html import escape
 from math import isnan
 from urllib.parse import quote
 
-from vedette.evaluate.pictures import COLOURS
+from vedette.pages.marks import COLOURS
 
 STYLE = """
 :root { --ink: #1d2329; --soft: #667080; --line: #e3e7ec; --paper: #fff; --ground: #f5f7f9; --blue: #2563c9; }

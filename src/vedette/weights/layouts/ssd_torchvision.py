@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.infer.layouts.shared import VGG16_STAGES
-from vedette.infer.layouts.ssd_ports import ANCHORS_OF_CONV4_3, EXTRAS
 from vedette.papers.ssd import COCO_SIZES
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
+from vedette.weights.layouts.shared import VGG16_STAGES
+from vedette.weights.layouts.ssd_ports import ANCHORS_OF_CONV4_3, EXTRAS
 
 CONFIG = {"anchor_sizes": COCO_SIZES[300], "clip_anchors": "size", "clip_boxes": True}
 INPUT = {

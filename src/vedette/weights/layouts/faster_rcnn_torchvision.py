@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
-from vedette.infer.layouts.pyramids import (
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, layer_pieces
+from vedette.weights.layouts.pyramids import (
     IMAGENET_INPUT,
     faster_rcnn_checkpoint,
     resnet_pieces,
     with_background,
     without_counters,
 )
-from vedette.infer.layouts.torchvision_names import less_epsilon, renamed
+from vedette.weights.layouts.torchvision_names import less_epsilon, renamed
 
 CONFIG = {"anchor_grid": "torchvision"}
 SECOND = {"norm": True, "head_convs": 4, "head_layers": 1, "rpn_layers": 2}

@@ -14,10 +14,10 @@ from torch import Tensor
 import vedette
 from vedette.cli.main import run
 from vedette.errors import InputError
-from vedette.infer.layouts.checkpoint import Checkpoint, check_fit
-from vedette.infer.layouts.m2det import SHARED, convert
 from vedette.ops.boxes import to_centers
 from vedette.papers.m2det import m2det_resnet101, m2det_vgg16
+from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
+from vedette.weights.layouts.m2det import SHARED, convert
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "m2det.json"
 BUILDERS = {"vgg16": m2det_vgg16, "resnet101": m2det_resnet101}

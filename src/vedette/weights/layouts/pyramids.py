@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vedette.backbones.resnet import ResNet
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes
 
 ANCHORS_OF_RETINANET = 9  # a cell
 SHORT_SIDE = {"resize": "short side", "size": 800, "max_side": 1333, "divisor": 32}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.infer.layouts.pickled import read_state_dict
-from vedette.infer.layouts.refinedet_caffe import ASPECT_RATIOS
-from vedette.infer.layouts.shared import CAFFE_RGB, vgg16_modules
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
+from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.refinedet_caffe import ASPECT_RATIOS
+from vedette.weights.layouts.shared import CAFFE_RGB, vgg16_modules
 
 MODELS = ("refinedet320-vgg16", "refinedet512-vgg16")
 CONFIG = {"aspect_ratios": ASPECT_RATIOS, "clip_anchors": True}

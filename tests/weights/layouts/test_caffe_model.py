@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vedette.errors import InputError
-from vedette.infer.layouts.caffe_model import read_caffemodel
+from vedette.weights.layouts.caffe_model import read_caffemodel
 
 pytest.importorskip("google.protobuf", reason="the files are written with protobuf")
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

@@ -11,11 +11,11 @@ from torch import Tensor
 from torchvision.models import detection
 
 from vedette.errors import InputError
-from vedette.infer.layouts import READERS, detectron2, faster_rcnn_torchvision, mmdet, retinanet_torchvision
-from vedette.infer.layouts.checkpoint import Checkpoint
-from vedette.infer.layouts.pickled import read_state_dict
 from vedette.papers.fpn import faster_rcnn_resnet_fpn
 from vedette.papers.retinanet import OCTAVES, retinanet_resnet_fpn
+from vedette.weights.layouts import READERS, detectron2, faster_rcnn_torchvision, mmdet, retinanet_torchvision
+from vedette.weights.layouts.checkpoint import Checkpoint
+from vedette.weights.layouts.pickled import read_state_dict
 
 CLASSES = 5  # torchvision's, with a background
 

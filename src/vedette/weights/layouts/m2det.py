@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from vedette.backbones.resnet import ResNet
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.infer.layouts.pickled import read_state_dict
-from vedette.infer.layouts.shared import CAFFE_BGR, vgg16_modules
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
+from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.shared import CAFFE_BGR, vgg16_modules
 
 CLASSIFIER = ("base.fc.weight", "base.fc.bias")  # of ResNet, which nothing uses
 COUNTER = "num_batches_tracked"  # of batch norm; older files have none

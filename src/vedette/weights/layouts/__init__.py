@@ -1,6 +1,6 @@
 """Foreign checkpoints: one file a layout, each with `read(path) -> Checkpoint`."""
 
-from vedette.infer.layouts import detectron2, m2det, mmdet, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
+from vedette.weights.layouts import detectron2, m2det, mmdet, refinedet_caffe, refinedet_pytorch, ssd_ports, torchvision
 
 READERS = {
     "refinedet.pytorch": refinedet_pytorch.read,

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vedette.errors import InputError
-from vedette.infer import weights
-from vedette.infer.weights import load_into, read_weights, save_weights
 from vedette.structures import InputSpec
+from vedette.weights import files as weights
+from vedette.weights.files import load_into, read_weights, save_weights
 
 SPEC = InputSpec(size=320, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), channels="bgr", divisor=64)
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from vedette.errors import InputError
-from vedette.infer.layouts import faster_rcnn_torchvision, retinanet_torchvision, ssd_torchvision
-from vedette.infer.layouts.checkpoint import Checkpoint
-from vedette.infer.layouts.pickled import read_state_dict
+from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvision, ssd_torchvision
+from vedette.weights.layouts.checkpoint import Checkpoint
+from vedette.weights.layouts.pickled import read_state_dict
 
 
 def read(path: Path) -> Checkpoint:

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 from vedette.errors import InputError
-from vedette.infer.layouts import faster_rcnn_torchvision, retinanet_torchvision
-from vedette.infer.layouts import torchvision as torchvision_layout
-from vedette.infer.layouts.checkpoint import check_fit
-from vedette.infer.layouts.torchvision_names import renamed
 from vedette.papers.fpn import faster_rcnn_resnet_fpn
 from vedette.papers.retinanet import retinanet_resnet_fpn
+from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvision
+from vedette.weights.layouts import torchvision as torchvision_layout
+from vedette.weights.layouts.checkpoint import check_fit
+from vedette.weights.layouts.torchvision_names import renamed
 
 CLASSES = 5  # theirs, with a background
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Protocol
 
-from vedette.evaluate.voc import Curve
+import numpy as np
+from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 250, 184
 LEFT, RIGHT, TOP, BOTTOM = 30, 8, 8, 20  # margins around the axes
 MOST_POINTS = 150
+
+
+class Curve(Protocol):
+    """What is drawn: `vedette.evaluate.voc.Curve` has it. K detections of a class, the best first."""
+
+    @property
+    def recall(self) -> NDArray[np.float64]: ...  # (K,) rising; NaN without annotated boxes
+    @property
+    def precision(self) -> NDArray[np.float64]: ...  # (K,)
+    @property
+    def scores(self) -> NDArray[np.float64]: ...  # (K,) falling
 
 
 def curve_svg(curve: Curve, score: float) -> str:

@@ -10,12 +10,13 @@ from torch import Tensor
 from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
 from vedette.cli.main import run
-from vedette.infer.layouts import READERS
-from vedette.infer.layouts.checkpoint import Checkpoint, check_fit
-from vedette.infer.layouts.ssd_ports import convert_lufficc, convert_ssd_pytorch
-from vedette.infer.layouts.ssd_torchvision import convert
+from vedette.infer.load import load
 from vedette.papers.ssd import COCO_SIZES, SSD, VOC_SIZES
-from vedette.zoo import build, load
+from vedette.weights.layouts import READERS
+from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
+from vedette.weights.layouts.ssd_ports import convert_lufficc, convert_ssd_pytorch
+from vedette.weights.layouts.ssd_torchvision import convert
+from vedette.zoo import build
 
 VGG = {  # number of the layer → output and input channels, kernel
     0: (64, 3, 3), 2: (64, 64, 3), 5: (128, 64, 3), 7: (128, 128, 3), 10: (256, 128, 3), 12: (256, 256, 3),
@@ -134,7 +135,7 @@ def test_torchvisions_91_outputs_are_90_classes_with_cocos_ids(tmp_path: Path, m
     check(convert(weights), "ssd300-vgg16")
     torch.save(weights, tmp_path / "coco.pth")
     saved: dict[str, Any] = {}
-    monkeypatch.setattr("vedette.infer.weights.save_weights", lambda _, model, **given: saved.update(given, m=model))
+    monkeypatch.setattr("vedette.weights.files.save_weights", lambda _, model, **given: saved.update(given, m=model))
     arguments = [str(tmp_path / "coco.pth"), "--from", "torchvision", "--out", str(tmp_path / "a.safetensors")]
     assert run(["weights", "import", *arguments]) == 0
     assert saved["name"] == "ssd300-vgg16"

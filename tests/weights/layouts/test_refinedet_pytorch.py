@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from vedette.errors import InputError
-from vedette.infer.layouts.checkpoint import Checkpoint, check_fit
-from vedette.infer.layouts.pickled import read_state_dict
-from vedette.infer.layouts.refinedet_pytorch import convert
 from vedette.ops.boxes import to_centers
 from vedette.ops.images import normalize
 from vedette.papers.refinedet import RefineDet, refinedet_vgg16
 from vedette.structures import InputSpec
+from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
+from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.refinedet_pytorch import convert
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "refinedet_pytorch.json"
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vedette.errors import InputError
-from vedette.infer.layouts.pickled import read_state_dict
+from vedette.weights.layouts.pickled import read_state_dict
 
 
 def test_names_lose_what_data_parallel_put_before_them(tmp_path: Path) -> None:

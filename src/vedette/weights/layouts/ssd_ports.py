@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from vedette.infer.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.infer.layouts.pickled import read_state_dict
-from vedette.infer.layouts.shared import CAFFE_RGB, vgg16_modules
 from vedette.papers.ssd import COCO_SIZES, VOC_SIZES
+from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
+from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.shared import CAFFE_RGB, vgg16_modules
 
 LAST_VOC_SIZE = 537.65  # lufficc's, of SSD512 on VOC; the authors' 537.6
 ANCHORS_OF_CONV4_3 = 4  # a cell

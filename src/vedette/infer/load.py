@@ -1,0 +1,49 @@
+"""A detector ready to use, by a bundled name or from a weight file."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vedette.errors import InputError
+from vedette.infer.detector import Detector
+from vedette.zoo import find, names, restore
+
+# Fields of a detector's config that no weight depends on
+AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
+
+
+def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
+    """A detector ready to use: bundled weights by name, or one of our weight files by path.
+
+    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou, and an
+    R-CNN's search, proposals, chunk, scorer and regress.
+
+    Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
+    that the weights depend on.
+    """
+    fixed = [field for field in config if field not in AFTER_TRAINING]
+    if fixed:
+        raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
+    model, stored = restore(weight_file(source), **config)
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
+
+
+def weight_file(source: str | Path) -> Path:
+    """The file behind a bundled name or a path; raises InputError where there is none."""
+    if not isinstance(source, str | Path):
+        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
+    if not str(source):
+        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
+    bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))
+    path = Path(source)
+    if bundled.is_file():
+        return bundled
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "best.safetensors").is_file():
+        return path / "best.safetensors"
+    if find(str(source)) is not None:
+        raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
+    raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")
