@@ -21,11 +21,11 @@ from vedette.pages.boxes import draw_boxes
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 
 
-class Step(NamedTuple):
-    """What one prediction step says of every anchor."""
+class HeadOutput(NamedTuple):
+    """What a head says of every anchor, or of every region."""
 
     logits: Tensor  # (B, A, C + 1), background at index 0
-    deltas: Tensor  # (B, A, 4), against that step's anchors
+    deltas: Tensor  # (B, A, 4), against the anchors
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from torch import nn
 from vedette.evaluate.run import evaluate_model, to_annotation
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
-from vedette.papers.fpn import faster_rcnn_timm_fpn
 from vedette.structures import Detections, InputSpec
+from vedette.zoo import build
 
 SPEC = InputSpec(size=64, mean=(10.0, 10.0, 10.0))
 
@@ -131,7 +131,7 @@ def test_bf16_runs_the_network_in_bfloat16_channels_last():
 def test_bf16_is_for_layers_that_run_in_detect_too():
     """The head of a Faster R-CNN looks at bf16 maps."""
     settings = {"image_size": 64, "max_side": 96, "width": 16, "rpn_channels": 16, "proposals": (20, 10)}
-    model = faster_rcnn_timm_fpn("resnet10t", num_classes=2, **settings)
+    model = build("faster-rcnn-timm/resnet10t-fpn", num_classes=2, **settings)
     found = evaluate_model(model, Pictures(2), plan_passes(model.input_spec), workers=0, bf16=True, score=0.0)
     assert all(len(one) > 0 for one in found)
 

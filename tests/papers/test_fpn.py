@@ -10,7 +10,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from papers.shared import an_image, overlap
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN
-from vedette.papers.fpn import FeaturePyramid, PyramidPool, faster_rcnn_timm_fpn, level_of
+from vedette.papers.fpn import FeaturePyramid, PyramidPool, level_of
+from vedette.zoo import build
 
 TINY: dict[str, Any] = {
     "num_classes": 3,
@@ -25,7 +26,7 @@ TINY: dict[str, Any] = {
 
 def model(**config: Any) -> FasterRCNN:
     torch.manual_seed(0)
-    return faster_rcnn_timm_fpn("resnet10t", **(TINY | config))
+    return build("faster-rcnn-timm/resnet10t-fpn", **(TINY | config))
 
 
 def test_the_pyramid_is_torchvisions() -> None:
@@ -128,5 +129,5 @@ def test_the_second_versions_head_learns() -> None:
 def test_configs_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="give sizes for 5 levels"):
         model(anchor_sizes=((8.0,),))
-    with pytest.raises(ValueError, match="pooling is 'max': regions of a pyramid are pooled by align"):
+    with pytest.raises(ValueError, match="pooling is 'max': give one of align"):
         model(pooling="max")

@@ -11,12 +11,9 @@ from torch import Tensor, nn
 
 from vedette.data.loader import train_loader
 from vedette.ops.images import normalize
-from vedette.papers.fast_rcnn import fast_rcnn_timm
-from vedette.papers.faster_rcnn import faster_rcnn_timm
-from vedette.papers.fpn import faster_rcnn_timm_fpn
-from vedette.papers.retinanet import retinanet_timm_fpn
 from vedette.structures import InputSpec, Target
 from vedette.train.step import TrainStep
+from vedette.zoo import build
 
 
 class Remembers(nn.Module):
@@ -110,10 +107,10 @@ class Odd:
 
 SMALL = {"image_size": 64, "max_side": 128, "num_classes": 2}
 MODELS: dict[str, Callable[[], Any]] = {
-    "retinanet": lambda: retinanet_timm_fpn("resnet10t", **SMALL),
-    "faster r-cnn": lambda: faster_rcnn_timm("resnet10t", regions=16, before_nms=(200, 100), **SMALL),
-    "faster r-cnn, fpn": lambda: faster_rcnn_timm_fpn("resnet10t", regions=16, before_nms=(200, 100), **SMALL),
-    "fast r-cnn": lambda: fast_rcnn_timm("resnet10t", **SMALL),
+    "retinanet": lambda: build("retinanet-timm/resnet10t-fpn", **SMALL),
+    "faster r-cnn": lambda: build("faster-rcnn-timm/resnet10t", regions=16, before_nms=(200, 100), **SMALL),
+    "faster r-cnn, fpn": lambda: build("faster-rcnn-timm/resnet10t-fpn", regions=16, before_nms=(200, 100), **SMALL),
+    "fast r-cnn": lambda: build("fast-rcnn-timm/resnet10t", **SMALL),
 }
 
 

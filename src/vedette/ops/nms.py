@@ -87,6 +87,10 @@ def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     return boxes + (groups * extent)[..., None]
 
 
+def suppressors(boxes: Tensor, scores: Tensor, groups: Tensor, keep: Tensor, iou: float) -> Tensor:
+    raise NotImplementedError
+
+
 def soft_nms(
     boxes: Tensor,
     scores: Tensor,

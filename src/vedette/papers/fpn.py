@@ -21,7 +21,8 @@ Where this file leaves the paper
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,24 +34,37 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from vedette.parts.config import Count, Ge, Positive, Share, Size, ZeroOrMore, check_levels
 
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
 STRIDES = (4, 8, 16, 32)  # c2 to c5
 
 
-FPN: dict[str, Any] = {  # over Faster R-CNN's numbers
-    "image_size": 800,  # sec. 5
-    "max_side": 1333,  # later code; the paper has no limit
-    "anchor_sizes": ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)),  # sec. 4.1
-    "rpn_channels": 256,  # authors' code
-    "cross_border": True,  # sec. 5.1
-    "before_nms": (2000, 1000),  # authors' code: of a level
-    "proposals": (2000, 1000),  # sec. 5.2
-    "least_side": 1e-3,  # authors' code
-    "pooling": "align",
-    "regions": 512,  # sec. 5.2: of an image
-    "nms_iou": 0.5,  # authors' code
-}
+@dataclass(frozen=True, kw_only=True)
+class FPNConfig(FasterRCNNConfig):
+    """The paper's numbers, over Faster R-CNN's."""
+
+    image_size: Size = 800  # sec. 5
+    max_side: int = 1333  # later code; the paper has no limit
+    anchor_sizes: tuple[tuple[Positive, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))  # sec. 4.1
+    rpn_channels: Count = 256  # authors' code
+    cross_border: bool = True  # sec. 5.1
+    before_nms: tuple[Count, Count] = (2000, 1000)  # authors' code: of a level
+    proposals: tuple[Count, Count] = (2000, 1000)  # sec. 5.2
+    least_side: ZeroOrMore = 1e-3  # authors' code
+    least_side_first: bool = False  # authors' code
+    pooling: Literal["align"] = "align"
+    regions: Count = 512  # sec. 5.2: of an image
+    nms_iou: Share = 0.5  # authors' code
+    width: Count = 256  # sec. 3: channels of every level
+    head_layers: Count = 2  # sec. 4.2: of 1024
+    norm: bool = False  # torchvision's second version: batch norm in the pyramid and the head's convolutions
+    head_convs: Annotated[int, Ge(0)] = 0  # torchvision's second version: 3×3 convolutions before the layers
+    stride_in_1x1: bool = False  # detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels("anchor_sizes", self.anchor_sizes, len(STRIDES) + 1)
 
 
 class FeaturePyramid(nn.Module):
@@ -155,28 +169,14 @@ def conv(incoming: int, outgoing: int, kernel: int, norm: bool = False) -> nn.Mo
     return nn.Sequential(layer, nn.BatchNorm2d(outgoing)) if norm else layer
 
 
-def faster_rcnn_resnet_fpn(depth: Literal[50, 101], **config: Any) -> FasterRCNN:
-    """ResNet-50 or ResNet-101."""
-    c = _config(config)
-    return _on_pyramid(c, ResNet(depth, with_c2=True, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
-
-
-def faster_rcnn_timm_fpn(name: str, **config: Any) -> FasterRCNN:
-    """Any timm backbone with maps at strides 4 to 32."""
-    c = _config(config)
-    return _on_pyramid(c, TimmPyramid(name, STRIDES, train_norm=c.train_norm))
-
-
-def _config(given: dict[str, Any]) -> FasterRCNNConfig:
-    """This paper's settings and, over them, those given."""
-    c = FasterRCNNConfig(**(FPN | given))
-    if len(c.anchor_sizes) != len(STRIDES) + 1:
-        raise ValueError(f"anchor_sizes is {c.anchor_sizes}: give sizes for {len(STRIDES) + 1} levels")
-    if c.pooling != "align":
-        raise ValueError(f"pooling is {c.pooling!r}: regions of a pyramid are pooled by align")
-    return c
-
-
-def _on_pyramid(c: FasterRCNNConfig, body: Backbone) -> FasterRCNN:
-    backbone = FPNBackbone(body, width=c.width, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
-    return FasterRCNN(c, backbone, PyramidPool(STRIDES, backbone.pooled, c.align_samples, c.align_half_cell))
+def build(backbone: str, **fields: Any) -> FasterRCNN:
+    """On "resnet50" or "resnet101", or on timm's of that name, with maps at strides 4 to 32."""
+    c = FPNConfig(**fields)
+    depths: dict[str, Literal[50, 101]] = {"resnet50": 50, "resnet101": 101}
+    if backbone in depths:
+        resnet: dict[str, Any] = {"with_c2": True, "stride_in_1x1": c.stride_in_1x1, "train_norm": c.train_norm}
+        body: Backbone = ResNet(depths[backbone], **resnet)
+    else:
+        body = TimmPyramid(backbone, STRIDES, train_norm=c.train_norm)
+    pyramid = FPNBackbone(body, width=c.width, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
+    return FasterRCNN(c, pyramid, PyramidPool(STRIDES, pyramid.pooled, c.align_samples, c.align_half_cell))

@@ -10,16 +10,16 @@ from torch import Tensor
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.matching import NEGATIVE
 from vedette.parts.sampling import mine_hard_negatives
-from vedette.structures import Step
+from vedette.structures import HeadOutput
 
 
 def multibox_loss(
-    step: Step,
+    step: HeadOutput,
     anchors: Tensor,
     boxes: Tensor,
     labels: Tensor,
     matched: Tensor,
-    minable: Tensor,
+    minable: Tensor | None = None,
     *,
     coder: BoxCoder,
     negative_ratio: float,
@@ -28,12 +28,14 @@ def multibox_loss(
     """Classification and box loss of one step, each a scalar divided by the batch's positives N (SSD, eq. 1).
 
     anchors (A, 4) or (B, A, 4); boxes (B, G, 4); labels (B, G) as indices of the logits, 1..C; matched (B, A) from
-    `match`; minable (B, A) bool: negatives outside it are not mined. N counts as 1 where nothing matched.
+    `match`; minable (B, A) bool: negatives outside it are not mined, None: all may; N counts as 1 if nothing matched.
     """
     positive = matched >= 0
     number = positive.sum(1)  # (B,)
     loss = class_loss(step.logits, gather_labels(labels, matched))  # (B, A)
-    negative = mine_hard_negatives(loss, (matched == NEGATIVE) & minable, number, negative_ratio, min_negatives)
+    negative = matched == NEGATIVE
+    negative = negative if minable is None else negative & minable
+    negative = mine_hard_negatives(loss, negative, number, negative_ratio, min_negatives)
     chosen = torch.where(positive | negative, loss, 0.0)
     total = number.sum().clamp(min=1)
     return chosen.sum() / total, box_loss(step.deltas, anchors, boxes, matched, coder) / total

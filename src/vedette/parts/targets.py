@@ -18,8 +18,16 @@ class TargetBatch(NamedTuple):
     valid: Tensor  # (B, G) bool, False in the padding
     ignore: Tensor  # (B, G) bool
 
+    @property
+    def for_matching(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What `match` asks of it: boxes, valid, ignore."""
+        return self.boxes, self.valid, self.ignore
 
-def check_targets(targets: Sequence[Target], images: int, num_classes: int) -> None:
+
+Targets = Sequence[Target]
+
+
+def check_targets(targets: Targets, images: int, num_classes: int) -> None:
     """Raises ValueError unless there is a target for each of the images, with labels that the model has.
 
     Labels on a GPU are not looked at: the host would have to wait.
@@ -33,7 +41,7 @@ def check_targets(targets: Sequence[Target], images: int, num_classes: int) -> N
             raise ValueError(f"targets[{row}] has label {int(target.labels.max())}; the model has 0..{num_classes - 1}")
 
 
-def pad_targets(targets: Sequence[Target], device: torch.device) -> TargetBatch:
+def pad_targets(targets: Targets, device: torch.device) -> TargetBatch:
     """Targets of one batch as four tensors; G is the largest number of boxes in an image, 0 if there is none."""
     if not targets:
         empty = torch.zeros(0, 0, dtype=torch.bool, device=device)

@@ -99,7 +99,7 @@ class RPNPart(Part):
     def forward(self, images: Tensor, sizes: Tensor | None = None) -> Predictions:
         """images (B, 3, H, W), sizes (B, 2); there are no proposals, for nothing looks at them yet."""
         features = self.backbone(images)
-        rpn, anchors, _ = self.detector.slide(features, images)
+        rpn, anchors = self.detector.rpn(features), self.detector.anchor_cache.of(images, features).boxes
         none = rpn.logits[:, :0, 0]
         return Predictions(rpn, features, rpn.deltas[:, :0], none, none.long(), anchors, whole_sizes(images, sizes))
 
