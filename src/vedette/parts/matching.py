@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vedette.ops.boxes import iou as pairwise_iou
+from vedette.ops.kernels import has_kernels
 
 NEGATIVE = -1
 IGNORED = -2
@@ -44,11 +45,15 @@ def assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("vedette::assign_bipartite", mutates_args=())
 def _assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """Rounds over the whole batch, one opaque step in a compiled loss: how many there are depends on the data.
+    """Rounds over the whole batch, one opaque operation in a compiled loss: how many there are depends on the data.
 
     Each round makes the pairs that are the best left of their box and of their anchor; the greedy loop over pairs would
-    make the same. The best pair of all is always among them, so G rounds are enough, and two are as a rule.
+    make the same. The best pair of all is always among them, so G rounds are enough, and two are as a rule. A GPU makes pick after pick.
     """
+    if overlap.numel() and has_kernels(overlap):
+        from vedette.ops.bipartite_triton import assign_bipartite as assign_on_device
+
+        return assign_on_device(overlap, NO_OVERLAP)
     left = overlap.clone()
     images, boxes, anchors = overlap.shape
     anchor = torch.zeros(images, boxes, dtype=torch.int64, device=overlap.device)
