@@ -1,4 +1,7 @@
-"""Bipartite matching on a GPU: a kernel that makes the picks of an image on the device, so that the host never waits."""
+"""Bipartite matching on a GPU: a kernel makes the picks of an image on the device, so that the host never waits."""
+
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-call,no-untyped-def,untyped-decorator"
+# A kernel's arguments have no types in Python.
 
 import torch
 import triton
@@ -26,9 +29,7 @@ def assign_bipartite(overlap: Tensor, floor: float) -> tuple[Tensor, Tensor]:
 
 
 @triton.jit
-def _assign(
-    overlap, best, asked, gone, anchor, taken, boxes, anchors, floor, BOXES: tl.constexpr, CHUNK: tl.constexpr
-):
+def _assign(overlap, best, asked, gone, anchor, taken, boxes, anchors, floor, BOXES: tl.constexpr, CHUNK: tl.constexpr):
     """Pick after pick of an image's best pair. A box whose anchor went to another looks for its next best.
 
     It does so only when it is its turn: what it hoped for is no less than what is left to it, so nobody better waits.

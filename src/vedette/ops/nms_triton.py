@@ -7,6 +7,9 @@ begins it works on the run, elsewhere there is nothing to do, so the grid does n
 Float32 in, float32 inside, and nothing is fused: overlaps are bit by bit those of `ops.boxes.iou`. So with float64.
 """
 
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-call,no-untyped-def,untyped-decorator"
+# A kernel's arguments have no types in Python.
+
 import torch
 import triton
 import triton.language as tl

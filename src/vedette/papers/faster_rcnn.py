@@ -283,8 +283,8 @@ class FasterRCNN(nn.Module):
 
 
 def trimmed(there: Tensor) -> Tensor:
-    """(B, P) of which the first are True, less what all pad; the host waits, a compiled graph keeps its shape."""
-    if torch.compiler.is_compiling():
+    """(B, P) of which the first are True, less what all pad: on a CPU, as a GPU would wait and a graph change shape."""
+    if torch.compiler.is_compiling() or there.device.type != "cpu":
         return there
     return there[:, : max([1, *there.sum(1).tolist()])]
 
