@@ -20,15 +20,16 @@ class TargetBatch(NamedTuple):
 
     @classmethod
     def of(cls, targets: Sequence[Target]) -> "TargetBatch":
-        """The targets of one batch, where they are; G is the largest number of boxes in an image, 0 if there is none."""
+        """The targets of one batch, where they are; G is the largest number of boxes in an image."""
         if not targets:
             empty = torch.zeros(0, 0, dtype=torch.bool)
             return cls(torch.zeros(0, 0, 4), empty.long(), empty, empty)
-        given = [torch.ones_like(t.labels, dtype=torch.bool) for t in targets]
-        ignored = [
-            torch.zeros_like(some) if t.ignore is None else t.ignore for t, some in zip(targets, given, strict=True)
-        ]
-        columns = ([t.boxes.float() for t in targets], [t.labels for t in targets], given, ignored)
+        columns = (
+            [t.boxes.float() for t in targets],
+            [t.labels for t in targets],
+            [torch.ones_like(t.labels, dtype=torch.bool) for t in targets],
+            [torch.zeros_like(t.labels, dtype=torch.bool) if t.ignore is None else t.ignore for t in targets],
+        )
         return cls(*(pad_sequence(column, batch_first=True) for column in columns))
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "TargetBatch":
