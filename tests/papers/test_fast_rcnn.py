@@ -8,7 +8,15 @@ from torch import Tensor
 
 from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
 from vedette.ops.boxes import clip_each
-from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, Judged, find_in_regions, region_loss, sample_regions, truncate
+from vedette.papers.fast_rcnn import (
+    FastRCNN,
+    FastRCNNConfig,
+    Judged,
+    find_in_regions,
+    region_loss,
+    sample_regions,
+    truncate,
+)
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.targets import pad_targets
 from vedette.structures import HeadOutput

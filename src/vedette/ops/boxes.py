@@ -21,8 +21,8 @@ def to_corners(boxes: Tensor) -> Tensor:
 
 def clip(boxes: Tensor, width: float, height: float) -> Tensor:
     """(..., 4) boxes cut at the borders of an image of `width` × `height` pixels."""
-    limit = boxes.new_tensor([width, height, width, height])
-    return torch.minimum(boxes.clamp(min=0), limit)
+    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    return torch.stack([x, y], -1).flatten(-2)
 
 
 def clip_each(boxes: Tensor, sizes: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from threading import Lock
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode, v2
 
 from vedette.errors import InputError
@@ -97,23 +97,42 @@ def to_input(image: Image.Image | Tensor, spec: InputSpec) -> Tensor:
     return resized
 
 
+class Normalize(nn.Module):
+    """From pictures to what the weights were trained on: their range of values, mean, deviation and channel order."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.scale, self.bgr, self.padded = spec.range / 255, spec.channels == "bgr", spec.resize != "warp"
+        for name, value in (("mean", spec.mean), ("std", spec.std)):  # buffers: a GPU must not wait for constants
+            self.register_buffer(name, torch.tensor(value)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """uint8 (..., 3, H, W), RGB → float32 of the same shape.
+
+        sizes (B, 2), of a batch (B, 3, H, W): its images' heights and widths; beyond them is 0, the mean colour.
+        """
+        if self.bgr:
+            images = images.flip(-3)
+        pixels = images.float().mul(self.scale).sub(self.mean).div(self.std)
+        if sizes is None or not self.padded:
+            return pixels
+        rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
+        inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
+        return torch.where(inside, pixels, 0.0)
+
+
 def normalize(images: Tensor, spec: InputSpec) -> Tensor:
-    """uint8 (..., 3, H, W), RGB → float32 of the same shape, in the values and the channel order of the weights."""
-    if spec.channels == "bgr":
-        images = images.flip(-3)
-    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
-    std = torch.tensor(spec.std, device=images.device)[:, None, None]
-    return images.float().mul(spec.range / 255).sub(mean).div(std)
+    """`Normalize` once: on a GPU the host waits while the constants are copied."""
+    return normalize_batch(images, None, spec)
 
 
-def normalize_batch(images: Tensor, sizes: Tensor, spec: InputSpec) -> Tensor:
+def normalize_batch(images: Tensor, sizes: Tensor | None, spec: InputSpec) -> Tensor:
     """`normalize` for a padded batch (B, 3, H, W): 0, the mean colour, beyond each image; sizes (B, 2)."""
-    pixels = normalize(images, spec)
-    if spec.resize == "warp":  # there is no padding
-        return pixels
-    rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
-    inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
-    return pixels.masked_fill(~inside, 0.0)
+    pixels: Tensor = Normalize(spec).to(images.device)(images, sizes)
+    return pixels
 
 
 def stack_padded(images: Sequence[Tensor], divisor: int = 1) -> Tensor:

@@ -203,8 +203,8 @@ def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[T
     proposals = check_proposals(proposals, images)
     spare = images.new_zeros(1, 4, dtype=torch.float32)
     padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
-    counts = torch.tensor([len(boxes) for boxes in proposals], device=images.device)
-    return padded, torch.arange(padded.shape[1], device=images.device) < counts[:, None]
+    given = [boxes.new_ones(len(boxes), dtype=torch.bool) for boxes in (*proposals, spare)]
+    return padded, pad_sequence(given, batch_first=True)[:-1]
 
 
 def sample_regions(

@@ -287,8 +287,8 @@ class FasterRCNN(nn.Module):
 
 
 def trimmed(real: Tensor) -> Tensor:
-    """(B, P) of which the first are True, less what all pad; the host waits, a compiled graph keeps its shape."""
-    if torch.compiler.is_compiling():
+    """(B, P) of which the first are True, less what all pad: on a CPU, as a GPU would wait and a graph change shape."""
+    if torch.compiler.is_compiling() or real.device.type != "cpu":
         return real
     return real[:, : max([1, *real.sum(1).tolist()])]
 

@@ -22,6 +22,7 @@ Where this file leaves the paper
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Annotated, Any, Literal
 
 import torch
@@ -36,6 +37,7 @@ from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from vedette.parts.config import Count, Ge, Positive, Share, Size, ZeroOrMore, check_levels
 
+NOWHERE = -1e4  # a region there lies outside of every map, and nothing is read for it
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
 STRIDES = (4, 8, 16, 32)  # c2 to c5
 
@@ -142,15 +144,24 @@ class PyramidPool(nn.Module):
     def forward(self, features: Sequence[Tensor], regions: Tensor) -> Tensor:
         """L or more maps (B, c, H_l, W_l), regions (B, R, 4) → (B * R, c, S, S).
 
-        The host waits for the number of regions of each level: pooling all from all would cost four times as much.
+        On a CPU each level is asked for its own regions. To know their number a GPU would wait, so there each level is
+        asked for all, those of others moved out of sight, where the pooled values are 0; they are summed.
         """
         rois, level = numbered(regions), level_of(regions.flatten(0, 1), len(self.strides))
-        rows = [(level == number).nonzero().squeeze(1) for number in range(len(self.strides))]
-        pooled = [
-            roi_align(x, rois[own], self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
-            for x, stride, own in zip(features, self.strides, rows, strict=False)
+        belongs = [level == number for number in range(len(self.strides))]
+        if rois.device.type == "cpu":
+            rows = [own.nonzero().squeeze(1) for own in belongs]
+            return torch.cat(self._pool(features, [rois[own] for own in rows]))[torch.cat(rows).argsort()]
+        outside = torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], NOWHERE)], 1)
+        everywhere = self._pool(features, [torch.where(own[:, None], rois, outside) for own in belongs])
+        return reduce(torch.add, everywhere)
+
+    def _pool(self, features: Sequence[Tensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        """Of each level the regions that are given for it (K_l, 5)."""
+        return [
+            roi_align(x, own, self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
+            for x, own, stride in zip(features, rois, self.strides, strict=False)
         ]
-        return torch.cat(pooled)[torch.cat(rows).argsort()]
 
 
 def level_of(boxes: Tensor, levels: int = len(STRIDES)) -> Tensor:

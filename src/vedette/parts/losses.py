@@ -54,12 +54,11 @@ def box_loss(
 
     beta: from which difference on it is linear.
     """
-    positive = (matched >= 0)[..., None]
-    unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])  # stands in for the boxes of negatives: their deltas are 0, not NaN
     if boxes.shape[1] == 0:
         return deltas[:, :0].float().sum()
+    positive = (matched >= 0)[..., None]
     own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
-    wanted = coder.encode(torch.where(positive, own, unit), torch.where(positive, anchors, unit))
+    wanted = torch.where(positive, coder.encode(own, anchors), 0.0)  # a NaN of a negative would be one of the gradient
     loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none", beta=beta)
     return torch.where(positive, loss, 0.0).sum()
 
@@ -68,4 +67,4 @@ def gather_labels(labels: Tensor, matched: Tensor) -> Tensor:
     """(B, G) labels 1..C, (B, A) matches → (B, A) class to learn, 0 (background) where nothing matched."""
     if labels.shape[1] == 0:
         return torch.zeros_like(matched)
-    return labels.gather(1, matched.clamp(min=0)).masked_fill(matched < 0, 0)
+    return labels.gather(1, matched.clamp(min=0)) * (matched >= 0)
