@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode, v2
 
 from vedette.errors import InputError
@@ -82,13 +83,16 @@ def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
     return max(1, floor(width * scale)), max(1, floor(height * scale))
 
 
-def to_input(image: Image.Image | Tensor, spec: InputSpec) -> Tensor:
-    """An RGB picture, or a uint8 tensor (3, H, W), resized as the spec says: (3, H', W') uint8, RGB, on the CPU.
+def to_input(image: Image.Image | Tensor, spec: InputSpec, device: torch.device | None = None) -> Tensor:
+    """An RGB picture, or a uint8 tensor (3, H, W), resized as the spec says: (3, H', W') uint8, RGB.
 
-    A box comes back into the picture's pixels times (W / W', H / H').
+    A box comes back into the picture's pixels times (W / W', H / H'). A GPU as `device` resizes by itself: values
+    differ from those of a CPU, where the result is without one, by one level at most. Any other result is on the CPU.
     """
     picture = image if isinstance(image, Image.Image) else v2.functional.to_pil_image(image.cpu())
     width, height = input_size(picture.width, picture.height, spec)
+    if device is not None and device.type == "cuda":
+        return _resized_on(device, picture, (height, width), spec)
     if spec.antialias:
         resample = Image.Resampling[spec.interpolation.upper()]
         return _pixels(picture.resize((width, height), resample))
@@ -159,6 +163,14 @@ def mirror_images(images: Tensor, sizes: Tensor) -> Tensor:
 def _pixels(picture: Image.Image) -> Tensor:
     """RGB picture → (3, H, W) uint8."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def _resized_on(device: torch.device, picture: Image.Image, size: tuple[int, int], spec: InputSpec) -> Tensor:
+    """RGB picture → (3, *size) uint8 on a GPU, which is given the picture's own pixels."""
+    pixels = torch.from_numpy(np.array(picture)).pin_memory().to(device, non_blocking=True)
+    exact = pixels.permute(2, 0, 1)[None].float()
+    resized = interpolate(exact, size, mode=spec.interpolation, align_corners=False, antialias=spec.antialias)
+    return resized[0].round_().clamp_(0, 255).byte()
 
 
 def _to_rgb(image: Image.Image, rotate: bool) -> Image.Image:

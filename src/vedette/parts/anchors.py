@@ -78,8 +78,9 @@ class AnchorCache:
         return self.kept[key]
 
     def _made(self, height: int, width: int, grids: tuple[Grid, ...], device: torch.device) -> Anchors:
-        made = self.build(height, width, grids)
-        return replace(made, boxes=made.boxes.to(device))
+        with torch.inference_mode(False):  # whoever asks first, others may train with them
+            made = self.build(height, width, grids)
+            return replace(made, boxes=made.boxes.to(device))
 
 
 def stack_levels(levels: Sequence[Tensor], grids: Sequence[Grid]) -> Anchors:
