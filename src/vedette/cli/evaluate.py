@@ -156,16 +156,12 @@ def _show(scores: _Scores, metric: Metric, images: int) -> None:
 
 def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:
     """mAP and per_class as fractions; null where there is nothing to find."""
-    import json
+    from vedette.data.atomic import write_json
 
     content = {**facts, "mAP": scores.mean, "per_class": scores.per_class}
     if scores.coco is not None:
         content["table"] = _table_of(scores.coco)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--json {path}: cannot be written ({error.strerror})") from None
+    write_json(path, _plain(content))
 
 
 def _plain(value: Any) -> Any:

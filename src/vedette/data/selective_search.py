@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from vedette.data.atomic import write_whole
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 
@@ -59,9 +60,9 @@ def cached_proposals(
     file = (default_cache() if cache is None else Path(cache)) / f"{_key(picture, mode)}.npy"
     found = _read(file)
     if found is None:
-        found = _search(picture, mode)
-        with suppress(OSError):  # a full or a read-only disk costs time, not the result
-            _write(file, found)
+        found = boxes = _search(picture, mode)
+        with suppress(InputError):  # a full or a read-only disk costs time, not the result
+            write_whole(file, lambda stream: np.save(stream, boxes))
     return _in_picture(found, picture, limit)
 
 
@@ -190,15 +191,3 @@ def _read(file: Path) -> Boxes | None:
         return None
     whole = isinstance(found, np.ndarray) and found.dtype == np.int16 and found.ndim == 2 and found.shape[1] == 4
     return found if whole else None
-
-
-def _write(file: Path, found: Boxes) -> None:
-    """Whole or not at all, however many processes write the same."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as stream:
-            np.save(stream, found)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
