@@ -26,7 +26,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The same for text, in UTF-8; a byte of a file's name that is no letter becomes the escape that JSON has for it."""
+    """The same for text, in UTF-8; a byte of a name that is no letter becomes the escape that JSON has for it."""
     content = text.encode("utf-8", "backslashreplace")
     write_whole(path, lambda file: file.write(content))
 

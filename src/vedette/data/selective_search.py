@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from vedette.data.atomic import write_whole
-from vedette.data.loader import AnnotatedImages
+from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 
 Mode = Literal["fast", "quality"]
@@ -91,6 +91,20 @@ def proposals_of(
         if progress is not None:
             progress(len(found), len(dataset))
     return found
+
+
+def proposals_for(
+    model: Any, dataset: AnnotatedImages, workers: int, watch: Callable[[int, str], AbstractContextManager[Any]]
+) -> Proposals | None:
+    """The cached proposals of each image as a model's config wants them; None for a model that needs none.
+
+    watch: shows how many images have theirs. Raises InputError as `proposals_of` does.
+    """
+    if not getattr(model, "needs_proposals", False):
+        return None
+    with watch(len(dataset), "proposals") as bar:
+        c = model.config
+        return proposals_of(dataset, c.search, c.proposals, workers=workers, progress=bar.reach).__getitem__
 
 
 def default_cache() -> Path:
