@@ -19,14 +19,13 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from math import ceil, isnan, nan
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyramids import PYRAMIDS, TITLES
+from vedette import __version__
 from vedette.cli.progress import Progress
 from vedette.data.annotations import Dataset
 from vedette.data.read import read_datasets, validation_source
@@ -39,9 +38,11 @@ from vedette.infer.detector import Detector, choose_device
 from vedette.infer.multiscale import plan_passes
 from vedette.pages.boxes import draw_boxes
 from vedette.papers.retinanet import RetinaNet
+from vedette.train.around import Around
 from vedette.train.precision import fast_precision
 from vedette.train.recipe import Recipe
-from vedette.weights.files import load_into, read_weights, save_weights
+from vedette.train.run_file import Run
+from vedette.weights.files import load_into, read_weights
 from vedette.weights.imagenet import load_imagenet
 from vedette.zoo import RETINANET_LITE
 
@@ -148,29 +149,31 @@ def make_row(key: str, arguments: argparse.Namespace) -> None:
 
 def train(key: str, arguments: argparse.Namespace) -> RetinaNet:
     """All epochs, or those that are left of them; the averaged weights."""
-    from vedette.train.loop import Training  # needs the extra, whose absence `check` explains
+    from vedette.train.run import start  # needs the extra, whose absence `check` explains
 
     torch.manual_seed(arguments.seed)
     data, folder = _train_set(arguments), arguments.out / key
     model = build(key, len(data.classes), arguments.size)
     load_imagenet(model.backbone)
-
-    def save(path: Path, trained: nn.Module) -> None:
-        save_weights(path, trained, name=key, classes=data.classes, input_spec=model.input_spec)
-
-    folder.mkdir(exist_ok=True)
-    ways: dict[str, Any] = {"validate": None, "save_weights": save, "device": arguments.device, "say": _say}
-    training = Training(model, data, model.input_spec, recipe_of(arguments), folder, **ways)
-    if (folder / "last.pt").is_file():
-        training.resume()
-    if training.epoch < arguments.epochs:
-        training.run()
+    run = Run(
+        model=key,
+        config={},
+        classes=data.classes,
+        data=(arguments.data,),
+        val=None,  # it is measured once, by `precision`
+        metric="voc12",
+        recipe=recipe_of(arguments),
+        version=__version__,
+    )
+    resumed, done = (folder / "last.pt").is_file(), len(_epochs(folder))
+    around = Around(folder=folder, device=arguments.device, resume=resumed, say=_say)
+    best = start(run, around, data, model)
+    if done < arguments.epochs:
         (folder / "memory.json").write_text(json.dumps(peak_memory(arguments.device)))
     elif not (folder / "memory.json").is_file():
         (folder / "memory.json").write_text(json.dumps(nan))  # it was ended between its last epoch and this line
-    trained = training.result.eval()
-    assert isinstance(trained, RetinaNet)
-    return trained
+    load_into(model, read_weights(best))
+    return model.eval()
 
 
 def build(key: str, classes: int, size: int) -> RetinaNet:
@@ -216,9 +219,8 @@ def costs(model: RetinaNet, size: int) -> dict[str, float]:
 def speeds(model: RetinaNet, key: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Images a second, and the most memory that training held."""
     folder = arguments.out / key
-    epochs = [json.loads(entry) for entry in (folder / "log.jsonl").read_text().splitlines()]
     return {
-        "train, images/s": statistics.median(epoch["images_per_second"] for epoch in epochs),
+        "train, images/s": statistics.median(epoch["images_per_second"] for epoch in _epochs(folder)),
         "detect, images/s": detect_rate(model, arguments),
         "peak memory, GiB": json.loads((folder / "memory.json").read_text()),
     }
@@ -302,6 +304,12 @@ def _train_set(arguments: argparse.Namespace) -> Dataset:
 
 def _val_set(arguments: argparse.Namespace) -> Dataset:
     return read_datasets([arguments.val], "evaluate")
+
+
+def _epochs(folder: Path) -> list[dict[str, float]]:
+    """What a training has written of each epoch so far."""
+    log = folder / "log.jsonl"
+    return [json.loads(entry) for entry in log.read_text().splitlines()] if log.is_file() else []
 
 
 def _row_file(key: str, arguments: argparse.Namespace) -> Path:

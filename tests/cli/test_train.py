@@ -11,10 +11,11 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.runs import recipe_of
-from vedette.cli.train import _chosen, _continued
+from vedette.cli.train import _chosen
 from vedette.cli.train import train as train_command
+from vedette.train.plan import Wanted, recipe_of
 from vedette.train.recipe import Recipe, RecipeKind
+from vedette.train.run import continued
 from vedette.train.run_file import Run
 from vedette.weights.files import read_weights, save_weights
 
@@ -122,9 +123,9 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
     spec = replace(given.input_spec, mean=(0.1, 0.2, 0.3), range=255.0)
     save_weights(path, given, name=MODEL, classes=("square", "disc"), input_spec=spec)
 
-    same = _continued(a_run(("square", "disc")), path, ("square", "disc"))
+    same = continued(a_run(("square", "disc")), path)
     assert torch.equal(same.odm.logits[0].weight, given.odm.logits[0].weight)
-    other = _continued(a_run(("disc", "square")), path, ("disc", "square"))
+    other = continued(a_run(("disc", "square")), path)
     assert torch.equal(other.arm.logits[0].weight, given.arm.logits[0].weight)
     assert not torch.equal(other.odm.logits[0].weight, given.odm.logits[0].weight)
     assert other.config.aspect_ratios == (1.0, 0.5, 2.0)  # layers, anchors and input are the file's
@@ -211,9 +212,10 @@ def test_options_of_the_recipe_are_those_of_its_names() -> None:
 
 @pytest.mark.parametrize("native", ["bf16", "fp32"])
 def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPatch, native: str) -> None:
-    monkeypatch.setattr("vedette.train.precision.fast_precision", lambda device: native)
+    monkeypatch.setattr("vedette.train.plan.fast_precision", lambda device: native)
     given: list[dict[str, str]] = [{}, {"precision": "fp32"}, {"precision": "bf16"}]
-    assert [recipe_of(MODEL, 100, None, False, one, "cpu").precision for one in given] == [native, "fp32", "bf16"]
+    wanted = [Wanted(model=MODEL, data=(), recipe=one) for one in given]
+    assert [recipe_of(one, 100, "cpu").precision for one in wanted] == [native, "fp32", "bf16"]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_the_precision_is_the_devices_unless_given(monkeypatch: pytest.MonkeyPat
 def test_each_model_has_its_papers_recipe(
     model: str, kind: RecipeKind | None, optimizer: str, lr: float, epochs: int
 ) -> None:
-    recipe = recipe_of(model, 6504, kind, False, {}, "cpu")
+    recipe = recipe_of(Wanted(model=model, data=(), kind=kind), 6504, "cpu")
     assert (recipe.optimizer, recipe.lr, recipe.epochs) == (optimizer, lr, epochs)
 
 

@@ -23,6 +23,7 @@ from vedette.ops.images import normalize, stack_padded, to_input
 from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, RegionPool
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from vedette.papers.fpn import FPNBackbone, PyramidPool
+from vedette.train.around import Around
 from vedette.train.four_step import (
     PROPOSALS,
     START,
@@ -140,12 +141,9 @@ def a_run(
         PAINTED,
         model.input_spec,
         recipe,
-        folder,
+        Around(folder=folder, device="cpu", say=lines.append, watch=watch),
         validate=validate,
         save_weights=save,
-        device="cpu",
-        say=lines.append,
-        watch=watch,
     )
     run.before, run.after, run.given, run.lines = {}, {}, {}, lines
     return run
@@ -297,10 +295,10 @@ def test_fixed_layers_are_in_no_optimizer_and_compute_as_in_detection() -> None:
 
 def test_the_backbones_layers_learn_at_the_backbones_rate(tmp_path: Path) -> None:
     model = a_detector()
-    more: Any = {"validate": None, "save_weights": save, "device": "cpu", "say": lambda _: None}
+    more: Any = {"validate": None, "save_weights": save}
     recipe = replace(RECIPE, backbone_lr=0.25, optimizer="adamw")
-    (tmp_path / "run").mkdir()
-    training = Training(RPNPart(model, fixed=False), PAINTED, model.input_spec, recipe, tmp_path / "run", **more)
+    around = Around(folder=tmp_path, device="cpu")
+    training = Training(RPNPart(model, fixed=False), PAINTED, model.input_spec, recipe, around, **more)
     rates = {p: group["initial_lr"] for group in training.optimizer.param_groups for p in group["params"]}
     assert {rates[p] for p in shared_parameters(model.backbone)} == {0.25 * 0.02}
     assert {rates[p] for p in model.rpn.parameters()} == {0.02}
@@ -372,7 +370,7 @@ def test_the_loader_gets_those_proposals(whole: tuple[Path, Watched], monkeypatc
     folder, run = whole
     seen: list[Any] = []
 
-    def stop(training: Training, batch: Any) -> None:
+    def stop(training: Training, batch: Any, epoch: float) -> None:
         seen.append(batch)
         raise KeyboardInterrupt
 
@@ -411,12 +409,12 @@ def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
         else:
             train_step = Training._train_step
 
-            def cut(training: Training, batch: Any) -> Any:
+            def cut(training: Training, batch: Any, place: float) -> None:
                 if training.folder.name == f"step{step}" and training.epoch == epoch:
                     cut.batches += 1  # type: ignore[attr-defined]
                     if cut.batches == 2:  # type: ignore[attr-defined]
                         raise KeyboardInterrupt
-                return train_step(training, batch)
+                train_step(training, batch, place)
 
             cut.batches = 0  # type: ignore[attr-defined]
             patch.setattr(Training, "_train_step", cut)

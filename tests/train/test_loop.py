@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from train.painted import Painted, PaintedImages
 from vedette.errors import InputError
 from vedette.structures import InputSpec, Target
+from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
 from vedette.train.loop import Training
 from vedette.train.recipe import Recipe
@@ -70,11 +71,9 @@ def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: 
         PAINTED,
         SPEC,
         recipe,
-        folder,
+        Around(folder=folder, device="cpu", say=lines.append),
         validate=validate,
         save_weights=save,
-        device="cpu",
-        say=lines.append,
     )
     made.lines = lines  # type: ignore[attr-defined]
     return made
@@ -110,7 +109,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
 
 def test_an_epoch_begun_anew_draws_the_same_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Tensor] = []
-    monkeypatch.setattr(Training, "_train_step", lambda run, batch: drawn.append(torch.rand(3)) or {})
+    monkeypatch.setattr(Training, "_train_step", lambda run, batch, epoch: drawn.append(torch.rand(3)))
     whole, again = training(tmp_path / "whole"), training(tmp_path / "again")
     whole.run()
     torch.manual_seed(99)
@@ -173,8 +172,9 @@ def padded_training(folder: Path, recipe: Recipe) -> Training:
     torch.manual_seed(0)
     folder.mkdir(exist_ok=True)
     spec, data = InputSpec(size=16, resize="short side", max_side=20, divisor=8, range=1.0), PAINTED
-    more: Any = {"validate": None, "save_weights": lambda *_: None, "device": "cpu", "say": lambda _: None}
-    return Training(Regions(), data, spec, recipe, folder, proposals=data.boxes, **more)
+    around = Around(folder=folder, device="cpu", say=lambda _: None)
+    ways: Any = {"validate": None, "save_weights": lambda *_: None, "proposals": data.boxes}
+    return Training(Regions(), data, spec, recipe, around, **ways)
 
 
 def test_padded_images_and_proposals_are_trained_on(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_checkpoint_survives_a_crash_while_writing(tmp_path: Path, monkeypatch
         raise OSError("disk full")
 
     monkeypatch.setattr("os.fsync", crash)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         save_state(path, {"epoch": 2})
     assert read_state(path) == {"epoch": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]

@@ -12,13 +12,16 @@ from torch import Tensor
 
 import vedette
 from vedette.cli.main import run
+from vedette.data.loader import Batch
 from vedette.data.read import read_dataset
 from vedette.data.selective_search import proposals_of
-from vedette.data.whole_images import WholeImage
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
+from vedette.ops.images import normalize
 from vedette.papers.rcnn import RCNN
 from vedette.structures import Target
+from vedette.train.around import Around
+from vedette.train.loop import Training
 from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
 from vedette.train.recipe import Recipe
 
@@ -116,12 +119,9 @@ def training(data: Path, out: Path, say: Any = lambda line: None, epochs: int = 
         model,
         read_dataset(data, "train"),
         recipe,
-        out,
+        Around(folder=out, device="cpu", say=say, watch=lambda total, unit: Silent()),
         validate=None,
         save_weights=lambda path, model: path.write_text("weights"),
-        device="cpu",
-        say=say,
-        watch=lambda total, unit: Silent(),
     )
 
 
@@ -145,7 +145,7 @@ def test_each_stage_goes_on_where_it_stopped(
     monkeypatch.setattr(stopped, stage, stop)
     with pytest.raises(Stopped):
         stopped.run()
-    monkeypatch.setattr(RCNNTraining, "_train_step", stop)  # what was done is not done again
+    monkeypatch.setattr(Training, "_train_step", stop)  # what was done is not done again
     if stage != "_extract":
         monkeypatch.setattr(RCNNTraining, "_features_of", stop)
     if stage == "_fit_regression":
@@ -162,8 +162,8 @@ def test_two_epochs_are_one_and_another(data: Path, tmp_path: Path) -> None:
     whole = training(data, tmp_path / "whole", epochs=2, warmup=0.0)
     half = training(data, tmp_path / "half", epochs=2, warmup=0.0)
     whole.run()
-    assert whole.sampler.epoch == 1
-    half.recipe, recipe = Recipe(epochs=1, batch_size=2, workers=0, precision="fp32"), half.recipe
+    assert whole.tuning.loader.sampler.epoch == 1
+    half.tuning.recipe, recipe = Recipe(epochs=1, batch_size=2, workers=0, precision="fp32"), half.tuning.recipe
     half.run()
     assert (tmp_path / "half" / SVM).is_file()
     again = training(data, tmp_path / "half", epochs=2, warmup=0.0)
@@ -189,8 +189,8 @@ def test_svms_that_a_model_brings_do_not_score_before_they_are_fitted_anew(data:
     model.svm_fitted.fill_(True)
     recipe = Recipe(epochs=1, workers=0, ema=0.9)
     dataset = read_dataset(data, "train")
-    ways: dict[str, Any] = {"validate": None, "save_weights": print, "device": "cpu", "say": print, "watch": print}
-    begun = RCNNTraining(model, dataset, recipe, tmp_path / "run", **ways)
+    around = Around(folder=tmp_path / "run", device="cpu")
+    begun = RCNNTraining(model, dataset, recipe, around, validate=None, save_weights=print).tuning
     assert not bool(model.svm_fitted)
     assert begun.average is not None
     assert not bool(begun.average.module.svm_fitted)
@@ -199,9 +199,10 @@ def test_svms_that_a_model_brings_do_not_score_before_they_are_fitted_anew(data:
 def test_a_resumed_run_takes_another_rate(data: Path, tmp_path: Path) -> None:
     training(data, tmp_path / "run", epochs=1, warmup=0.0).run()
     resumed = training(data, tmp_path / "run", epochs=2, warmup=0.0, lr=3e-4)
-    before = [group["initial_lr"] for group in resumed.optimizer.param_groups]
+    before = [group["initial_lr"] for group in resumed.tuning.optimizer.param_groups]
     resumed.resume()
-    assert [group["initial_lr"] for group in resumed.optimizer.param_groups] == before == resumed.schedule.base_lrs
+    after = [group["initial_lr"] for group in resumed.tuning.optimizer.param_groups]
+    assert after == before == resumed.tuning.schedule.base_lrs
 
 
 def test_fewer_epochs_than_done_and_a_damaged_file_are_told(data: Path, tmp_path: Path) -> None:
@@ -264,8 +265,10 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
         torch.tensor([False, True, False]),
     )
     proposals = torch.tensor([[10.0, 10.0, 30.0, 28.0], [50.0, 10.0, 70.0, 29.0], [10.0, 10.0, 22.0, 30.0]])
+    shape = torch.tensor([[60, 90]])
+    batch = Batch(pixels[None], [target], [0], ["a.jpg"], shape.flip(1), shape, [proposals])
     with torch.no_grad():
-        found = one._features_of(WholeImage(pixels, target, proposals, 0, "a.jpg"))
+        found = one._features_of(batch)
     assert found["labels"].tolist() == [1, 1, -1, -1, -1]  # the ignored box is no example
     overlap = [[0, 1], [0, 1], [0, 0.9], [0.95, 0], [0, 0.6]]
     assert torch.allclose(found["overlap"], torch.tensor(overlap, dtype=torch.float32))  # but hides its proposals
@@ -274,8 +277,8 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
     decoded = one.model.coder.decode(found["deltas"], torch.cat([target.boxes[[0, 2]], proposals[:1]]))
     assert torch.allclose(decoded, target.boxes[[0, 2, 0]], atol=1e-4)
     with torch.no_grad():
-        images, sizes = one._stack([WholeImage(pixels, target, proposals, 0, "a.jpg")])
-        looks = one.model.features(images, proposals, torch.zeros(3, dtype=torch.int64), sizes)
+        images = normalize(pixels, one.model.input_spec)[None]
+        looks = one.model.features(images, proposals, torch.zeros(3, dtype=torch.int64), batch.shapes)
     assert torch.allclose(found["fc7"][2:].float(), looks.fc7, rtol=1e-2, atol=1e-3)
     assert torch.allclose(found["pool5"][2].float(), looks.pool5[0], rtol=1e-2, atol=1e-3)
 
@@ -285,7 +288,8 @@ def test_the_proposals_are_those_of_the_cache(data: Path, tmp_path: Path, cache:
     found = proposals_of(dataset, limit=30, workers=0)
     stored = sorted(cache.iterdir())
     one = training(data, tmp_path / "run")
-    assert all(torch.equal(a, b) for a, b in zip(one._propose(), found, strict=True))
+    one._propose()
+    assert all(torch.equal(a, b) for a, b in zip(one.proposals, found, strict=True))
     assert sorted(cache.iterdir()) == stored
 
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from vedette.errors import InputError
 from vedette.structures import InputSpec
-from vedette.weights import files as weights
 from vedette.weights.files import load_into, read_weights, save_weights
 
 SPEC = InputSpec(size=320, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), channels="bgr", divisor=64)
@@ -84,7 +83,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(weights.os, "fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(InputError, match=r"a\.safetensors: cannot be written \(No space left on device\)"):
         write(path, name="new")
     assert read_weights(path).name == "old"

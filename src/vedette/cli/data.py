@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -61,6 +60,8 @@ def _progress(files: list[str]) -> Iterator[str]:
 
 
 def _write(report: Report, file: Path) -> None:
+    from vedette.data.atomic import write_json
+
     content = {
         "images": report.images,
         "boxes": report.boxes,
@@ -68,10 +69,7 @@ def _write(report: Report, file: Path) -> None:
         "splits": {name: asdict(count) for name, count in report.splits.items()},
         "findings": [asdict(finding) for finding in report.findings],
     }
-    try:
-        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror})") from None
+    write_json(file, content)
 
 
 def _lines(report: Report) -> Iterable[str]:

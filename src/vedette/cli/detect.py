@@ -157,10 +157,10 @@ def _summary(found: Detections) -> str:
 def _write_results(path: Path, rows: list[dict[str, Any]]) -> str:
     import json
 
-    text = json.dumps(rows, indent=1)  # in ASCII: a file's name may hold any byte
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
+    from vedette.data.atomic import write_text
+
+    text = json.dumps(rows, indent=1)  # in ASCII: a terminal prints it too, and a file's name may hold any byte
+    write_text(path, text + "\n")
     return text
 
 

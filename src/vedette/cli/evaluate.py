@@ -12,7 +12,6 @@ import typer
 
 from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
-from vedette.cli.stages import proposals_for
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,10 +105,11 @@ def _read(sources: list[str]) -> Dataset:
 
 def _find(detector: Detector, dataset: Dataset, passes: Passes, workers: int, bf16: bool) -> list[Detections]:
     """What the detector finds in each image, on proposals where it takes them; a bar for both."""
+    from vedette.data.selective_search import proposals_for
     from vedette.evaluate.run import evaluate_model
 
     given = detector.model, dataset, passes, detector.device, workers, bf16
-    proposals = proposals_for(dataset, detector.model, workers)
+    proposals = proposals_for(detector.model, dataset, workers, Progress)
     with Progress(len(dataset), "images") as bar:
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 
@@ -156,16 +156,12 @@ def _show(scores: _Scores, metric: Metric, images: int) -> None:
 
 def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:
     """mAP and per_class as fractions; null where there is nothing to find."""
-    import json
+    from vedette.data.atomic import write_json
 
     content = {**facts, "mAP": scores.mean, "per_class": scores.per_class}
     if scores.coco is not None:
         content["table"] = _table_of(scores.coco)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"--json {path}: cannot be written ({error.strerror})") from None
+    write_json(path, _plain(content))
 
 
 def _plain(value: Any) -> Any:

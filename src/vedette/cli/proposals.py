@@ -40,6 +40,7 @@ def proposals(
 
     Example: vedette data proposals my-photos:train --limit 1000 --json recall.json
     """
+    from vedette.data.atomic import write_json
     from vedette.data.read import parse_source, read_dataset
 
     if json_file is not None and not json_file.absolute().parent.is_dir():
@@ -59,7 +60,7 @@ def proposals(
     content = {"data": source, "model": model, "mode": search if model is None else None, "limit": limit}
     content |= _numbers(dataset, [boxes[:limit] for boxes in found])
     if json_file is not None:
-        _write(content, json_file)
+        write_json(json_file, content)
     _show(content)
 
 
@@ -123,12 +124,3 @@ def _show(content: dict[str, Any]) -> None:
     for threshold, row in content["recall"].items():
         values = "".join(f"{'—' if value is None else f'{value:.3f}':>8}" for value in row.values())
         typer.echo(f"IoU {threshold:<12}{values}")
-
-
-def _write(content: dict[str, Any], file: Path) -> None:
-    import json
-
-    try:
-        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written ({error.strerror})") from None

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from vedette.cli.progress import Progress
-from vedette.cli.runs import config_of, new_run, recipe_of, stored_run
-from vedette.cli.stages import holds_a_run, training_of, weights_to_go_on_from
+from vedette.cli.settings import read_settings
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from vedette.data.annotations import Dataset
-    from vedette.train.loop import Validate
-    from vedette.train.run_file import Run
+    from vedette.train.around import Around
 
 
 def train(
@@ -77,6 +71,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE of the detector's config, such as tcb=false.")
     ] = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train a detector on your own images.
@@ -84,18 +81,30 @@ def train(
     Example: vedette train refinedet320-lite0 --data my-photos --out runs/mine
     """
     chosen = _chosen(locals())
-    _check_extra()
-    _check_beginning(scratch, init, backbone, resume, recipe, schedule)
-    _check_folder(out, resume)
-    dataset = _read(data, "train")
-    if resume:
-        stored = stored_run(out, model, data, dataset, chosen, metric, set_)
-        run = replace(stored, val=val or stored.val)
-    else:
-        kind = "paper" if schedule == "paper" else recipe
-        plan = recipe_of(model, len(dataset), kind, scratch, chosen, device)
-        run = new_run(model, data, val, metric or "voc12", dataset, plan, config_of(model, scratch, set_))
-    _start(run, dataset, out, init, "random" if scratch else backbone, device, resume)
+    from vedette.train import check_extra
+
+    check_extra()
+    from vedette.train.plan import Wanted, plan
+    from vedette.train.run import start
+
+    around = _around(out, device, resume, compile_)
+    wanted = Wanted(
+        model=model,
+        data=data,
+        val=val,
+        metric=metric,
+        kind="paper" if schedule == "paper" else recipe,
+        recipe=chosen,
+        config=read_settings(set_ or []),
+        init=init,
+        backbone=backbone,
+        scratch=scratch,
+    )
+    begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
+    _check_beginning(begun, schedule, around)
+    run, dataset = plan(wanted, around)
+    best = start(run, around, dataset)
+    around.tell(f"weights: {best}  (vedette detect PHOTO --model {best})")
 
 
 def _chosen(options: dict[str, Any]) -> dict[str, Any]:
@@ -106,151 +115,19 @@ def _chosen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != "paper"}
 
 
-def _check_extra() -> None:
-    from importlib.util import find_spec
+def _around(out: Path, device: str | None, resume: bool, compiled: bool) -> Around:
+    from vedette.infer.detector import choose_device
+    from vedette.train.around import Around
 
-    if find_spec("accelerate") is None or find_spec("tensorboard") is None:
-        raise InputError('training needs more packages: pip install "vedette[train]"')
+    device = str(choose_device(device))
+    return Around(folder=out, device=device, resume=resume, compile=compiled, say=typer.echo, watch=Progress)
 
 
-def _check_beginning(
-    scratch: bool, init: str | None, backbone: str, resume: bool, recipe: str | None, schedule: str | None
-) -> None:
-    """Raises InputError for options that contradict one another."""
-    if scratch and (init is not None or backbone != "imagenet"):
-        raise InputError("--scratch starts without any weights: leave --init and --backbone out")
-    begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
-    if resume and any(value not in (None, False) for value in begun.values()):
-        names = ", ".join(name for name, value in begun.items() if value not in (None, False))
-        _say(f"note: --resume goes on as the run was started; {names} is not looked at")
+def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around) -> None:
+    """Raises InputError for a recipe that is named twice; says what a resumed run does not look at."""
+    given = [name for name, value in begun.items() if value not in (None, False)]
+    if around.resume and given:
+        around.tell(f"note: --resume goes on as the run was started; {', '.join(given)} is not looked at")
+    recipe = begun["--recipe"]
     if schedule == "paper" and recipe not in (None, "paper"):
         raise InputError(f"--schedule paper is --recipe paper, and --recipe is {recipe}: give one of them")
-
-
-def _check_folder(out: Path, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: it is a file; give a folder")
-    if not resume and holds_a_run(out):
-        raise InputError(f"{out} already holds a run: go on with --resume, or choose another --out")
-
-
-def _read(sources: list[str], purpose: Literal["train", "evaluate"]) -> Dataset:
-    from vedette.data.read import read_datasets
-
-    dataset = read_datasets(sources, purpose)
-    for note in dataset.notes:
-        _say(f"note: {'training' if purpose == 'train' else 'validation'} data: {note}")
-    return dataset
-
-
-def _is_main() -> bool:
-    """Whether this process speaks and writes: the only one, or the first of those that torchrun started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _say(line: str) -> None:
-    """Prints a line, once however many processes train."""
-    if _is_main():
-        typer.echo(line)
-
-
-def _start(
-    run: Run, dataset: Dataset, out: Path, init: str | None, backbone: str, device: str | None, resume: bool
-) -> None:
-    import torch
-
-    from vedette.infer.detector import choose_device
-    from vedette.infer.load import weight_file
-    from vedette.weights.files import save_weights
-
-    torch.manual_seed(run.recipe.seed)
-    device = str(choose_device(device))
-    beginning = None if resume or init is None else weight_file(init)
-    source = weights_to_go_on_from(out, run.recipe) if resume else beginning
-    model = _continued(run, source, dataset.classes) if source else _fresh(run, backbone, dataset.classes)
-    spec = model.input_spec
-
-    def save(path: Path, trained: nn.Module) -> None:
-        save_weights(
-            path,
-            trained,
-            name=run.model,
-            classes=dataset.classes,
-            category_ids=dataset.category_ids,
-            input_spec=spec,
-        )
-
-    validate = _validation(run, dataset.classes, spec, device)
-    ways: dict[str, Any] = {"validate": validate, "save_weights": save, "device": device, "say": _say}
-    training = training_of(model, dataset, spec, run.recipe, out, **ways)
-    if resume:
-        training.resume()
-    if _is_main():
-        run.save(out)
-    _tell(run, dataset, device, model.config)
-    training.run()
-    _say(f"weights: {out / 'best.safetensors'}  (vedette detect PHOTO --model {out / 'best.safetensors'})")
-
-
-def _fresh(run: Run, backbone: str, classes: tuple[str, ...]) -> Any:
-    """A detector that knows nothing but what its backbone learnt."""
-    from vedette.zoo import build
-
-    return build(run.model, len(classes), None if backbone == "random" else backbone, **run.config)
-
-
-def _continued(run: Run, source: Path, classes: tuple[str, ...]) -> Any:
-    """A whole detector from a weight file, all but the class layers where the classes differ.
-
-    Its layers, anchors and input are those of the file, which may not be what the name stands for here: imported
-    weights have another order of anchors and other means.
-    """
-    from vedette.zoo import restore
-
-    settings = run.config | {"num_classes": len(classes)}
-    return restore(source, run.model, classes, **settings)[0]
-
-
-def _validation(run: Run, classes: tuple[str, ...], spec: Any, device: str) -> Validate | None:
-    """Measures a model on the validation split, if there is one."""
-    from vedette.evaluate.measure import measure, truths_for
-
-    source = run.val or _own_validation(run.data)
-    if source is None:
-        _say("note: no validation data (--val): the last weights will count as the best")
-        return None
-    dataset = _read([source], "evaluate")
-    truths = truths_for(dataset, classes)
-    recipe = run.recipe
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        with Progress(len(dataset), "images") as bar:
-            return measure(
-                model,
-                dataset,
-                truths,
-                spec,
-                len(classes),
-                metric=run.metric,
-                device=device,
-                batch_size=recipe.batch_size,
-                workers=recipe.workers,
-                bf16=recipe.precision == "bf16",
-                progress=bar.reach,
-            )
-
-    return validate
-
-
-def _own_validation(data: tuple[str, ...]) -> str | None:
-    """The first --data that has a validation split of its own."""
-    from vedette.data.read import validation_source
-
-    return next((found for source in data if (found := validation_source(source)) is not None), None)
-
-
-def _tell(run: Run, dataset: Dataset, device: str, config: Any) -> None:
-    """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
-    _say(f"{run.model} on {len(dataset)} images of {len(dataset.classes)} classes, {device}")
-    for kind, settings in (("recipe", run.recipe), ("detector", config)):
-        _say(f"  {kind}: " + "  ".join(f"{field.name} {getattr(settings, field.name)}" for field in fields(settings)))

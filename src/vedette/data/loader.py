@@ -82,8 +82,14 @@ class Batch:
     proposals: list[Tensor] | None = None  # (P_i, 4) each, in pixels of the images here
 
     def pin_memory(self) -> Batch:
-        """The batch with its images in page-locked memory; `DataLoader(pin_memory=True)` calls it."""
-        return replace(self, images=self.images.pin_memory())
+        """The batch in page-locked memory, from where a GPU fetches it; `DataLoader(pin_memory=True)` calls it."""
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            targets=[_pinned(target) for target in self.targets],
+            shapes=self.shapes.pin_memory(),
+            proposals=self.proposals and [boxes.pin_memory() for boxes in self.proposals],
+        )
 
 
 class UnreadableImage(InputError):
@@ -280,10 +286,12 @@ def eval_loader(
     workers: int = 2,
     difficult: Difficult = "ignore",
     proposals: Proposals | None = None,
+    indices: Sequence[int] | None = None,
 ) -> DataLoader[Sample]:
-    """Every image once, resized as when detecting, in the dataset's order, as `Batch`."""
+    """Every image once, or those of these indices, resized as when detecting, in the dataset's order, as `Batch`."""
     samples = DetectionDataset(dataset, eval_transform(spec), difficult, proposals)
-    return _loader(samples, spec, SequentialSampler(samples), batch_size, workers, drop_last=False)
+    order = SequentialSampler(samples) if indices is None else indices
+    return _loader(samples, spec, order, batch_size, workers, drop_last=False)
 
 
 def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
@@ -314,7 +322,12 @@ def random_numbers_from(seed: int) -> Iterator[None]:
 
 
 def _loader(
-    samples: DetectionDataset, spec: InputSpec, sampler: Sampler[Any], batch_size: int, workers: int, drop_last: bool
+    samples: DetectionDataset,
+    spec: InputSpec,
+    sampler: Sampler[Any] | Sequence[int],
+    batch_size: int,
+    workers: int,
+    drop_last: bool,
 ) -> DataLoader[Sample]:
     return DataLoader(
         samples,
@@ -327,6 +340,11 @@ def _loader(
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
+
+
+def _pinned(target: Target) -> Target:
+    ignore = None if target.ignore is None else target.ignore.pin_memory()
+    return Target(target.boxes.pin_memory(), target.labels.pin_memory(), ignore)
 
 
 def _one_thread(worker: int) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from vedette.data.loader import AnnotatedImages
+from vedette.data.atomic import write_whole
+from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 
 Mode = Literal["fast", "quality"]
@@ -59,9 +60,9 @@ def cached_proposals(
     file = (default_cache() if cache is None else Path(cache)) / f"{_key(picture, mode)}.npy"
     found = _read(file)
     if found is None:
-        found = _search(picture, mode)
-        with suppress(OSError):  # a full or a read-only disk costs time, not the result
-            _write(file, found)
+        found = boxes = _search(picture, mode)
+        with suppress(InputError):  # a full or a read-only disk costs time, not the result
+            write_whole(file, lambda stream: np.save(stream, boxes))
     return _in_picture(found, picture, limit)
 
 
@@ -90,6 +91,20 @@ def proposals_of(
         if progress is not None:
             progress(len(found), len(dataset))
     return found
+
+
+def proposals_for(
+    model: Any, dataset: AnnotatedImages, workers: int, watch: Callable[[int, str], AbstractContextManager[Any]]
+) -> Proposals | None:
+    """The cached proposals of each image as a model's config wants them; None for a model that needs none.
+
+    watch: shows how many images have theirs. Raises InputError as `proposals_of` does.
+    """
+    if not getattr(model, "needs_proposals", False):
+        return None
+    with watch(len(dataset), "proposals") as bar:
+        c = model.config
+        return proposals_of(dataset, c.search, c.proposals, workers=workers, progress=bar.reach).__getitem__
 
 
 def default_cache() -> Path:
@@ -190,15 +205,3 @@ def _read(file: Path) -> Boxes | None:
         return None
     whole = isinstance(found, np.ndarray) and found.dtype == np.int16 and found.ndim == 2 and found.shape[1] == 4
     return found if whole else None
-
-
-def _write(file: Path, found: Boxes) -> None:
-    """Whole or not at all, however many processes write the same."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as stream:
-            np.save(stream, found)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)

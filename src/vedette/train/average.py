@@ -1,21 +1,36 @@
 """Averaged weights: what is evaluated and kept is the moving average of the weights, not their last value."""
 
-from collections.abc import Sequence
+from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 
-def averaged(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers that warms up: the first updates count more."""
+class Average(nn.Module):
+    """An exponential moving average of a model's weights and buffers that warms up: the first updates count more."""
 
-    def average(own: Sequence[Tensor], new: Sequence[Tensor], updates: Tensor | int) -> None:
-        n = int(updates)
-        share = 1 - min(decay, (1 + n) / (10 + n))
-        for old, value in zip(own, new, strict=True):
-            if old.is_floating_point():
-                old.lerp_(value, share)
-            else:
-                old.copy_(value)
+    n_averaged: Tensor
 
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.module, self.decay = deepcopy(model), decay
+        self.register_buffer("n_averaged", torch.tensor(0))  # on the CPU: a GPU would have to be asked
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, stopped: Tensor) -> None:
+        """Takes the model in; not where `stopped`, on the model's device, is 1 instead of 0."""
+        done = int(self.n_averaged)
+        share = 1 - min(self.decay, (1 + done) / (10 + done)) if done else 1.0
+        (own, own_counts), (new, new_counts) = _floats_and_others(self.module), _floats_and_others(model)
+        ways = torch._foreach_sub(new, own)
+        torch._foreach_mul_(ways, share * (1 - stopped))
+        torch._foreach_add_(own, ways)
+        torch._foreach_copy_(own_counts, new_counts)
+        self.n_averaged += 1
+
+
+def _floats_and_others(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The model's weights and buffers: those that can be averaged, and those that are taken as they are."""
+    tensors = [*model.parameters(), *model.buffers()]
+    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    return floats, [tensor for tensor in tensors if not tensor.is_floating_point()]

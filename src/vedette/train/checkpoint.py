@@ -1,42 +1,30 @@
-"""The state of a run on disk: all that --resume needs, written so that a crash never leaves half a file."""
+"""The state of a run on disk: all that --resume needs."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
+from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 
 LAST = "last.pt"
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Writes `state` (tensors and plain values) to a temporary file beside `path`, then renames it."""
-    _write(path, lambda file: torch.save(state, file))
+    """Writes `state`, tensors and plain values; raises InputError where that cannot be."""
+    write_whole(path, lambda file: torch.save(state, file))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """The same with a safetensors file, for what is not read with all the rest."""
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
-    _write(path, lambda file: file.write(content))
-
-
-def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, lambda file: file.write(content))
 
 
 @contextmanager

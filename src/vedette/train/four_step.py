@@ -18,6 +18,7 @@ Shapes: `B` images of a batch, `P` proposals of an image.
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,9 +35,9 @@ from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.calls import whole_sizes
 from vedette.parts.targets import TargetBatch, check_targets, pad_targets
 from vedette.structures import Detections, InputSpec, Target
+from vedette.train.around import Around
 from vedette.train.checkpoint import LAST
 from vedette.train.loop import SaveWeights, Training, Validate
-from vedette.train.progress import Watch
 from vedette.train.recipe import Recipe
 from vedette.train.rpn_proposals import read_proposals, recall_of, rpn_proposals, write_proposals
 
@@ -155,7 +156,7 @@ class Unshared(nn.Module):
 class FourStepTraining:
     """One run of all steps; `run()` does what is left of them.
 
-    The arguments are those of `Training`, the recipe is each step's; `watch` shows how many images have proposals.
+    The arguments are those of `Training`, the recipe is each step's.
     To go on, `model` has the weights of start.safetensors.
     """
 
@@ -165,16 +166,13 @@ class FourStepTraining:
         data: AnnotatedImages,
         spec: InputSpec,
         recipe: Recipe,
-        folder: Path,
+        around: Around,
         *,
         validate: Validate | None,
         save_weights: SaveWeights,
-        device: str,
-        say: Callable[[str], None],
-        watch: Watch,
     ) -> None:
-        self.start, self.data, self.spec, self.recipe, self.folder = model, data, spec, recipe, folder
-        self.validate, self.save_weights, self.device, self.say, self.watch = validate, save_weights, device, say, watch
+        self.start, self.data, self.spec, self.recipe, self.around = model, data, spec, recipe, around
+        self.folder, self.say, self.validate, self.save_weights = around.folder, around.say, validate, save_weights
         self.resumed = False
 
     def resume(self) -> None:
@@ -225,11 +223,9 @@ class FourStepTraining:
             self.data,
             self.spec,
             self.recipe,
-            self._step(number),
+            replace(self.around, folder=self._step(number), say=lambda line: self.say(f"step {number}: {line}")),
             validate=self._validation(whole),
             save_weights=self._save_merged if number == max(STEPS) else _keep_nothing,
-            device=self.device,
-            say=lambda line: self.say(f"step {number}: {line}"),
             proposals=None if proposals is None else proposals.__getitem__,
         )
         if self.resumed and (self._step(number) / LAST).is_file():
@@ -258,9 +254,9 @@ class FourStepTraining:
         file = self._step(number) / PROPOSALS
         if not file.is_file():
             recipe = self.recipe
-            with self.watch(len(self.data), "images") as bar:
+            with self.around.watch(len(self.data), "images") as bar:
                 found = rpn_proposals(
-                    detector.to(self.device),
+                    detector.to(self.around.device),
                     self.data,
                     self.spec,
                     batch_size=recipe.batch_size,

@@ -1,10 +1,10 @@
 """The training loop."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from io import StringIO
 from itertools import islice
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, repeat_factors, train_loader
 from vedette.errors import InputError
-from vedette.structures import InputSpec
-from vedette.train.average import averaged
+from vedette.structures import InputSpec, Target
+from vedette.train.around import Around
+from vedette.train.average import Average
 from vedette.train.checkpoint import LAST, save_state
+from vedette.train.halt import Halt
 from vedette.train.log import RunLog
-from vedette.train.optim import build_optimizer, build_schedule
+from vedette.train.losses import PATIENCE, Given, Losses, Reading
+from vedette.train.optim import build_optimizer, build_schedule, go_back
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 from vedette.train.resume import resume_from
@@ -28,13 +31,14 @@ from vedette.train.step import TrainStep
 Validate = Callable[[nn.Module], dict[str, float]]
 SaveWeights = Callable[[Path, nn.Module], None]
 LONGEST_EVALUATION = timedelta(hours=6)  # one process evaluates, the others wait no longer than this
+COMPILED: dict[str, dict[str, Any]] = {"cuda": {"mode": "reduce-overhead"}}  # how a step is, by the kind of device
 
 
 class Training:
     """One run: builds everything from a model, its data and a recipe; `run()` does the epochs.
 
     `validate` measures a model and returns numbers, the first of which is the one that chooses the best checkpoint;
-    `save_weights` writes a weight file. Files in `folder`: last.pt (all to resume), last.safetensors,
+    `save_weights` writes a weight file. Files in the folder: last.pt (all to resume), last.safetensors,
     best.safetensors, log.jsonl, tensorboard/. `proposals`: for a model that needs them, see `data.loader`.
     """
 
@@ -44,37 +48,44 @@ class Training:
         data: AnnotatedImages,
         spec: InputSpec,
         recipe: Recipe,
-        folder: Path,
+        around: Around,
         *,
         validate: Validate | None,
         save_weights: SaveWeights,
-        device: str,
-        say: Callable[[str], None],
         proposals: Proposals | None = None,
     ) -> None:
-        self.recipe, self.folder, self.validate, self.save_weights, self.say = (
-            recipe,
-            folder,
-            validate,
-            save_weights,
-            say,
-        )
-        self.accelerator = _accelerator(recipe, device)
+        self.recipe, self.folder, self.say = recipe, around.folder, around.say
+        self.validate, self.save_weights = validate, save_weights
+        self.accelerator = _accelerator(recipe, around.device)
         if recipe.freeze_stem:
             freeze(model)
         model.to(memory_format=torch.channels_last)
         self.data, self.spec, self.proposals = data, spec, proposals
         self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
-        self.batches = self._whole_groups(len(self._loader(spec)))
-        steps = recipe.epochs * self.batches // recipe.accumulate
+        self.loader, self.spec_of_loader = self._loader(spec), spec
+        self.batches = self._whole_groups(len(self.loader))
         optimizer = build_optimizer(model, recipe)
-        self.schedule = build_schedule(optimizer, recipe, steps)
+        self.schedule = build_schedule(optimizer, recipe, recipe.epochs * self.batches // recipe.accumulate)
         step = TrainStep(model, spec, recipe.precision == "bf16")
+        if around.compile:
+            step.compile(**COMPILED.get(self.device.type, {}))
         self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
-        self.average = averaged(model.to(self.accelerator.device), recipe.ema) if recipe.ema else None
+        self.average = Average(model.to(self.device), recipe.ema) if recipe.ema else None
+        patience = PATIENCE.get(self.device.type, 1)
+        self.losses = Losses(patience)
+        learning = [model] if self.average is None else [model, self.average]
+        self.halt = Halt(learning, self.device, patience, self.accelerator.num_processes)
+        optimizer.found_inf = self.halt.stopped  # type: ignore[attr-defined]  # a fused one then does nothing
         self.epoch, self.steps, self.best = 0, 0, -1.0
+        self.begins_step = True  # the batch to come, the first of those whose gradients are summed
         self.can_resume = False  # before its first epoch is kept: there may be files of steps before this one
         self.log: RunLog | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model learns."""
+        device: torch.device = self.accelerator.device
+        return device
 
     @property
     def model(self) -> nn.Module:
@@ -119,35 +130,33 @@ class Training:
 
     def _train_epoch(self, progress: ProgressLine) -> None:
         self.step.train()
-        loader = self._loader(self._spec_of_epoch())
-        loader.sampler.set_epoch(self.epoch)
+        batches = iter(self._loader_of_epoch())
         torch.manual_seed(self.recipe.seed + self.epoch)  # an epoch begun anew draws the same samples
-        for number, batch in enumerate(islice(loader, self.batches)):
-            losses = self._train_step(batch)
-            values = {name: float(value) for name, value in losses.items()}
-            progress.update(
-                len(batch.files) * self.accelerator.num_processes, self.epoch + (number + 1) / self.batches, values
-            )
-            if self.log is not None and self.steps % 20 == 0:
-                rate = self.optimizer.param_groups[-1]["lr"]
-                self.log.step({f"loss/{k}": v for k, v in values.items()} | {"lr": rate}, self.steps)
+        for number, batch in enumerate(islice(batches, self.batches), start=1):
+            self._train_step(batch, self.epoch + number / self.batches)
+            self._read(self.losses.read(), progress)
+        self._read(self.losses.rest(), progress)
 
-    def _train_step(self, batch: Batch) -> Mapping[str, Tensor]:
-        device = self.accelerator.device
+    def _train_step(self, batch: Batch, epoch: float) -> None:
         with self.accelerator.accumulate(self.step):
-            losses = self.step(
-                batch.images.to(device, non_blocking=True),
-                [target.to(device) for target in batch.targets],
-                batch.shapes.to(device),
-                batch.proposals and [boxes.to(device) for boxes in batch.proposals],
-            )
+            if self.begins_step:
+                self.halt.keep(self.steps)
+            losses = self.step(*self._on_device(batch))
             total: Tensor = torch.stack(list(losses.values())).sum()
-            if not bool(total.isfinite()):
-                raise NotFiniteError(losses, batch.files, can_resume=self.can_resume or self.epoch > 0)
+            self.halt.look_at(total)
+            given = Given(files=batch.files, epoch=epoch, steps=self.steps, rate=self.optimizer.param_groups[-1]["lr"])
+            self.losses.add(given, losses, self.halt.stopped)
             self.accelerator.backward(total)
             if self.accelerator.sync_gradients:
                 self._update()
-        return {name: value.detach() for name, value in losses.items()}
+        self.begins_step = self.accelerator.sync_gradients
+
+    def _on_device(self, batch: Batch) -> tuple[Tensor, list[Target], Tensor, Sequence[Tensor] | None]:
+        """What a step takes, copied while the device works: a GPU's batches come from page-locked memory."""
+        images, shapes = (tensor.to(self.device, non_blocking=True) for tensor in (batch.images, batch.shapes))
+        targets = [target.to(self.device, non_blocking=True) for target in batch.targets]
+        proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
+        return images, targets, shapes, proposals
 
     def _update(self) -> None:
         if self.recipe.clip_norm:
@@ -157,7 +166,30 @@ class Training:
         self.schedule.step()
         self.steps += 1
         if self.average is not None:
-            self.average.update_parameters(self.model)
+            self.average.update(self.model, self.halt.stopped)
+
+    def _read(self, readings: Sequence[Reading], progress: ProgressLine) -> None:
+        """Shows and logs losses; raises NotFiniteError where one is not finite, all being as it was before its step."""
+        processes = self.accelerator.num_processes
+        for reading in readings:
+            batch, losses = reading.batch, reading.losses
+            if reading.stopped:
+                self._go_back(batch.steps)
+                elsewhere = processes > 1 and all(map(isfinite, losses.values()))
+                raise NotFiniteError(
+                    losses, batch.files, can_resume=self.can_resume or self.epoch > 0, elsewhere=elsewhere
+                )
+            progress.update(len(batch.files) * processes, batch.epoch, losses)
+            if self.log is not None and (batch.steps + 1) % 20 == 0:
+                self.log.step({f"loss/{k}": v for k, v in losses.items()} | {"lr": batch.rate}, batch.steps + 1)
+
+    def _go_back(self, steps: int) -> None:
+        """What counts steps, and the statistics, to where they were; the device has left all else as it was."""
+        self.halt.undo(steps)
+        if self.average is not None:
+            self.average.n_averaged -= self.steps - steps
+        go_back(self.optimizer, self.schedule, steps)
+        self.steps = steps
 
     def _finish_epoch(self) -> dict[str, float]:
         """Evaluates and keeps the weights; what was measured."""
@@ -222,6 +254,14 @@ class Training:
         small = self.recipe.start_size and self.epoch < self.recipe.start_share * self.recipe.epochs
         return self.spec.at(self.recipe.start_size) if small else self.spec
 
+    def _loader_of_epoch(self) -> Any:
+        """The loader, made anew where the images change their size; it gives the epoch's batches."""
+        spec = self._spec_of_epoch()
+        if spec != self.spec_of_loader:
+            self.loader, self.spec_of_loader = self._loader(spec), spec
+        self.loader.sampler.set_epoch(self.epoch)
+        return self.loader
+
     def _loader(self, spec: InputSpec) -> Any:
         recipe, process = self.recipe, self.accelerator
         return train_loader(
@@ -240,12 +280,13 @@ class Training:
 
 
 class NotFiniteError(InputError):
-    """A loss became NaN or infinite: the run stops and names the images."""
+    """A loss became NaN or infinite: the run stops and names the images; `elsewhere`, in a process that says more."""
 
-    def __init__(self, losses: Mapping[str, Tensor], files: list[str], can_resume: bool) -> None:
-        bad = ", ".join(f"{name} = {float(value.detach())}" for name, value in losses.items())
+    def __init__(self, losses: Mapping[str, float], files: Sequence[str], can_resume: bool, elsewhere: bool) -> None:
+        bad = ", ".join(f"{name} = {value}" for name, value in losses.items())
+        place = "in another process" if elsewhere else f"({bad}) on {', '.join(files)}"
         super().__init__(
-            f"the loss is not finite ({bad}) on {', '.join(files)}: check these images, or lower --lr"
+            f"the loss is not finite {place}: check these images, or lower --lr"
             + ("; the last checkpoint is whole, go on with --resume" if can_resume else "")
         )
 

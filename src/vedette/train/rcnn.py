@@ -10,215 +10,140 @@ Shapes: `N` boxes of one image, `C` classes, `F` features of fc7, `D` of pool5, 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
-from torch.nn.functional import pad
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
-from vedette.data.loader import AnnotatedImages, EpochSampler, repeat_factors
+from vedette.data.loader import AnnotatedImages, Batch, eval_loader
 from vedette.data.selective_search import proposals_of
-from vedette.data.whole_images import WholeImage, WholeImages, as_list
 from vedette.ops.boxes import iou
-from vedette.ops.images import normalize
+from vedette.ops.images import normalize_batch
 from vedette.papers.rcnn import RegionClassifier
-from vedette.train.average import averaged
-from vedette.train.checkpoint import LAST, removed_if_damaged, save_state, save_tensors
+from vedette.train.around import Around
+from vedette.train.checkpoint import removed_if_damaged, save_tensors
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
 from vedette.train.log import RunLog
-from vedette.train.loop import NotFiniteError, SaveWeights, Validate, freeze
-from vedette.train.optim import build_optimizer, build_schedule
-from vedette.train.progress import ProgressLine, Watch
+from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.recipe import Recipe
-from vedette.train.resume import resume_from
 
 FEATURES, SVM, REGRESSOR = "features", "svm.safetensors", "regressor.safetensors"
 NEAR_IOU = 0.6  # app. C: from a proposal nearer than this to its gt box the regression learns
 
 
 class RCNNTraining:
-    """One run of all stages; `run()` does those that are left in `folder`.
-
-    The arguments are those of `Training`; `watch` shows a stage's progress.
-    """
+    """One run of all stages; `run()` does those that are left in the folder. The arguments are those of `Training`."""
 
     def __init__(
         self,
         model: RegionClassifier,
         data: AnnotatedImages,
         recipe: Recipe,
-        folder: Path,
+        around: Around,
         *,
         validate: Validate | None,
         save_weights: SaveWeights,
-        device: str,
-        say: Callable[[str], None],
-        watch: Watch,
     ) -> None:
-        self.model, self.data, self.recipe, self.folder = model, data, recipe, folder
-        self.validate, self.save_weights, self.say, self.watch = validate, save_weights, say, watch
-        self.device = torch.device(device)
-        if recipe.freeze_stem:
-            freeze(model)
+        self.data, self.recipe, self.folder = data, recipe, around.folder
+        self.validate, self.save_weights, self.say, self.watch = validate, save_weights, around.say, around.watch
+        self.proposals: list[Tensor] = []  # of each image, once they are searched
         model.svm_fitted.fill_(False)  # whatever it began with: those SVMs are not for the features to come
-        self.model.to(self.device).to(memory_format=torch.channels_last)
-        self.average = averaged(model, recipe.ema) if recipe.ema else None
-        factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else torch.ones(len(data))
-        self.sampler = EpochSampler(factors, recipe.seed)
-        self.batches = -(-len(self.sampler) // recipe.batch_size)
-        self.optimizer = build_optimizer(model, recipe)
-        self.schedule = build_schedule(self.optimizer, recipe, recipe.epochs * -(-self.batches // recipe.accumulate))
-        self.epoch, self.steps = 0, 0
+        self.tuning = Training(
+            model,
+            data,
+            model.input_spec,
+            recipe,
+            around,
+            validate=None,  # it is measured whole
+            save_weights=self._save_epoch,
+            proposals=self.proposals.__getitem__,
+        )
+        self.model = model  # and from the end of fine-tuning on what that comes to
 
     def resume(self) -> None:
         """Goes on from the folder's last finished epoch.
 
         Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one.
         """
-        state = resume_from(
-            self.folder,
-            self.recipe.epochs,
-            model=self.model,
-            average=self.average,
-            optimizer=self.optimizer,
-            schedule=self.schedule,
-        )
-        self.epoch, self.steps = state["epoch"], state["steps"]
+        self.tuning.resume()
 
     def run(self) -> None:
         """The stages that are left, and the weight file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        proposals = self._propose()
-        log = RunLog(self.folder)
-        self._fine_tune(proposals, log)
-        if self.average is not None:
-            self.model.load_state_dict(self.average.module.state_dict())
-        self.model.eval()
+        self._propose()
+        self._fine_tune()
         if not all((self.folder / name).is_file() for name in (SVM, REGRESSOR)):
-            self._extract(proposals)
+            self._extract()
         self._take_fits(self._fit(SVM, self._fit_svms), self._fit(REGRESSOR, self._fit_regression))
         for name in ("last", "best"):
             self.save_weights(self.folder / f"{name}.safetensors", self.model)
         shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
-        results = self.validate(self.model) if self.validate is not None else {}
-        if results:
-            log.epoch({"epoch": self.epoch, "stage": "whole", **results}, self.steps)
-            self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
-        log.close()
+        self._measure()
 
-    def _propose(self) -> list[Tensor]:
+    def _propose(self) -> None:
         c = self.model.config
         self.say(f"stage 1: selective search, {c.search}, at most {c.proposals} proposals an image")
         with self.watch(len(self.data), "images") as bar:
-            return proposals_of(self.data, c.search, c.proposals, workers=self.recipe.workers, progress=bar.reach)
+            self.proposals[:] = proposals_of(
+                self.data, c.search, c.proposals, workers=self.recipe.workers, progress=bar.reach
+            )
 
-    # Fine-tuning
+    def _fine_tune(self) -> None:
+        epochs = self.recipe.epochs
+        self.say(f"stage 2: fine-tuning, {epochs - self.tuning.epoch} of {epochs} epochs")
+        self.tuning.run()
+        self.model = self.tuning.result.eval()  # type: ignore[assignment]
 
-    def _fine_tune(self, proposals: Sequence[Tensor], log: RunLog) -> None:
-        recipe = self.recipe
-        self.say(f"stage 2: fine-tuning, {recipe.epochs - self.epoch} of {recipe.epochs} epochs")
-        progress = ProgressLine(recipe.epochs * len(self.sampler), self.epoch * len(self.sampler))
-        images = WholeImages(self.data, self.model.input_spec, proposals, recipe.difficult)
-        loader = self._loader(images, batch_size=recipe.batch_size, sampler=self.sampler)
-        while self.epoch < recipe.epochs:
-            self._forget_fits()
-            self.sampler.set_epoch(self.epoch)
-            torch.manual_seed(recipe.seed + self.epoch)  # an epoch begun anew draws the same windows
-            self.model.train()
-            for number, batch in enumerate(loader):
-                losses = self._train_step(
-                    batch, update=(number + 1) % recipe.accumulate == 0 or number + 1 == len(loader)
-                )
-                progress.update(len(batch), self.epoch + (number + 1) / len(loader), losses)
-                if self.steps % 20 == 0:
-                    log.step({f"loss/{name}": value for name, value in losses.items()}, self.steps)
-            self.epoch += 1
-            self._save()
-            values = {name: round(value, 4) for name, value in progress.losses.items()}
-            log.epoch({"epoch": self.epoch, **values, "images_per_second": round(progress.rate(), 2)}, self.steps)
-            self.say(progress.line(self.epoch))
-
-    def _train_step(self, batch: Sequence[WholeImage], update: bool) -> dict[str, float]:
-        targets = [one.target for one in batch]
-        windows = self.model.draw_windows([one.proposals for one in batch], targets)
-        images, sizes = self._stack(batch)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            found = self.model(images, sizes, windows)
-            losses = self.model.loss(found, [target.to(self.device) for target in targets])
-        total = torch.stack(list(losses.values())).float().sum()
-        if not bool(total.isfinite()):
-            raise NotFiniteError(losses, [one.file for one in batch], can_resume=self.epoch > 0)
-        (total / self.recipe.accumulate).backward()  # type: ignore[no-untyped-call]
-        if update:
-            self._update()
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _update(self) -> None:
-        if self.recipe.clip_norm:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.schedule.step()
-        self.steps += 1
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-
-    def _save(self) -> None:
-        """The checkpoint, and weights that detect already, scored by the softmax."""
-        result = self.model if self.average is None else self.average.module
-        self.save_weights(self.folder / "last.safetensors", result)
-        state = {
-            "model": self.model.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "steps": self.steps,
-        }
-        save_state(self.folder / LAST, state)
-
-    def _forget_fits(self) -> None:
-        """What was made with the weights that are about to change."""
+    def _save_epoch(self, path: Path, model: nn.Module) -> None:
+        """An epoch's weights, which detect already, scored by the softmax; what was made with those of before goes."""
         shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
         for name in (SVM, REGRESSOR):
             (self.folder / name).unlink(missing_ok=True)
+        self.save_weights(path, model)
+
+    def _measure(self) -> None:
+        results = self.validate(self.model) if self.validate is not None else {}
+        if results:
+            log = RunLog(self.folder)
+            log.epoch({"epoch": self.tuning.epoch, "stage": "whole", **results}, self.tuning.steps)
+            log.close()
+            self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
 
     # Features
 
     @torch.no_grad()
-    def _extract(self, proposals: Sequence[Tensor]) -> None:
+    def _extract(self) -> None:
         """A file of features for each image that has none yet."""
-        number = sum(map(len, proposals))
+        number = sum(map(len, self.proposals))
         size = number * self.model.fc7_width * 2 / 1e9
         self.say(f"stage 3: features of {number} proposals, {size:.1f} GB in {self.folder / FEATURES} until the end")
         (self.folder / FEATURES).mkdir(exist_ok=True)
         left = [index for index in range(len(self.data)) if not self._feature_file(index).is_file()]
-        images = WholeImages(self.data, self.model.input_spec, proposals, self.recipe.difficult)
+        spec, recipe = self.model.input_spec, self.recipe
+        loader = eval_loader(self.data, spec, 1, recipe.workers, recipe.difficult, self.proposals.__getitem__, left)
         with self.watch(len(self.data), "images") as bar:
-            for done, (image,) in enumerate(self._loader(images, batch_size=1, sampler=left)):
-                save_tensors(self._feature_file(image.index), self._features_of(image))
-                bar.reach(len(self.data) - len(left) + done + 1, len(self.data))
+            for done, batch in enumerate(loader, start=len(self.data) - len(left) + 1):
+                save_tensors(self._feature_file(batch.indices[0]), self._features_of(batch))
+                bar.reach(done, len(self.data))
 
-    def _features_of(self, image: WholeImage) -> dict[str, Tensor]:
-        """What the fits need of an image, in float16 where it is large."""
-        truth = image.target
+    def _features_of(self, batch: Batch) -> dict[str, Tensor]:
+        """What the fits need of a batch's one image, in float16 where it is large."""
+        (truth,), proposals = batch.targets, torch.cat(batch.proposals or [])
         counts = torch.ones_like(truth.labels, dtype=torch.bool) if truth.ignore is None else ~truth.ignore
         gt, labels = truth.boxes[counts], truth.labels[counts]
-        boxes = torch.cat([gt, image.proposals])
-        pixels, sizes = self._stack([image])
-        whose = torch.zeros(len(boxes), dtype=torch.int64, device=self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            looks = self.model.features(pixels, boxes.to(self.device), whose, sizes)
+        boxes, device = torch.cat([gt, proposals]), self.tuning.device
+        sizes, whose = batch.shapes.to(device), torch.zeros(len(boxes), dtype=torch.int64, device=device)
+        pixels = normalize_batch(batch.images.to(device), sizes, self.model.input_spec)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            looks = self.model.features(pixels, boxes.to(device), whose, sizes)
         near, deltas, near_labels = self._near(boxes, gt, labels)
         return {
             "fc7": _half(looks.fc7),
-            "labels": torch.cat([labels, torch.full((len(image.proposals),), -1)]),
+            "labels": torch.cat([labels, torch.full((len(proposals),), -1)]),
             "overlap": _overlap_by_class(boxes, truth.boxes, truth.labels, self.model.config.num_classes),
-            "pool5": _half(looks.pool5[near.to(self.device)]),
+            "pool5": _half(looks.pool5[near.to(device)]),
             "deltas": deltas,
             "near_labels": near_labels,
         }
@@ -289,19 +214,6 @@ class RCNNTraining:
                 layer.weight.copy_(fit.weight)
                 layer.bias.copy_(fit.bias)
         self.model.svm_fitted.fill_(True)
-
-    # Images
-
-    def _loader(self, images: WholeImages, **how: Any) -> DataLoader[WholeImage]:
-        return DataLoader(images, num_workers=self.recipe.workers, collate_fn=as_list, **how)
-
-    def _stack(self, batch: Sequence[WholeImage]) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) normalised, padded with the mean colour, and (B, 2) the true heights and widths."""
-        shapes = [one.image.shape[1:] for one in batch]
-        height, width = (max(shape[side] for shape in shapes) for side in (0, 1))
-        images = [normalize(one.image.to(self.device), self.model.input_spec) for one in batch]
-        padded = [pad(x, (0, width - x.shape[2], 0, height - x.shape[1])) for x in images]
-        return torch.stack(padded), torch.tensor(shapes, device=self.device)
 
 
 def _half(features: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ def resume_from(
         model.load_state_dict(state["model"])
         if average is not None:
             average.load_state_dict(state["average"])
+        for group in state["optimizer"]["param_groups"]:
+            group["fused"] = True  # as ours is, whatever an older checkpoint says
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         set_rates(optimizer, schedule, chosen)

@@ -1,14 +1,16 @@
 """run.json: what a run was started with, so that it can be told again and gone on with."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from vedette.data.atomic import write_json
 from vedette.errors import InputError
 from vedette.train.recipe import Recipe
 
 NAME = "run.json"
+Metric = Literal["voc07", "voc12", "coco"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,20 +18,19 @@ class Run:
     """A run as it is stored in its folder."""
 
     model: str
-    config: dict[str, Any]
+    config: dict[str, Any]  # fields that are not the model's own
     classes: tuple[str, ...]
-    data: tuple[str, ...]
-    val: str | None
-    metric: Literal["voc07", "voc12", "coco"]  # that chooses the best checkpoint
+    data: tuple[str, ...]  # PATH[:SPLIT] each
+    val: str | None  # PATH[:SPLIT] to measure on
+    metric: Metric  # that chooses the best checkpoint
     recipe: Recipe
     version: str  # vedette's
+    init: str | None = None  # a whole detector's weights that it begins with
+    backbone: str = "imagenet"  # without them: "imagenet", "random", or a file
 
     def save(self, folder: Path) -> None:
         """Writes run.json."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{NAME}"
-        temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(folder / NAME)
+        write_json(folder / NAME, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -40,7 +41,8 @@ class Run:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             recipe = Recipe(**stored.pop("recipe"))
-            known = {field.name: stored[field.name] for field in fields(cls) if field.name != "recipe"}
+            names = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
+            known = {name: stored[name] for name in names if name != "recipe"}  # older runs lack what has a default
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
             return cls(recipe=recipe, **(known | tuples))
         except (KeyError, TypeError, ValueError) as error:

@@ -6,7 +6,6 @@ which a file of version 1 does not know), `name`, and as JSON `config`,
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 
@@ -70,7 +70,8 @@ def save_weights(
         "extra": json.dumps(dict(extra or {})),
     }
     tensors = {key: _stored(value, half) for key, value in model.state_dict().items()}
-    _write(Path(path), save(tensors, metadata))
+    content = save(tensors, metadata)
+    write_whole(Path(path), lambda file: file.write(content))
 
 
 def read_weights(path: str | Path) -> WeightFile:
@@ -121,22 +122,6 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
         if bool((halved.isfinite() == value.isfinite()).all()):
             return halved
     return value
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _refuse_foreign(path: Path) -> None:

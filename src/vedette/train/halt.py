@@ -1,0 +1,49 @@
+"""A loss that is not finite: the device stops learning by itself, and the host undoes the rest once it hears of it.
+
+Until then, a few batches later, everything stays as the last good step left it. The optimizer does nothing, by the flag
+that it has for gradients that are scaled; so does the average. The statistics of batch norm have changed already when
+the loss is known: these are kept before each step.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+
+class Halt:
+    """The flag, and the statistics of the last steps.
+
+    models: whose batch norms have statistics to keep; steps: how many, at most, begin before the host hears of one.
+    """
+
+    def __init__(self, models: Iterable[nn.Module], device: torch.device, steps: int, processes: int = 1) -> None:
+        self.stopped = torch.zeros((), device=device)  # 1 from the first loss on that is not finite
+        self.processes = processes
+        statistics = [buffer for model in models for buffer in _statistics(model)]
+        kinds = [[b for b in statistics if b.is_floating_point()], [b for b in statistics if not b.is_floating_point()]]
+        self.kinds = [kind for kind in kinds if kind]  # a list of one type is copied at once
+        self.kept = [[[b.clone() for b in kind] for kind in self.kinds] for _ in range(steps)]
+
+    def keep(self, step: int) -> None:
+        """Before a step, of which `step` are done: remembers the statistics."""
+        for kind, copies in zip(self.kinds, self.kept[step % len(self.kept)], strict=True):
+            torch._foreach_copy_(copies, kind)
+
+    def look_at(self, loss: Tensor) -> None:
+        """Stops, with all other processes, where the loss is not finite."""
+        self.stopped.logical_or_(~loss.detach().isfinite())
+        if self.processes > 1:
+            torch.distributed.all_reduce(self.stopped, op=torch.distributed.ReduceOp.MAX)
+
+    def undo(self, step: int) -> None:
+        """Gives the models the statistics that they had before that step."""
+        for kind, copies in zip(self.kinds, self.kept[step % len(self.kept)], strict=True):
+            torch._foreach_copy_(kind, copies)
+
+
+def _statistics(model: nn.Module) -> Iterator[Tensor]:
+    for module in model.modules():
+        if isinstance(module, _NormBase):
+            yield from module.buffers(recurse=False)

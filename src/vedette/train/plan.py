@@ -1,0 +1,144 @@
+"""Which run is to be done: a new one, or that in a folder, gone on with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from vedette.data.annotations import Dataset
+from vedette.data.read import parse_source, read_datasets, validation_source
+from vedette.errors import InputError
+from vedette.train.around import Around
+from vedette.train.precision import fast_precision
+from vedette.train.recipe import FourStep, Recipe, RecipeKind, without_pretraining
+from vedette.train.recipes import recipe_for, scratch_config
+from vedette.train.run_file import Metric, Run
+from vedette.train.trainings import holds_a_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked for; where it says nothing, the model's paper and the size of the data decide.
+
+    Raises InputError for what contradicts itself.
+    """
+
+    model: str
+    data: Sequence[str]  # PATH[:SPLIT] each
+    val: str | None = None  # to measure on
+    metric: Metric | None = None
+    kind: RecipeKind | FourStep | None = None
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # fields of the recipe
+    config: Mapping[str, Any] = field(default_factory=dict)  # fields of the detector's config
+    init: str | None = None  # a whole detector's weights, a path or a bundled name
+    backbone: str = "imagenet"  # or "random", or a file
+    scratch: bool = False  # without ImageNet's weights: all layers normalised, a longer warm-up
+
+    def __post_init__(self) -> None:
+        if self.scratch and (self.init is not None or self.backbone != "imagenet"):
+            raise InputError("--scratch starts without any weights: leave --init and --backbone out")
+
+
+def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:
+    """The new run that is wanted, or the folder's (`around.resume`) with what of it may change; and its data.
+
+    Raises InputError where there is none to go on with or one that would be written over, and for what cannot be.
+    """
+    check_folder(around)
+    dataset = read_data(wanted.data, "train", around)
+    if around.resume:
+        return changed(Run.read(around.folder), wanted, dataset.classes, around.folder), dataset
+    return new_run(wanted, dataset, around.device), dataset
+
+
+def check_folder(around: Around) -> None:
+    """Raises InputError for a folder that is a file, and for one whose run would be written over."""
+    folder = around.folder
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: it is a file; give a folder")
+    if not around.resume and holds_a_run(folder):
+        raise InputError(f"{folder} already holds a run: go on with --resume, or choose another --out")
+
+
+def read_data(data: Sequence[str], purpose: Literal["train", "evaluate"], around: Around) -> Dataset:
+    """The data that these name as one data set; what is odd about it is told."""
+    dataset = read_datasets(data, purpose)
+    for note in dataset.notes:
+        around.tell(f"note: {'training' if purpose == 'train' else 'validation'} data: {note}")
+    return dataset
+
+
+def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
+    """A run by this version of the library on the data set's classes, in the device's fastest precision.
+
+    Raises InputError for a name that does not exist, and for a recipe that the model has not.
+    """
+    from vedette import __version__
+
+    return Run(
+        model=wanted.model,
+        config=(scratch_config(wanted.model) if wanted.scratch else {}) | dict(wanted.config),
+        classes=dataset.classes,
+        data=tuple(map(_absolute, wanted.data)),
+        val=_validation(wanted),
+        metric=wanted.metric or "voc12",
+        recipe=recipe_of(wanted, len(dataset), device),
+        version=__version__,
+        init=wanted.init,
+        backbone="random" if wanted.scratch else wanted.backbone,
+    )
+
+
+def changed(run: Run, wanted: Wanted, classes: tuple[str, ...], folder: Path) -> Run:
+    """The folder's run; raises InputError where something is wanted that a started run cannot change.
+
+    classes: those of the wanted data.
+    """
+    if run.model != wanted.model:
+        raise InputError(f"{folder} holds a run of {run.model}, not of {wanted.model}")
+    if run.classes != classes:
+        raise InputError(f"{folder}: the run's classes are {', '.join(run.classes)}; those of --data differ")
+    if list(map(_place, wanted.data)) != list(map(_place, run.data)):
+        raise InputError(
+            f"--data: the run was started on {', '.join(run.data)}; give that (was it moved, change `data` in "
+            f"{folder / 'run.json'}), or begin a new run with --init {folder / 'last.safetensors'}"
+        )
+    if run.config | dict(wanted.config) != run.config:
+        raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
+    if wanted.metric not in (None, run.metric):
+        raise InputError(f"--metric {wanted.metric}: the run's best is chosen by {run.metric}; leave --metric out")
+    for name in ("optimizer", "freeze_stem", "ema", *(("epochs",) if run.recipe.alternating else ())):
+        started = getattr(run.recipe, name)
+        if wanted.recipe.get(name, started) != started:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} {wanted.recipe[name]}: the run was started with {started}; leave {option} out")
+    val = _validation(wanted) if wanted.val or run.val is None else run.val
+    return replace(run, val=val, recipe=replace(run.recipe, **wanted.recipe))
+
+
+def _validation(wanted: Wanted) -> str | None:
+    """What to measure on: what was named, or else the first validation split that the data have of their own."""
+    own = (validation_source(source) for source in wanted.data)
+    found = wanted.val or next((source for source in own if source is not None), None)
+    return found and _absolute(found)
+
+
+def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
+    """The model's recipe for so many images, with what was chosen."""
+    default = recipe_for(wanted.model, images, wanted.kind)
+    default = without_pretraining(default) if wanted.scratch else default
+    return replace(default, **({"precision": fast_precision(torch.device(device))} | dict(wanted.recipe)))
+
+
+def _place(source: str) -> tuple[Path, str]:
+    """What of the data a source names for training, however it is written."""
+    path, split = parse_source(source)
+    return path.resolve(), split or "train"
+
+
+def _absolute(source: str) -> str:
+    """The source as it can be read from any folder."""
+    path, split = parse_source(source)
+    return str(path.resolve()) + ("" if split is None else f":{split}")

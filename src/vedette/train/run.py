@@ -1,0 +1,106 @@
+"""A training as a record: `start(run, around)` does what `run` says, wherever it is started from.
+
+`run` says what is trained on what by which recipe (run_file.py; plan.py makes one of what is asked for), `around` where
+it is written, on which device, who hears of it.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vedette.data.annotations import Dataset
+from vedette.evaluate.measure import measure, truths_for
+from vedette.infer.load import weight_file
+from vedette.structures import InputSpec
+from vedette.train.around import Around, is_first_process
+from vedette.train.loop import Validate
+from vedette.train.plan import check_folder, read_data
+from vedette.train.run_file import Run
+from vedette.train.trainings import training_of, weights_to_go_on_from
+from vedette.weights.files import save_weights
+from vedette.zoo import build, restore
+
+
+def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any = None) -> Path:
+    """Trains, or goes on with what the folder holds (`around.resume`); the file of the weights that were best.
+
+    dataset: what `run.data` names, where it has been read already. model: one that is not built by its name, with the
+    attributes of ours; `run.model` is then what its weight files call it.
+
+    Raises InputError for whatever does not fit, before anything is written, and NotFiniteError, an InputError, later.
+    """
+    check_folder(around)
+    dataset = read_data(run.data, "train", around) if dataset is None else dataset
+    torch.manual_seed(run.recipe.seed)
+    model = _model(run, around) if model is None else model
+    spec: InputSpec = model.input_spec
+
+    def save(path: Path, trained: nn.Module) -> None:
+        ids = dataset.category_ids
+        save_weights(path, trained, name=run.model, classes=run.classes, category_ids=ids, input_spec=spec)
+
+    validate = _validation(run, spec, around)
+    training = training_of(model, dataset, run.recipe, around, validate=validate, save_weights=save)
+    if around.resume:
+        training.resume()
+    if is_first_process():
+        run.save(around.folder)
+    _tell(run, len(dataset), model.config, around)
+    training.run()
+    return around.folder / "best.safetensors"
+
+
+def _model(run: Run, around: Around) -> Any:
+    """A detector with the weights that the run begins or goes on with."""
+    if around.resume:
+        return continued(run, weights_to_go_on_from(around.folder, run.recipe))
+    if run.init is not None:
+        return continued(run, weight_file(run.init))
+    return build(run.model, len(run.classes), None if run.backbone == "random" else run.backbone, **run.config)
+
+
+def continued(run: Run, source: Path) -> Any:
+    """A whole detector from a weight file, all but the class layers where the classes differ.
+
+    Its layers, anchors and input are those of the file, which may not be what the name stands for here: imported
+    weights have another order of anchors and other means.
+    """
+    return restore(source, run.model, run.classes, **(run.config | {"num_classes": len(run.classes)}))[0]
+
+
+def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
+    """Measures a model on the run's validation data, if there are any."""
+    if run.val is None:
+        around.tell("note: no validation data (--val): the last weights will count as the best")
+        return None
+    dataset = read_data([run.val], "evaluate", around)
+    truths, recipe = truths_for(dataset, run.classes), run.recipe
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        with around.watch(len(dataset), "images") as bar:
+            return measure(
+                model,
+                dataset,
+                truths,
+                spec,
+                len(run.classes),
+                metric=run.metric,
+                device=around.device,
+                batch_size=recipe.batch_size,
+                workers=recipe.workers,
+                bf16=recipe.precision == "bf16",
+                progress=bar.reach,
+            )
+
+    return validate
+
+
+def _tell(run: Run, images: int, config: Any, around: Around) -> None:
+    """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
+    around.tell(f"{run.model} on {images} images of {len(run.classes)} classes, {around.device}")
+    for kind, settings in (("recipe", run.recipe), ("detector", config)):
+        values = "  ".join(f"{field.name} {getattr(settings, field.name)}" for field in fields(settings))
+        around.tell(f"  {kind}: {values}")

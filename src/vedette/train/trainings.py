@@ -1,0 +1,103 @@
+"""Which training a detector takes: one loop, with proposals where it needs them, or several in turn."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from vedette.data.loader import AnnotatedImages
+from vedette.data.selective_search import proposals_for
+from vedette.errors import InputError
+from vedette.train.around import Around
+from vedette.train.checkpoint import LAST
+from vedette.train.four_step import START, FourStepTraining, first_checkpoint
+from vedette.train.loop import Training
+from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
+from vedette.train.recipe import Recipe
+from vedette.train.recipes import RCNN_TRAINING
+
+UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every")  # settings that stages have no use for
+
+
+def training_of(
+    model: Any, data: AnnotatedImages, recipe: Recipe, around: Around, **ways: Any
+) -> Training | RCNNTraining | FourStepTraining:
+    """The training of a model that says itself how its input is; `ways`: `validate` and `save_weights` of `Training`.
+
+    Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
+    """
+    if getattr(model, "trains_in_stages", False):
+        _check_stages(type(model).__name__, recipe)
+        return RCNNTraining(model, data, recipe, around, **ways)
+    _check_start_size(recipe.start_size, model.config)
+    for what, size in {"image_size": model.config.image_size, "--start-size": recipe.start_size}.items():
+        if size:
+            _check_anchors(model, what, size)
+    if recipe.alternating:
+        _check_one_process("--recipe four-step")
+        return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
+    proposals = proposals_for(model, data, recipe.workers, around.watch)
+    return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
+
+
+def holds_a_run(folder: Path) -> bool:
+    """Whether the folder has something that a run begun there would write over or remove."""
+    names = (LAST, "last.safetensors", "best.safetensors", FEATURES, SVM, REGRESSOR)
+    return any((folder / name).exists() for name in names) or any(folder.glob(f"step*/{LAST}"))
+
+
+def weights_to_go_on_from(folder: Path, recipe: Recipe) -> Path:
+    """What the model of the folder's run goes on from; raises InputError where the run cannot go on."""
+    files = (first_checkpoint(folder), folder / START)
+    needed = files if recipe.alternating else (folder / LAST, folder / "last.safetensors")
+    missing = [file for file in needed if not file.exists()]
+    if missing and not holds_a_run(folder):
+        raise InputError(f"{folder}: no epoch was finished, so there is nothing to go on from; start without --resume")
+    if missing:
+        raise InputError(
+            f"{missing[0]}: is missing, and the run cannot go on without it; begin another, in "
+            "another --out, with --init PATH from the weights that are there"
+        )
+    return needed[1]
+
+
+def _check_stages(kind: str, recipe: Recipe) -> None:
+    if find_spec("cv2") is None or find_spec("sklearn") is None:
+        raise InputError(f'{kind} needs more packages to train: pip install "vedette[rcnn]"')
+    _check_one_process(kind)
+    defaults: Mapping[str, Any] = {field.name: field.default for field in fields(recipe)}
+    for name in UNUSED:
+        if getattr(recipe, name) not in (defaults[name], getattr(RCNN_TRAINING.recipe, name)):
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option}: {kind} is trained in stages on whole images; leave {option} out")
+
+
+def _check_one_process(what: str) -> None:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError(f"{what} is trained by one process: start it without torchrun")
+
+
+def _check_start_size(size: int, config: Any) -> None:
+    """Raises InputError for a size that the detector could not have as its own."""
+    try:
+        if size:
+            replace(config, image_size=size)
+    except ValueError as error:
+        raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
+
+
+def _check_anchors(model: Any, what: str, size: int) -> None:
+    """Raises InputError where an RPN that trains on anchors inside the image alone would find none, however long it is.
+
+    what: the setting that gives the size.
+    """
+    if not hasattr(model, "trains_anchors"):
+        return
+    spec = model.input_spec.at(size)
+    if not model.trains_anchors(spec.size, spec.max_side):
+        raise InputError(
+            f"{what} {size}: no anchor lies inside an image of {spec.size} by {spec.max_side} pixels, so the RPN would "
+            "learn nothing; give smaller anchor_sizes, or --set cross_border=true"
+        )
