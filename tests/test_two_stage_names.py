@@ -11,7 +11,6 @@ import vedette
 from vedette import Target, zoo
 from vedette.infer.detector import Detector
 from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
-from vedette.parts.calls import predict
 from vedette.parts.detection import unpad
 from vedette.weights.files import save_weights
 
@@ -97,7 +96,7 @@ def losses_around_a_step(model: Any) -> tuple[float, float]:
 
     def loss() -> torch.Tensor:
         torch.manual_seed(1)
-        found = predict(model.eval(), images, model.input_spec, sizes, [PLACES * sides])
+        found = model.eval()(images, sizes, [PLACES * sides])
         return torch.stack(list(model.loss(found, truth).values())).sum()
 
     before = loss()

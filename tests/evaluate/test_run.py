@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vedette.evaluate.run import evaluate_model, to_annotation
+from vedette.evaluate.run import evaluate_model
 from vedette.infer.detector import Detector
+from vedette.infer.look import in_frame
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import Detections, InputSpec
 from vedette.zoo import build
@@ -64,7 +65,7 @@ class Finder(nn.Module):
         self.seen: list[torch.Tensor] = []
         self.modes: list[bool] = []
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, sizes: None = None, proposals: None = None) -> torch.Tensor:
         self.modes.append(self.training)
         self.seen.append(self.scale(images))
         return images.mean((1, 2, 3))
@@ -95,13 +96,13 @@ def test_the_annotated_box_comes_back():
     boxes = torch.tensor([[8.0, 5.0, 40.0, 250.0]])
     warped = boxes * 64 / torch.tensor([123, 457, 123, 457])
     found = Detections(warped, torch.ones(1), torch.tensor([0]), torch.tensor([0]))
-    torch.testing.assert_close(to_annotation(found, size, torch.tensor([64, 64])).boxes, boxes)
+    torch.testing.assert_close(in_frame(found, torch.tensor([64, 64]), size).boxes, boxes)
 
 
 def test_each_axis_of_a_padded_input_has_its_scale():
     """333 x 250 seen as 133 x 100, and annotated in a frame twice as wide."""
     found = Detections(torch.tensor([[13.3, 10.0, 140.0, 50.0]]), torch.ones(1), torch.tensor([0]), torch.tensor([0]))
-    back = to_annotation(found, torch.tensor([666, 250]), torch.tensor([100, 133]))
+    back = in_frame(found, torch.tensor([100, 133]), torch.tensor([666, 250]))
     torch.testing.assert_close(back.boxes, torch.tensor([[66.6, 25.0, 666.0, 125.0]]))
 
 
@@ -166,7 +167,7 @@ class Bright(nn.Module):
         self.batches: list[tuple[int, ...]] = []
         self.sizes: list[torch.Tensor | None] = []
 
-    def forward(self, images: torch.Tensor, sizes: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, sizes: torch.Tensor | None = None, proposals: None = None) -> torch.Tensor:
         self.batches.append(tuple(images.shape))
         self.sizes.append(sizes)
         for image, (height, width) in zip(images, [] if sizes is None else sizes.tolist(), strict=False):

@@ -120,7 +120,7 @@ def test_boxes_come_back_by_the_scale_of_each_axis(detector: Detector) -> None:
     detector.input_spec = InputSpec(size=100, resize="short side", divisor=32)
 
     class Fixed(torch.nn.Module):
-        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor, proposals: None) -> torch.Tensor:
             assert sizes.tolist() == [[100, 133]]
             return images
 

@@ -37,12 +37,12 @@ from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
 from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
 from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
+from vedette.parts.sizes import whole_sizes
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 

@@ -47,7 +47,6 @@ from vedette.papers.fast_rcnn import (
 )
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
 from vedette.parts.config import (
     Count,
     Ge,
@@ -70,6 +69,7 @@ from vedette.parts.init import initialize
 from vedette.parts.losses import box_loss, class_loss
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
+from vedette.parts.sizes import whole_sizes
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 

@@ -45,13 +45,13 @@ from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
 from vedette.ops.boxes import clip_each, to_centers
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
 from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check, check_at_most
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
+from vedette.parts.sizes import whole_sizes
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Target
+from vedette.structures import Detections, InputSpec
 
 BACKGROUND, NEITHER = 0, -1  # what a proposal may be besides an object of class 1..C
 
@@ -194,14 +194,15 @@ class RegionClassifier(nn.Module):
         return {"class": loss.sum() / chosen.sum().clamp(min=1)}
 
     @torch.no_grad()
-    def draw_windows(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:
+    def draw_windows(self, proposals: Sequence[Tensor], targets: Targets) -> list[Tensor]:
         """The windows of a fine-tuning batch, the gt boxes among what they are drawn from (authors' code).
 
         They are what `loss` would draw: training gives the network these alone instead of thousands.
         """
         c = self.config
         truth = pad_targets(targets, proposals[0].device)
-        given = [torch.cat([target.boxes, boxes]) for target, boxes in zip(targets, proposals, strict=True)]
+        objects = (boxes[real] for boxes, real in zip(truth.boxes, truth.valid, strict=True))
+        given = [torch.cat([own, boxes]) for own, boxes in zip(objects, proposals, strict=True)]
         real = pad_sequence([torch.ones(len(boxes), dtype=torch.bool) for boxes in given], batch_first=True)
         padded = pad_sequence(given, batch_first=True)
         labels = label_proposals(padded, real.to(padded.device), truth, c.foreground_iou, c.background_iou)

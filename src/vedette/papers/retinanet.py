@@ -38,7 +38,6 @@ from vedette.ops.boxes import clip_each
 from vedette.papers.fpn import FeaturePyramid
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
 from vedette.parts.config import (
     Count,
     Ge,
@@ -61,6 +60,7 @@ from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
 from vedette.parts.losses import box_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
+from vedette.parts.sizes import whole_sizes
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 
