@@ -112,8 +112,10 @@ class Detector:
             inputs, look = self.prepare(pictures, spec), self.look_in(spec, bf16)
             found += [look.find(inputs, score, mirrored) for mirrored in passes.flips]
         merged = merge(found, self.model, score, passes.vote)
-        named = {"classes": self.classes, "category_ids": self.category_ids}
-        return [replace(one, image=picture, **named) for one, picture in zip(merged, pictures, strict=True)]
+        return [
+            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
+            for one, picture in zip(merged, pictures, strict=True)
+        ]
 
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look:
         """The model's way to look at inputs of that spec."""

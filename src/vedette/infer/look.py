@@ -114,5 +114,5 @@ def _to_cpu(found: list[Detections]) -> list[Detections]:
         return found
     counts = [len(one) for one in found]
     names = ("boxes", "scores", "labels", "source")
-    columns = [torch.cat([getattr(one, name) for one in found]).cpu().split(counts) for name in names]
+    columns = [torch.split(torch.cat([getattr(one, name) for one in found]).cpu(), counts) for name in names]
     return [Detections(*row) for row in zip(*columns, strict=True)]

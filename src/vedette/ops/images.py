@@ -128,17 +128,6 @@ class Normalize(nn.Module):
         return torch.where(inside, pixels, 0.0)
 
 
-def normalize(images: Tensor, spec: InputSpec) -> Tensor:
-    """`Normalize` once: on a GPU the host waits while the constants are copied."""
-    return normalize_batch(images, None, spec)
-
-
-def normalize_batch(images: Tensor, sizes: Tensor | None, spec: InputSpec) -> Tensor:
-    """`normalize` for a padded batch (B, 3, H, W): 0, the mean colour, beyond each image; sizes (B, 2)."""
-    pixels: Tensor = Normalize(spec).to(images.device)(images, sizes)
-    return pixels
-
-
 def stack_padded(images: Sequence[Tensor], divisor: int = 1) -> Tensor:
     """(3, H_i, W_i) each → (B, 3, H, W): the largest sides, up to multiples of `divisor`, 0 beyond an image."""
     height, width = (-(-max(image.shape[side] for image in images) // divisor) * divisor for side in (1, 2))

@@ -14,7 +14,7 @@ class TrainStep(nn.Module):
     """Images as they were loaded → losses."""
 
     def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False) -> None:
-        """bf16: under autocast here, for accelerate's precision belongs to the whole process and cannot change in it."""
+        """bf16: under autocast here, for accelerate's precision belongs to the whole process and cannot change."""
         super().__init__()
         self.look = Look(model, spec, bf16)
 
