@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vedette.data.loader import train_loader
-from vedette.ops.images import normalize
+from vedette.ops.images import Normalize
 from vedette.structures import InputSpec, Target
 from vedette.train.step import TrainStep
 from vedette.zoo import build
@@ -57,7 +57,7 @@ def test_one_stage_models_are_given_images_alone() -> None:
     images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
     TrainStep(model, spec)(images, [], torch.tensor([[8, 8], [8, 8]]))
     assert model.more == {}
-    assert torch.equal(model.images, normalize(images, spec))
+    assert torch.equal(model.images, Normalize(spec)(images))
 
 
 def test_proposals_go_to_models_that_need_them() -> None:

@@ -78,7 +78,7 @@ def _intersection_and_union(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tup
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a, b
     width = torch.minimum(ax2[..., :, None], bx2[..., None, :]) - torch.maximum(ax1[..., :, None], bx1[..., None, :])
     height = torch.minimum(ay2[..., :, None], by2[..., None, :]) - torch.maximum(ay1[..., :, None], by1[..., None, :])
-    intersection = width.clamp(min=0) * height.clamp(min=0)
+    intersection = width.clamp_(min=0) * height.clamp_(min=0)
     area_a = (ax2 - ax1).clamp(min=0) * (ay2 - ay1).clamp(min=0)
     area_b = (bx2 - bx1).clamp(min=0) * (by2 - by1).clamp(min=0)
     return intersection, area_a[..., :, None] + area_b[..., None, :] - intersection

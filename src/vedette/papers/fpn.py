@@ -37,7 +37,7 @@ from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from vedette.parts.config import Count, Ge, Positive, Share, Size, ZeroOrMore, check_levels
 
-NOWHERE = -1e4  # a region there lies outside of every map, and nothing is read for it
+NOWHERE = -1e4  # pixels: outside of every map
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
 STRIDES = (4, 8, 16, 32)  # c2 to c5
 
@@ -142,22 +142,27 @@ class PyramidPool(nn.Module):
         self.strides, self.size, self.samples, self.half_cell = tuple(strides), size, samples, half_cell
 
     def forward(self, features: Sequence[Tensor], regions: Tensor) -> Tensor:
-        """L or more maps (B, c, H_l, W_l), regions (B, R, 4) → (B * R, c, S, S).
-
-        On a CPU each level is asked for its own regions. To know their number a GPU would wait, so there each level is
-        asked for all, those of others moved out of sight, where the pooled values are 0; they are summed.
-        """
+        """L or more maps (B, c, H_l, W_l), regions (B, R, 4) → (B * R, c, S, S)."""
         rois, level = numbered(regions), level_of(regions.flatten(0, 1), len(self.strides))
-        belongs = [level == number for number in range(len(self.strides))]
-        if rois.device.type == "cpu":
-            rows = [own.nonzero().squeeze(1) for own in belongs]
-            return torch.cat(self._pool(features, [rois[own] for own in rows]))[torch.cat(rows).argsort()]
-        outside = torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], NOWHERE)], 1)
-        everywhere = self._pool(features, [torch.where(own[:, None], rois, outside) for own in belongs])
-        return reduce(torch.add, everywhere)
+        pool = self.from_own_level if rois.device.type == "cpu" else self.from_all_levels
+        return pool(features, rois, level)
+
+    def from_own_level(self, features: Sequence[Tensor], rois: Tensor, level: Tensor) -> Tensor:
+        """Each level is asked for its regions, rois (K, 5) and level (K,): the host must know how many they are."""
+        rows = [(level == number).nonzero().squeeze(1) for number in range(len(self.strides))]
+        return torch.cat(self._pool(features, [rois[own] for own in rows]))[torch.cat(rows).argsort()]
+
+    def from_all_levels(self, features: Sequence[Tensor], rois: Tensor, level: Tensor) -> Tensor:
+        """The same for a GPU, which never waits: each level is asked for all regions, and the answers are summed.
+
+        Those of other levels are moved to where there is no map: nothing is read for them, and their values are 0.
+        """
+        nowhere = torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], NOWHERE)], 1)
+        own = [torch.where((level == number)[:, None], rois, nowhere) for number in range(len(self.strides))]
+        return reduce(torch.add, self._pool(features, own))
 
     def _pool(self, features: Sequence[Tensor], rois: Sequence[Tensor]) -> list[Tensor]:
-        """Of each level the regions that are given for it (K_l, 5)."""
+        """From each level the regions that are given for it."""
         return [
             roi_align(x, own, self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
             for x, own, stride in zip(features, rois, self.strides, strict=False)
