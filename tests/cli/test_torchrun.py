@@ -51,16 +51,66 @@ def write_data(folder: Path, images: int) -> None:
     (folder / "train.json").write_text(json.dumps(content))
 
 
+BROKEN = """
+import os, sys
+import torch
+from vedette.cli.main import run
+from vedette.papers.refinedet import RefineDet
+from vedette.train import loop
+
+loop.PATIENCE["cpu"] = 4
+rank, learn, training, calls = os.environ["RANK"], RefineDet.loss, loop.Training.run, []
+
+def loss(model, predictions, targets):
+    calls.append(targets)
+    broken = torch.nan if rank == "1" and len(calls) == 3 else 1.0
+    return {name: value * broken for name, value in learn(model, predictions, targets).items()}
+
+def remember(self):
+    try:
+        training(self)
+    finally:
+        flat = torch.cat([p.detach().flatten() for p in self.model.parameters()])
+        torch.save((flat, self.steps, len(calls)), f"{OUT}.end{rank}.pt")
+
+RefineDet.loss, loop.Training.run = loss, remember
+sys.exit(run(ARGUMENTS + ["--epochs", "1"]))
+"""
+
+
+def launched(script: Path, arguments: list[str], out: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """Two processes of a script."""
+    script.write_text(f"ARGUMENTS = {arguments!r}\nOUT = {str(out)!r}\n{text}")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run([*launch, str(script)], capture_output=True, text=True, check=False)
+
+
+def command(data: Path, out: Path) -> list[str]:
+    """A short training."""
+    arguments = ["train", "refinedet320-timm/resnet10t", "--data", str(data), "--out", str(out)]
+    arguments += ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
+    return [*arguments, "--backbone", "random", "--batch-size", "2", "--workers", "0", "--device", "cpu"]
+
+
+def test_a_loss_of_one_process_stops_both_at_one_step(tmp_path: Path) -> None:
+    write_data(tmp_path / "data", 28)
+    out = tmp_path / "run"
+    done = launched(tmp_path / "script.py", command(tmp_path / "data", out), out, BROKEN)
+    assert done.returncode != 0
+    errors = sorted(line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert errors[0].startswith("error: the loss is not finite (arm_class = nan, ")
+    assert errors[1].startswith("error: the loss is not finite in another process: ")
+    assert len(errors) == 2
+    (first, *counts), (second, *others) = (torch.load(f"{out}.end{rank}.pt") for rank in range(2))
+    assert counts == others == [2, 6]  # two steps stand, and of the third both hear after the sixth
+    assert torch.equal(first, second)
+    assert first.isfinite().all()
+
+
 def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     write_data(tmp_path / "data", 8)
     out = tmp_path / "run"
-    arguments = ["train", "refinedet320-timm/resnet10t", "--data", str(tmp_path / "data"), "--out", str(out)]
-    arguments += ["--set", "image_size=64", "--set", "tcb_channels=8", "--set", "extra_channels=[8, 16]"]
-    arguments += ["--backbone", "random", "--batch-size", "2", "--workers", "0", "--device", "cpu"]
-    script = tmp_path / "script.py"
-    script.write_text(f"ARGUMENTS = {arguments!r}\nOUT = {str(out)!r}\n{SCRIPT}")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run([*launch, str(script)], capture_output=True, text=True, check=False)
+    done = launched(tmp_path / "script.py", command(tmp_path / "data", out), out, SCRIPT)
     assert done.returncode == 0, done.stdout + done.stderr
 
     first, second = (torch.load(f"{out}.weights{rank}.pt") for rank in range(2))

@@ -9,18 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vedette.data.loader import (
-    Batch,
-    DetectionDataset,
-    Draw,
-    EpochSampler,
-    eval_loader,
-    group_batches,
-    random_numbers_from,
-    repeat_factors,
-    shape_groups,
-    train_loader,
-)
+from vedette.data.loader import Batch, DetectionDataset, eval_loader, random_numbers_from, train_loader
+from vedette.data.sampler import Draw, EpochSampler, group_batches, repeat_factors, shape_groups
 from vedette.data.transforms import eval_transform
 from vedette.errors import InputError
 from vedette.structures import InputSpec

@@ -25,7 +25,8 @@ class Average(nn.Module):
         ways = torch._foreach_sub(new, own)
         torch._foreach_mul_(ways, share * (1 - stopped))
         torch._foreach_add_(own, ways)
-        torch._foreach_copy_(own_counts, new_counts)
+        for count, value in zip(own_counts, new_counts, strict=True):
+            count.copy_(value)
         self.n_averaged += 1
 
 

@@ -13,7 +13,8 @@ from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 from torch import Tensor, nn
 
-from vedette.data.loader import AnnotatedImages, Batch, Proposals, repeat_factors, train_loader
+from vedette.data.loader import AnnotatedImages, Batch, Proposals, train_loader
+from vedette.data.sampler import repeat_factors
 from vedette.errors import InputError
 from vedette.parts.targets import TargetBatch
 from vedette.structures import InputSpec

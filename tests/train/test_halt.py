@@ -1,0 +1,117 @@
+"""A loss that is not finite, heard of late: weights and all that belongs to them are as the step before left them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from train.painted import Painted, PaintedImages
+from train.test_loop import RECIPE, SPEC, MeanColour
+from vedette.structures import Target
+from vedette.train.around import Around
+from vedette.train.loop import NotFiniteError, Training
+from vedette.train.losses import Given, Losses
+from vedette.train.recipe import Recipe
+
+IMAGES = PaintedImages([Painted((40, 30), (4, 5, 20 + i % 9, 20), 0, (255, 60, i)) for i in range(60)])
+BROKEN = 6  # the step whose loss is not a number
+KINDS = ("model.head", "model.norm.running_mean", "average.module.head", "average.module.norm.running_var", "rate")
+State = dict[str, Tensor]
+
+
+class Breaks(MeanColour):
+    """From its n-th loss on, one is NaN; the pictures of that batch spoil the statistics too."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        spoilt = self.training and self.calls + 1 == self.break_at
+        return super().forward(images * torch.nan if spoilt else images)
+
+    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        return {**super().loss(predictions, targets), "mean": predictions.mean()}
+
+
+def state_of(run: Training) -> State:
+    """Everything that learning changes."""
+    found = {f"model.{name}": tensor for name, tensor in run.model.state_dict().items()}
+    if run.average is not None:
+        found |= {f"average.{name}": tensor for name, tensor in run.average.state_dict().items()}
+    optimizer = run.optimizer.state_dict()
+    for number, values in optimizer["state"].items():
+        found |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    for number, group in enumerate(optimizer["param_groups"]):
+        found[f"rate.{number}"] = torch.tensor(group["lr"])
+    return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+
+def a_run(folder: Path, recipe: Recipe, break_at: int) -> Training:
+    torch.manual_seed(0)
+    ways: dict[str, Any] = {"validate": None, "save_weights": lambda *_: None}
+    return Training(Breaks(break_at), IMAGES, SPEC, recipe, Around(folder=folder, device="cpu"), **ways)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("patience", [1, 4])
+@pytest.mark.parametrize("clip_norm", [0.0, 10.0])
+def test_all_stays_as_the_step_before_left_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: Any, accumulate: int, patience: int, clip_norm: float
+) -> None:
+    monkeypatch.setattr("vedette.train.loop.PATIENCE", {"cpu": patience})
+    recipe = replace(RECIPE, epochs=1, optimizer=optimizer, accumulate=accumulate, clip_norm=clip_norm)
+    run = a_run(tmp_path, recipe, break_at=BROKEN * accumulate)
+    train_step, files, states = run._train_step, [], []
+
+    def watched(batch: Any, epoch: float) -> None:
+        train_step(batch, epoch)
+        files.append(batch.files)
+        states.append(state_of(run))
+
+    monkeypatch.setattr(run, "_train_step", watched)
+    with pytest.raises(NotFiniteError) as told:
+        run.run()
+    broken = BROKEN * accumulate - 1
+    assert f"(area = nan, mean = nan) on {', '.join(files[broken])}: " in str(told.value)
+    assert not any(file in str(told.value) for batch in files[broken + 1 :] for file in batch)
+    late = len(files) - 1 - broken
+    assert late < patience
+    assert patience == 1 or late  # some steps were made in vain
+    before, after = states[(BROKEN - 1) * accumulate - 1], state_of(run)
+    assert before.keys() == after.keys()
+    assert {name for name in before if not torch.equal(before[name], after[name])} == set()
+    assert run.steps == BROKEN - 1
+    assert all(
+        any(not torch.equal(states[0][name], before[name]) for name in states[0] if kind in name) for kind in KINDS
+    )
+
+
+def test_losses_are_read_when_as_many_again_have_been_added() -> None:
+    def given(number: int) -> Given:
+        return Given(files=[str(number)], epoch=0.0, steps=number, rate=0.1)
+
+    losses, read = Losses(patience=6), []
+    for number in range(10):
+        losses.add(given(number), {"a": torch.tensor(number / 2), "b": torch.tensor(-1.0)}, torch.tensor(number > 6.0))
+        read.append([reading.batch.steps for reading in losses.read()])
+    assert read == [[], [], [], [], [], [0, 1, 2], [], [], [3, 4, 5], []]
+    rest = losses.rest()
+    assert [(one.batch.steps, one.losses, one.stopped) for one in rest] == [
+        (number, {"a": number / 2, "b": -1.0}, number > 6) for number in range(6, 10)
+    ]
+    assert losses.rest() == []
+
+
+def test_a_run_learns_the_same_however_late_its_losses_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    for patience in (1, 4):
+        monkeypatch.setattr("vedette.train.loop.PATIENCE", {"cpu": patience})
+        run = a_run(tmp_path / str(patience), replace(RECIPE, epochs=2), break_at=-1)
+        run.run()
+        ends.append(state_of(run))
+        lines = (tmp_path / str(patience) / "log.jsonl").read_text().splitlines()
+        assert len(lines) == 2
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
