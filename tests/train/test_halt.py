@@ -25,7 +25,7 @@ State = dict[str, Tensor]
 class Breaks(MeanColour):
     """From its n-th loss on, one is NaN; the pictures of that batch spoil the statistics too."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: Any = None) -> Tensor:
         spoilt = self.training and self.calls + 1 == self.break_at
         return super().forward(images * torch.nan if spoilt else images)
 
