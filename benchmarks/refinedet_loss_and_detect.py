@@ -19,8 +19,9 @@ from torch import Tensor
 from torchvision.ops import box_iou, nms
 
 from timing import compare, in_turns
-from vedette.papers.refinedet import Predictions, RefineDet, refinedet_timm
-from vedette.structures import Step, Target
+from vedette.papers.refinedet import Predictions, RefineDet
+from vedette.structures import HeadOutput, Target
+from vedette.zoo import build
 
 CLASSES = 20
 FLOOR = 0.01
@@ -29,8 +30,8 @@ FLOOR = 0.01
 def predictions_of(model: RefineDet, batch: int) -> Predictions:
     """What an untrained network says: scores near 1 / 21, deltas near 0."""
     count = len(model.anchors)
-    arm = Step(torch.randn(batch, count, 2) * 0.1, torch.randn(batch, count, 4) * 0.1)
-    odm = Step(torch.randn(batch, count, CLASSES + 1) * 0.1, torch.randn(batch, count, 4) * 0.1)
+    arm = HeadOutput(torch.randn(batch, count, 2) * 0.1, torch.randn(batch, count, 4) * 0.1)
+    odm = HeadOutput(torch.randn(batch, count, CLASSES + 1) * 0.1, torch.randn(batch, count, 4) * 0.1)
     return Predictions(arm, odm, model.anchors)
 
 
@@ -81,7 +82,7 @@ def loss_in_loops(model: RefineDet, predictions: Predictions, targets: Sequence[
 
 
 def _one_image(
-    model: RefineDet, step: Step, row: int, references: Tensor, target: Target, is_odm: bool, easy: Tensor
+    model: RefineDet, step: HeadOutput, row: int, references: Tensor, target: Target, is_odm: bool, easy: Tensor
 ) -> tuple[int, Tensor, Tensor]:
     overlap = box_iou(target.boxes, references)
     best, matched = overlap.max(0)
@@ -125,7 +126,7 @@ def port_loss(checkout: str, model: RefineDet) -> Callable[[Predictions, Sequenc
 
 def with_backward(loss: Callable[[Predictions, Sequence[Target]], Tensor], p: Predictions, t: Sequence[Target]) -> None:
     """Forward and backward on leaves of their own."""
-    arm, odm = (Step(*(x.detach().requires_grad_() for x in step)) for step in (p.arm, p.odm))
+    arm, odm = (HeadOutput(*(x.detach().requires_grad_() for x in step)) for step in (p.arm, p.odm))
     loss(Predictions(arm, odm, p.anchors), t).backward()
 
 
@@ -143,7 +144,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(0)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
-    model = refinedet_timm("resnet10t", tcb_channels=8)
+    model = build("refinedet320-timm/resnet10t", tcb_channels=8)
     for batch in (1, 8):
         predictions = predictions_of(model, batch)
         calls = {

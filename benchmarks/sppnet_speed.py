@@ -22,8 +22,9 @@ from timing import compare, in_turns
 from vedette.backbones.regions import VGG16Regions
 from vedette.data.selective_search import proposals
 from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
-from vedette.papers.rcnn import RegionClassifier, rcnn_vgg16
+from vedette.papers.rcnn import RegionClassifier
 from vedette.papers.sppnet import SPPNet, SPPNetConfig
+from vedette.zoo import build
 
 SCALES = {"one scale": (688,), "five scales": (480, 576, 688, 864, 1200)}
 
@@ -52,7 +53,7 @@ def main() -> None:
     if arguments.rounds < 2:
         parser.error("--rounds: give 2 or more, for quartiles")
     torch.manual_seed(0)
-    models = {"R-CNN": rcnn_vgg16()} | {name: sppnet_vgg16(scales) for name, scales in SCALES.items()}
+    models = {"R-CNN": build("rcnn-vgg16")} | {name: sppnet_vgg16(scales) for name, scales in SCALES.items()}
     for model in models.values():
         model.eval().to(memory_format=torch.channels_last)
     photographs = sorted(Path(str(files("vedette") / "assets" / "demo")).glob("*.jpg"))

@@ -19,8 +19,9 @@ from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
 from beside_torchvision import WARM_UP, detect, report, train
 from timing import in_turns
-from vedette.papers.ssd import SSD, ssd300_vgg16
+from vedette.papers.ssd import SSD
 from vedette.weights.layouts.ssd_torchvision import convert
+from vedette.zoo import build
 
 CLASSES = 20
 FLOOR = 0.01
@@ -33,7 +34,7 @@ def same_models() -> tuple[SSD, Any]:
     for parameter in theirs.head.parameters():
         torch.nn.init.normal_(parameter, std=1e-4)
     checkpoint = convert(theirs.state_dict())
-    ours = ssd300_vgg16(num_classes=CLASSES, **checkpoint.config)
+    ours = build("ssd300-vgg16", num_classes=CLASSES, **checkpoint.config)
     ours.load_state_dict(checkpoint.tensors)
     ours.input_spec = replace(ours.input_spec, **checkpoint.input)
     return ours, theirs

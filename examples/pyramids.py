@@ -28,10 +28,10 @@ from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.papers.fpn import conv
 from vedette.papers.retinanet import STRIDES, RetinaNet, RetinaNetConfig, RetinaPyramid
 from vedette.parts.init import initialize
-from vedette.zoo import RETINANET_SLIM
+from vedette.zoo import RETINANET_LITE
 
 ONE_STRIDE = 16  # of the map in (a) and (b): the paper's baselines look at c4
-SIZES = RETINANET_SLIM["anchor_sizes"]  # of the anchors of p3 to p7, three each
+SIZES = RETINANET_LITE["anchor_sizes"]  # of the anchors of p3 to p7, three each
 ALL_SIZES = tuple(size for level in SIZES for size in level)
 HEAD_LAYERS = 2  # half of RetinaNet's: what the pyramids cost should not drown in what the head costs
 
@@ -135,7 +135,7 @@ def feature_pyramid(backbone: str = LITE0, **config: Any) -> RetinaNet:
 
 def _config(sizes: tuple[tuple[float, ...], ...], given: dict[str, Any]) -> RetinaNetConfig:
     """The small RetinaNet's settings and, over them, those given; the anchors are the pyramid's own."""
-    return RetinaNetConfig(**(RETINANET_SLIM | {"subnet_layers": HEAD_LAYERS} | given | {"anchor_sizes": sizes}))
+    return RetinaNetConfig(**(RETINANET_LITE | {"subnet_layers": HEAD_LAYERS} | given | {"anchor_sizes": sizes}))
 
 
 PYRAMIDS: dict[str, Callable[..., RetinaNet]] = {

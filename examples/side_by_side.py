@@ -44,7 +44,7 @@ from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.weights.files import load_into, read_weights
 from vedette.weights.imagenet import load_imagenet
-from vedette.zoo import RETINANET_SLIM
+from vedette.zoo import RETINANET_LITE
 
 EXTRA = ("accelerate", "hotcoco", "tensorboard")
 FIXED = ("data", "val", "epochs", "size", "batch_size", "seed", "device")  # all rows of a table have them in common
@@ -178,7 +178,7 @@ def train(key: str, arguments: argparse.Namespace) -> RetinaNet:
 
 def build(key: str, classes: int, size: int) -> RetinaNet:
     """A pyramid for pictures whose short side is `size`; the long one is limited as the small RetinaNet's."""
-    longest = round(size * RETINANET_SLIM["max_side"] / RETINANET_SLIM["image_size"])
+    longest = round(size * RETINANET_LITE["max_side"] / RETINANET_LITE["image_size"])
     return PYRAMIDS[key](num_classes=classes, image_size=size, max_side=longest)
 
 

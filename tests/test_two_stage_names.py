@@ -10,8 +10,7 @@ import torch
 import vedette
 from vedette import Target, zoo
 from vedette.infer.detector import Detector
-from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
-from vedette.parts.calls import predict
+from vedette.ops.images import Normalize, decode_image, sizes_of, stack_padded, to_input
 from vedette.parts.detection import unpad
 from vedette.weights.files import save_weights
 
@@ -80,7 +79,7 @@ def test_losses_and_detections_compile_as_one_graph(name: str) -> None:
     torch.manual_seed(1)
     for key, value in model.loss(predictions, truth).items():
         assert torch.isclose(losses[key], value, rtol=1e-5)
-    found, eager = (unpad(find(predictions, 0.005)) for find in (partial(compiled, model.find), model.find))
+    found, eager = (unpad(find(predictions, 0.005).kept) for find in (partial(compiled, model.find), model.find))
     assert sum(map(len, eager)) > 0
     for one, other in zip(found, eager, strict=True):
         assert torch.equal(one.labels, other.labels)
@@ -90,14 +89,14 @@ def test_losses_and_detections_compile_as_one_graph(name: str) -> None:
 def losses_around_a_step(model: Any) -> tuple[float, float]:
     """The sum of the losses on the photograph, before and after a step down its gradient; the same sample in both."""
     picture = to_input(decode_image(PHOTO), model.input_spec)
-    images = stack_padded([normalize(picture, model.input_spec)], model.input_spec.divisor)
+    images = stack_padded([Normalize(model.input_spec)(picture)], model.input_spec.divisor)
     sides = torch.tensor([picture.shape[2], picture.shape[1]]).repeat(2)
     truth = [Target(torch.tensor([PERSON]) * sides, torch.tensor([0]))]
     sizes = sizes_of([picture])
 
     def loss() -> torch.Tensor:
         torch.manual_seed(1)
-        found = predict(model.eval(), images, model.input_spec, sizes, [PLACES * sides])
+        found = model.eval()(images, sizes, [PLACES * sides])
         return torch.stack(list(model.loss(found, truth).values())).sum()
 
     before = loss()

@@ -21,11 +21,11 @@ from vedette.pages.boxes import draw_boxes
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 
 
-class Step(NamedTuple):
-    """What one prediction step says of every anchor."""
+class HeadOutput(NamedTuple):
+    """What a head says of every anchor, or of every region."""
 
     logits: Tensor  # (B, A, C + 1), background at index 0
-    deltas: Tensor  # (B, A, 4), against that step's anchors
+    deltas: Tensor  # (B, A, 4), against the anchors
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +111,7 @@ class Detections:
     source: Tensor  # (N,) int64
     classes: tuple[str, ...] | None = None  # the C class names
     image: Image.Image | None = None  # the picture as given, after EXIF rotation
+    category_ids: tuple[int, ...] | None = None  # the data's own ids of the C classes
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -159,7 +160,11 @@ class Detections:
         picture.save(path, quality=92)
 
     def to_coco(self, image_id: int | str = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """A COCO results list: boxes as x, y, width, height; category ids are the labels unless given per class."""
+        """A COCO results list: boxes as x, y, width, height.
+
+        category_ids: one for each class; else those of the data that the weights were trained on, else the labels.
+        """
+        category_ids = self.category_ids if category_ids is None else category_ids
         rows = zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True)
         return [
             {

@@ -1,55 +1,21 @@
-"""Names → builders and weights: the only table of names in the library."""
+"""Names → detectors: the only table of names in the library. A paper's file is imported when its name is built."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from vedette.errors import InputError
-from vedette.papers.fast_rcnn import fast_rcnn_timm, fast_rcnn_vgg16
-from vedette.papers.faster_rcnn import faster_rcnn_resnet50, faster_rcnn_timm, faster_rcnn_vgg16
-from vedette.papers.fpn import faster_rcnn_resnet_fpn, faster_rcnn_timm_fpn
-from vedette.papers.m2det import m2det_resnet101, m2det_timm, m2det_vgg16
-from vedette.papers.rcnn import rcnn_alexnet, rcnn_timm, rcnn_vgg16
-from vedette.papers.refinedet import refinedet_resnet101, refinedet_timm, refinedet_vgg16
-from vedette.papers.retinanet import retinanet_resnet_fpn, retinanet_timm_fpn
-from vedette.papers.sppnet import sppnet_timm, sppnet_zf5
-from vedette.papers.ssd import ssd300_timm, ssd300_vgg16, ssd512_timm, ssd512_vgg16
-from vedette.weights.files import WeightFile, load_into, read_weights
-from vedette.weights.imagenet import load_imagenet
 
-Builder = Callable[..., nn.Module]
+if TYPE_CHECKING:
+    from torch import nn
 
-LITE0 = "tf_efficientnet_lite0"
-SSD_SLIM = {300: ((128, 256), (64, 128), (64, 128)), 512: ((128, 256), (64, 128), (64, 128), (64, 128))}
-SMALL_INPUT: dict[str, Any] = {"image_size": 320, "max_side": 533}  # two fifths of 800 and 1333, for lite0 on a CPU
-SMALL_ANCHORS = ((16.0,), (32.0,), (64.0,), (128.0,), (256.0,))
-FPN_SLIM: dict[str, Any] = SMALL_INPUT | {
-    "anchor_sizes": SMALL_ANCHORS,
-    "width": 128,
-    "rpn_channels": 128,
-    "regions": 128,
-    "proposals": (1000, 300),
-}
-RETINANET_SLIM: dict[str, Any] = SMALL_INPUT | {
-    "anchor_sizes": tuple(tuple(side * 2 ** (i / 3) for i in range(3)) for (side,) in SMALL_ANCHORS),
-    "width": 128,
-}
-FASTER_SLIM: dict[str, Any] = SMALL_INPUT | {
-    "anchor_sizes": ((32.0, 64.0, 128.0, 256.0),),
-    "rpn_channels": 256,
-    "least_side": 4.0,
-    "pooling": "align",
-}
-# Half of three of the paper's scales. TensorFlow pads layers of stride 2 right and below alone: the centres move.
-SPPNET_SLIM: dict[str, Any] = {"scales": (240, 344, 480), "window": 112, "offset": 15.0}
-M2DET_SLIM: dict[str, Any] = {"levels": 4, "width": 128, "base_channels": (128, 256)}
+    from vedette.weights.files import WeightFile
+
+Fields = dict[str, Any]  # of a detector's config
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,107 +23,154 @@ class Paper:
     """What all models of a paper share."""
 
     title: str
+    module: str  # whose `build(backbone, **fields)` makes the detector
     from_scratch: Mapping[str, Any] | None  # what training without ImageNet's weights sets, if it is possible
+    before: Mapping[str, Any] = field(default_factory=dict)  # fields that weight files of format 1 lack, as they were
+    dropped: tuple[str, ...] = ()  # fields that they have and nothing reads any more
 
 
-NORMALIZED: dict[str, Any] = {"train_norm": True}
-ALL_NORMALIZED: dict[str, Any] = {"norm": True, "train_norm": True}
-RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", from_scratch={})
-SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", from_scratch=None)
-FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", from_scratch=NORMALIZED)
-FASTER_RCNN = Paper(title="Faster R-CNN, Ren et al., NIPS 2015", from_scratch=NORMALIZED)
-FPN = Paper(title="FPN, Lin et al., CVPR 2017", from_scratch=ALL_NORMALIZED)
-RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", from_scratch=NORMALIZED)
-SSD = Paper(title="SSD, Liu et al., ECCV 2016", from_scratch=ALL_NORMALIZED)
-REFINEDET = Paper(title="RefineDet, Zhang et al., CVPR 2018", from_scratch=ALL_NORMALIZED)
-M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", from_scratch=NORMALIZED)
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Model:
     """One name of the table; of the models on any timm backbone with {} for the backbone's name."""
 
     name: str
     paper: Paper
+    backbone: str  # as the paper's `build` knows it; timm's own name
     input: int  # pixels
-    build: Builder  # (num_classes=…, **config) → module
+    fields: Fields  # that are not the paper's own
 
+
+NORMALIZED = {"train_norm": True}
+ALL_NORMALIZED = {"norm": True, "train_norm": True}
+OF_PYRAMIDS = ("width", "norm", "head_convs", "head_layers", "stride_in_1x1")
+
+RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", module="rcnn", from_scratch={})
+SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", module="sppnet", from_scratch=None)
+FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", module="fast_rcnn", from_scratch=NORMALIZED)
+FASTER_RCNN = Paper(
+    title="Faster R-CNN, Ren et al., NIPS 2015",
+    module="faster_rcnn",
+    from_scratch=NORMALIZED,
+    before={"least_side_first": False},
+    dropped=OF_PYRAMIDS,
+)
+FPN = Paper(title="FPN, Lin et al., CVPR 2017", module="fpn", from_scratch=ALL_NORMALIZED)
+RETINANET = Paper(title="RetinaNet, Lin et al., ICCV 2017", module="retinanet", from_scratch=NORMALIZED)
+SSD = Paper(title="SSD, Liu et al., ECCV 2016", module="ssd", from_scratch=ALL_NORMALIZED, before={"map_rms": 0.0})
+REFINEDET = Paper(
+    title="RefineDet, Zhang et al., CVPR 2018", module="refinedet", from_scratch=ALL_NORMALIZED, before={"map_rms": 0.0}
+)
+M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", module="m2det", from_scratch=NORMALIZED)
+
+LITE0 = "tf_efficientnet_lite0"
+# 0.88 is what SSD's L2 norm of conv4_3 begins at: 20 / √512. timm's maps come with root mean squares from 0.1 to 10.
+OURS: Fields = {"l2_norm": (), "map_rms": 0.88, "norm": True, "init": "gaussian"}
+
+# SSD. Layers are kernel, stride, padding: at 300 the last ones are not padded, at 512 the last is 4×4 (sec. 3.1).
+HALVE, UNPADDED, TO_ONE = (3, 2, 1), (3, 1, 0), (4, 1, 1)
+SSD_512: Fields = {
+    "image_size": 512,
+    "extra_channels": ((256, 512), (128, 256), (128, 256), (128, 256), (128, 256)),
+    "extra_layers": (HALVE, HALVE, HALVE, HALVE, TO_ONE),
+    "aspect_ratios": ((2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+    "steps": (8, 16, 32, 64, 128, 256, 512),
+}
+SSD_TIMM: Fields = OURS | {"sources": (0, 1, 2)}
+SSD_TIMM_300 = SSD_TIMM | {"extra_channels": ((128, 256),) * 3, "extra_layers": (HALVE, UNPADDED, UNPADDED)}
+SSD_TIMM_512 = (
+    SSD_512
+    | SSD_TIMM
+    | {
+        "extra_channels": ((128, 256),) * 4,
+        "extra_layers": (HALVE, HALVE, HALVE, TO_ONE),
+    }
+)
+SSD_LITE_300 = SSD_TIMM_300 | {"extra_channels": ((128, 256), (64, 128), (64, 128))}
+SSD_LITE_512 = SSD_TIMM_512 | {"extra_channels": ((128, 256), (64, 128), (64, 128), (64, 128))}
+
+# RefineDet. ResNet-101 has one more residual block, no L2 norm, batch norm in the TCBs (sec. 3.3, authors' code).
+RES6: Fields = {"extra": "res6", "extra_channels": (128, 512), "l2_norm": (), "norm": True, "init": "gaussian"}
+REFINEDET_LITE = OURS | {"tcb_channels": 128, "extra_channels": (128, 256)}
+M2DET_LITE: Fields = {"levels": 4, "width": 128, "base_channels": (128, 256)}
+
+# The two-stage line on EfficientNet-Lite0: two fifths of 800 and 1333 pixels, for a CPU.
+SMALL: Fields = {"image_size": 320, "max_side": 533}
+SMALL_ANCHORS = ((16.0,), (32.0,), (64.0,), (128.0,), (256.0,))
+FASTER_LITE = SMALL | {
+    "anchor_sizes": ((32.0, 64.0, 128.0, 256.0),),
+    "rpn_channels": 256,
+    "least_side": 4.0,
+    "pooling": "align",
+}
+FPN_LITE = SMALL | {
+    "anchor_sizes": SMALL_ANCHORS,
+    "width": 128,
+    "rpn_channels": 128,
+    "regions": 128,
+    "proposals": (1000, 300),
+}
+RETINANET_LITE = SMALL | {
+    "anchor_sizes": tuple(tuple(side * 2 ** (i / 3) for i in range(3)) for (side,) in SMALL_ANCHORS),
+    "width": 128,
+}
+SPPNET_TIMM: Fields = {"hidden": 1024, "dropout": 0.0}
+# Half of three of the paper's scales. TensorFlow pads layers of stride 2 right and below alone: the centres move.
+SPPNET_LITE = SPPNET_TIMM | {"scales": (240, 344, 480), "window": 112, "offset": 15.0}
 
 BUILT_IN = (
-    Model(name="ssd300-vgg16", paper=SSD, input=300, build=ssd300_vgg16),
-    Model(name="ssd512-vgg16", paper=SSD, input=512, build=ssd512_vgg16),
-    Model(name="ssd300-lite0", paper=SSD, input=300, build=partial(ssd300_timm, LITE0, extra_channels=SSD_SLIM[300])),
-    Model(name="ssd512-lite0", paper=SSD, input=512, build=partial(ssd512_timm, LITE0, extra_channels=SSD_SLIM[512])),
-    Model(name="refinedet320-vgg16", paper=REFINEDET, input=320, build=refinedet_vgg16),
-    Model(name="refinedet512-vgg16", paper=REFINEDET, input=512, build=partial(refinedet_vgg16, image_size=512)),
-    Model(name="refinedet320-resnet101", paper=REFINEDET, input=320, build=refinedet_resnet101),
-    Model(
-        name="refinedet512-resnet101", paper=REFINEDET, input=512, build=partial(refinedet_resnet101, image_size=512)
-    ),
-    Model(
-        name="refinedet320-lite0",
-        paper=REFINEDET,
-        input=320,
-        build=partial(refinedet_timm, LITE0, tcb_channels=128, extra_channels=(128, 256)),
-    ),
-    Model(
-        name="refinedet512-lite0",
-        paper=REFINEDET,
-        input=512,
-        build=partial(refinedet_timm, LITE0, tcb_channels=128, extra_channels=(128, 256), image_size=512),
-    ),
-    Model(name="m2det320-vgg16", paper=M2DET, input=320, build=m2det_vgg16),
-    Model(name="m2det512-vgg16", paper=M2DET, input=512, build=partial(m2det_vgg16, image_size=512)),
-    Model(name="m2det800-vgg16", paper=M2DET, input=800, build=partial(m2det_vgg16, image_size=800)),
-    Model(name="m2det320-resnet101", paper=M2DET, input=320, build=m2det_resnet101),
-    Model(name="m2det512-resnet101", paper=M2DET, input=512, build=partial(m2det_resnet101, image_size=512)),
-    Model(name="m2det320-lite0", paper=M2DET, input=320, build=partial(m2det_timm, LITE0, **M2DET_SLIM)),
-    Model(
-        name="m2det512-lite0", paper=M2DET, input=512, build=partial(m2det_timm, LITE0, image_size=512, **M2DET_SLIM)
-    ),
-    Model(name="rcnn-alexnet", paper=RCNN, input=227, build=rcnn_alexnet),
-    Model(name="rcnn-vgg16", paper=RCNN, input=224, build=rcnn_vgg16),
-    Model(name="rcnn-lite0", paper=RCNN, input=224, build=partial(rcnn_timm, LITE0)),
-    Model(name="sppnet-zf5", paper=SPPNET, input=1200, build=sppnet_zf5),
-    Model(name="sppnet-lite0", paper=SPPNET, input=480, build=partial(sppnet_timm, LITE0, **SPPNET_SLIM)),
-    Model(name="fast-rcnn-vgg16", paper=FAST_RCNN, input=600, build=fast_rcnn_vgg16),
-    Model(name="fast-rcnn-lite0", paper=FAST_RCNN, input=320, build=partial(fast_rcnn_timm, LITE0, **SMALL_INPUT)),
-    Model(name="faster-rcnn-vgg16", paper=FASTER_RCNN, input=600, build=faster_rcnn_vgg16),
-    Model(name="faster-rcnn-resnet50", paper=FASTER_RCNN, input=600, build=faster_rcnn_resnet50),
-    Model(
-        name="faster-rcnn-lite0", paper=FASTER_RCNN, input=320, build=partial(faster_rcnn_timm, LITE0, **FASTER_SLIM)
-    ),
-    Model(name="faster-rcnn-resnet50-fpn", paper=FPN, input=800, build=partial(faster_rcnn_resnet_fpn, 50)),
-    Model(name="faster-rcnn-resnet101-fpn", paper=FPN, input=800, build=partial(faster_rcnn_resnet_fpn, 101)),
-    Model(name="faster-rcnn-lite0-fpn", paper=FPN, input=320, build=partial(faster_rcnn_timm_fpn, LITE0, **FPN_SLIM)),
-    Model(name="retinanet-resnet50-fpn", paper=RETINANET, input=800, build=partial(retinanet_resnet_fpn, 50)),
-    Model(name="retinanet-resnet101-fpn", paper=RETINANET, input=800, build=partial(retinanet_resnet_fpn, 101)),
-    Model(
-        name="retinanet-lite0-fpn",
-        paper=RETINANET,
-        input=320,
-        build=partial(retinanet_timm_fpn, LITE0, **RETINANET_SLIM),
-    ),
+    Model("ssd300-vgg16", SSD, "vgg16", 300, {}),
+    Model("ssd512-vgg16", SSD, "vgg16", 512, SSD_512),
+    Model("ssd300-lite0", SSD, LITE0, 300, SSD_LITE_300),
+    Model("ssd512-lite0", SSD, LITE0, 512, SSD_LITE_512),
+    Model("refinedet320-vgg16", REFINEDET, "vgg16", 320, {}),
+    Model("refinedet512-vgg16", REFINEDET, "vgg16", 512, {"image_size": 512}),
+    Model("refinedet320-resnet101", REFINEDET, "resnet101", 320, RES6),
+    Model("refinedet512-resnet101", REFINEDET, "resnet101", 512, RES6 | {"image_size": 512}),
+    Model("refinedet320-lite0", REFINEDET, LITE0, 320, REFINEDET_LITE),
+    Model("refinedet512-lite0", REFINEDET, LITE0, 512, REFINEDET_LITE | {"image_size": 512}),
+    Model("m2det320-vgg16", M2DET, "vgg16", 320, {}),
+    Model("m2det512-vgg16", M2DET, "vgg16", 512, {"image_size": 512}),
+    Model("m2det800-vgg16", M2DET, "vgg16", 800, {"image_size": 800}),
+    Model("m2det320-resnet101", M2DET, "resnet101", 320, {}),
+    Model("m2det512-resnet101", M2DET, "resnet101", 512, {"image_size": 512}),
+    Model("m2det320-lite0", M2DET, LITE0, 320, M2DET_LITE),
+    Model("m2det512-lite0", M2DET, LITE0, 512, M2DET_LITE | {"image_size": 512}),
+    Model("rcnn-alexnet", RCNN, "alexnet", 227, {}),
+    Model("rcnn-vgg16", RCNN, "vgg16", 224, {"warp_size": 224}),
+    Model("rcnn-lite0", RCNN, LITE0, 224, {"warp_size": 224}),
+    Model("sppnet-zf5", SPPNET, "zf5", 1200, {}),
+    Model("sppnet-lite0", SPPNET, LITE0, 480, SPPNET_LITE),
+    Model("fast-rcnn-vgg16", FAST_RCNN, "vgg16", 600, {}),
+    Model("fast-rcnn-lite0", FAST_RCNN, LITE0, 320, SMALL),
+    Model("faster-rcnn-vgg16", FASTER_RCNN, "vgg16", 600, {}),
+    Model("faster-rcnn-resnet50", FASTER_RCNN, "resnet50", 600, {"pooling": "align"}),
+    Model("faster-rcnn-lite0", FASTER_RCNN, LITE0, 320, FASTER_LITE),
+    Model("faster-rcnn-resnet50-fpn", FPN, "resnet50", 800, {}),
+    Model("faster-rcnn-resnet101-fpn", FPN, "resnet101", 800, {}),
+    Model("faster-rcnn-lite0-fpn", FPN, LITE0, 320, FPN_LITE),
+    Model("retinanet-resnet50-fpn", RETINANET, "resnet50", 800, {}),
+    Model("retinanet-resnet101-fpn", RETINANET, "resnet101", 800, {}),
+    Model("retinanet-lite0-fpn", RETINANET, LITE0, 320, RETINANET_LITE),
 )
 ON_TIMM = (
-    Model(name="ssd300-timm/{}", paper=SSD, input=300, build=ssd300_timm),
-    Model(name="ssd512-timm/{}", paper=SSD, input=512, build=ssd512_timm),
-    Model(name="refinedet320-timm/{}", paper=REFINEDET, input=320, build=refinedet_timm),
-    Model(name="refinedet512-timm/{}", paper=REFINEDET, input=512, build=partial(refinedet_timm, image_size=512)),
-    Model(name="m2det320-timm/{}", paper=M2DET, input=320, build=m2det_timm),
-    Model(name="m2det512-timm/{}", paper=M2DET, input=512, build=partial(m2det_timm, image_size=512)),
-    Model(name="m2det800-timm/{}", paper=M2DET, input=800, build=partial(m2det_timm, image_size=800)),
-    Model(name="rcnn-timm/{}", paper=RCNN, input=224, build=rcnn_timm),
-    Model(name="sppnet-timm/{}", paper=SPPNET, input=1200, build=sppnet_timm),
-    Model(name="fast-rcnn-timm/{}", paper=FAST_RCNN, input=600, build=fast_rcnn_timm),
-    Model(name="faster-rcnn-timm/{}-fpn", paper=FPN, input=800, build=faster_rcnn_timm_fpn),
-    Model(name="faster-rcnn-timm/{}", paper=FASTER_RCNN, input=600, build=faster_rcnn_timm),
-    Model(name="retinanet-timm/{}-fpn", paper=RETINANET, input=800, build=retinanet_timm_fpn),
+    Model("ssd300-timm/{}", SSD, "{}", 300, SSD_TIMM_300),
+    Model("ssd512-timm/{}", SSD, "{}", 512, SSD_TIMM_512),
+    Model("refinedet320-timm/{}", REFINEDET, "{}", 320, OURS),
+    Model("refinedet512-timm/{}", REFINEDET, "{}", 512, OURS | {"image_size": 512}),
+    Model("m2det320-timm/{}", M2DET, "{}", 320, {}),
+    Model("m2det512-timm/{}", M2DET, "{}", 512, {"image_size": 512}),
+    Model("m2det800-timm/{}", M2DET, "{}", 800, {"image_size": 800}),
+    Model("rcnn-timm/{}", RCNN, "{}", 224, {"warp_size": 224}),
+    Model("sppnet-timm/{}", SPPNET, "{}", 1200, SPPNET_TIMM),
+    Model("fast-rcnn-timm/{}", FAST_RCNN, "{}", 600, {}),
+    Model("faster-rcnn-timm/{}-fpn", FPN, "{}", 800, {}),
+    Model("faster-rcnn-timm/{}", FASTER_RCNN, "{}", 600, {}),
+    Model("retinanet-timm/{}-fpn", RETINANET, "{}", 800, {}),
 )
 ALL = (*BUILT_IN, *ON_TIMM)
 
 
-def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> nn.Module:
+def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> "nn.Module":
     """A detector by its name, untrained.
 
     name: one of `models()`, or a detector on any timm backbone, `refinedet320-timm/resnet18`. weights_backbone: None
@@ -170,8 +183,10 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
         raise InputError(f"the name of a model is {name!r}: give a text, one of {', '.join(names())}")
     if not isinstance(num_classes, int) or num_classes < 1:
         raise InputError(f"num_classes is {num_classes}: give a whole number from 1 on")
-    model = _construct(name, num_classes, config)
+    model = _construct(known(name), config | {"num_classes": num_classes})
     if weights_backbone is not None:
+        from vedette.weights.imagenet import load_imagenet
+
         path = None if weights_backbone == "imagenet" else weights_backbone
         load_imagenet(model.backbone, path)  # type: ignore[arg-type]
     return model
@@ -179,7 +194,7 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
 
 def restore(
     path: Path, name: str | None = None, classes: tuple[str, ...] | None = None, **config: Any
-) -> tuple[nn.Module, WeightFile]:
+) -> "tuple[nn.Module, WeightFile]":
     """A model as a weight file has it, layers, anchors and input; and the file.
 
     Unless given: `name` is the file's; so are the `classes`, or else the class layers are new where they differ;
@@ -187,10 +202,12 @@ def restore(
 
     Raises InputError for a file that is not ours or does not fit.
     """
+    from vedette.weights.files import load_into, read_weights
+
     stored = read_weights(path)
     if name is not None and known(name).paper is not known(stored.name).paper:
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
-    model: Any = build(name or stored.name, **(stored.config | config))
+    model: Any = build(name or stored.name, **(_fields_of(stored) | config))
     load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
     own = model.input_spec  # its size may be one of the fields that differ
     model.input_spec = replace(stored.input_spec, size=own.size, max_side=own.max_side)
@@ -207,20 +224,6 @@ def models() -> list[dict[str, Any]]:
     return [_row(model) for model in BUILT_IN]
 
 
-def _row(model: Model) -> dict[str, Any]:
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in model.build(num_classes=20).parameters())
-    row: dict[str, Any] = {
-        "name": model.name,
-        "paper": model.paper.title,
-        "input": model.input,
-        "parameters": parameters,
-    }
-    card = files("vedette") / "assets" / "weights" / f"{model.name}.json"
-    results = json.loads(card.read_text())["results"] if card.is_file() else None
-    return row | {"weights": "bundled" if results else None, "results": results}
-
-
 def find(name: str) -> Model | None:
     """The model of that name, of the table or on a timm backbone."""
     for model in BUILT_IN:
@@ -230,25 +233,52 @@ def find(name: str) -> Model | None:
         before, after = model.name.split("{}")
         backbone = name.removeprefix(before).removesuffix(after)
         if backbone and name == model.name.format(backbone):
-            return replace(model, name=name, build=partial(model.build, backbone))
+            return replace(model, name=name, backbone=backbone)
     return None
 
 
 def known(name: str) -> Model:
-    """Raises InputError for a name that there is not."""
+    """The model of that name; raises InputError for a name that there is not."""
     model = find(name)
     if model is None:
-        known = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
-        raise InputError(f"there is no model {name!r}; the names: {known}")
+        text = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
+        raise InputError(f"there is no model {name!r}; the names: {text}")
     return model
 
 
-def _construct(name: str, num_classes: int, config: dict[str, Any]) -> nn.Module:
-    builder = known(name).build
+def _row(model: Model) -> dict[str, Any]:
+    import torch
+
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in _construct(model, {"num_classes": 20}).parameters())
+    card = files("vedette") / "assets" / "weights" / f"{model.name}.json"
+    results = json.loads(card.read_text())["results"] if card.is_file() else None
+    return {
+        "name": model.name,
+        "paper": model.paper.title,
+        "input": model.input,
+        "parameters": parameters,
+        "weights": "bundled" if results else None,
+        "results": results,
+    }
+
+
+def _construct(model: Model, config: Fields) -> "nn.Module":
+    paper = import_module(f"vedette.papers.{model.paper.module}")
+    fields = model.fields | {key: _with_tuples(value) for key, value in config.items()}
     try:
-        return builder(num_classes=num_classes, **{key: _with_tuples(value) for key, value in config.items()})
+        detector: nn.Module = paper.build(model.backbone, **fields)
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise InputError(f"{name}: {str(error).split('() ')[-1].splitlines()[0]}") from None
+        raise InputError(f"{model.name}: {str(error).split('() ')[-1].splitlines()[0]}") from None
+    return detector
+
+
+def _fields_of(stored: "WeightFile") -> Fields:
+    """The config of a weight file, in today's fields."""
+    if stored.version > 1:
+        return stored.config
+    paper = known(stored.name).paper
+    return dict(paper.before) | {key: value for key, value in stored.config.items() if key not in paper.dropped}
 
 
 def _with_tuples(value: Any) -> Any:

@@ -15,7 +15,7 @@ class BrightBox(nn.Module):
         self.batches: list[Tensor] = []
         self.sizes: list[Tensor | None] = []
 
-    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Tensor:
         self.batches.append(images)
         self.sizes.append(sizes)
         assert torch.is_inference_mode_enabled()

@@ -79,7 +79,7 @@ def test_extreme_sizes(detector: Detector, size: tuple[int, int]) -> None:
 
 def test_boxes_are_cut_at_the_picture_and_dropped_outside_it(detector: Detector) -> None:
     class Beyond(torch.nn.Module):
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
+        def forward(self, images: torch.Tensor, sizes: None, proposals: None) -> torch.Tensor:
             return images
 
         def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:
@@ -120,7 +120,7 @@ def test_boxes_come_back_by_the_scale_of_each_axis(detector: Detector) -> None:
     detector.input_spec = InputSpec(size=100, resize="short side", divisor=32)
 
     class Fixed(torch.nn.Module):
-        def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+        def forward(self, images: torch.Tensor, sizes: torch.Tensor, proposals: None) -> torch.Tensor:
             assert sizes.tolist() == [[100, 133]]
             return images
 

@@ -14,11 +14,10 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from vedette.errors import InputError
 from vedette.ops.images import (
     ORIENTATION,
+    Normalize,
     decode_image,
     input_size,
     mirror_images,
-    normalize,
-    normalize_batch,
     sizes_of,
     stack_padded,
     to_input,
@@ -249,7 +248,7 @@ def test_batches_are_padded_right_and_below_with_the_mean() -> None:
     assert batch.shape == (2, 3, 4, 8)
     assert sizes.tolist() == [[2, 5], [3, 2]]
     assert batch[1, 0].tolist() == [[7, 7, 0, 0, 0, 0, 0, 0]] * 3 + [[0] * 8]
-    pixels = normalize_batch(batch, sizes, spec)
+    pixels = Normalize(spec)(batch, sizes)
     assert pixels[0, 0].tolist() == [[4, 4, 4, 4, 4, 0, 0, 0]] * 2 + [[0] * 8] * 2
     assert pixels[1, 2].tolist() == [[2, 2, 0, 0, 0, 0, 0, 0]] * 3 + [[0] * 8]
 
@@ -259,7 +258,7 @@ def test_images_of_one_size_are_stacked_and_normalised_as_ever() -> None:
     batch = stack_padded(images)
     assert torch.equal(batch, torch.stack(images))
     spec = InputSpec(size=6, range=1.0, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4), channels="bgr")
-    assert torch.equal(normalize_batch(batch, sizes_of(images), spec), normalize(batch, spec))
+    assert torch.equal(Normalize(spec)(batch, sizes_of(images)), Normalize(spec)(batch))
 
 
 def test_a_mirror_leaves_the_padding_where_it_is() -> None:
@@ -304,24 +303,24 @@ def pixel(red: int, green: int, blue: int) -> Tensor:
 
 def test_normalize() -> None:
     spec = InputSpec(size=1, mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0))
-    values = normalize(pixel(110, 120, 230), spec)
+    values = Normalize(spec)(pixel(110, 120, 230))
     assert values.dtype == torch.float32
     assert values.flatten().tolist() == [50.0, 25.0, 40.0]
 
 
 def test_normalize_bgr_has_its_mean_in_the_same_order() -> None:
     spec = InputSpec(size=1, mean=(10.0, 20.0, 30.0), channels="bgr")
-    assert normalize(pixel(130, 120, 110), spec).flatten().tolist() == [100.0, 100.0, 100.0]
+    assert Normalize(spec)(pixel(130, 120, 110)).flatten().tolist() == [100.0, 100.0, 100.0]
 
 
 def test_normalize_range() -> None:
     spec = InputSpec(size=1, range=1.0, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    assert normalize(pixel(0, 255, 51), spec).flatten().tolist() == pytest.approx([-2.0, 2.0, -1.2])
+    assert Normalize(spec)(pixel(0, 255, 51)).flatten().tolist() == pytest.approx([-2.0, 2.0, -1.2])
 
 
 def test_normalize_batches() -> None:
     spec = InputSpec(size=5, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), channels="bgr")
     images = torch.randint(256, (2, 3, 3, 5, 4), dtype=torch.uint8)
-    values = normalize(images, spec)
+    values = Normalize(spec)(images)
     assert values.shape == images.shape
-    assert torch.equal(values[1, 2], normalize(images[1, 2], spec))
+    assert torch.equal(values[1, 2], Normalize(spec)(images[1, 2]))

@@ -8,10 +8,18 @@ from torch import Tensor
 
 from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
 from vedette.ops.boxes import clip_each
-from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, find_in_regions, region_loss, sample_regions, truncate
+from vedette.papers.fast_rcnn import (
+    FastRCNN,
+    FastRCNNConfig,
+    Judged,
+    find_in_regions,
+    region_loss,
+    sample_regions,
+    truncate,
+)
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.targets import pad_targets
-from vedette.structures import Step
+from vedette.structures import HeadOutput
 
 STD = (0.1, 0.1, 0.2, 0.2)
 
@@ -65,9 +73,9 @@ def test_the_loss_is_the_loop() -> None:
     predictions = detector(images, proposals=some_proposals(3))
     truth = pad_targets(targets, images.device)
     regions = sample_regions(
-        predictions.proposals, predictions.there, truth, count=16, share=0.25, positive=0.5, background=0.0
+        predictions.proposals, predictions.real, truth, count=16, share=0.25, positive=0.5, background=0.0
     )
-    step = Step(3 * torch.randn(3, 16, 4), torch.randn(3, 16, 3, 4))
+    step = HeadOutput(3 * torch.randn(3, 16, 4), torch.randn(3, 16, 3, 4))
     class_, box = region_loss(step, regions, truth, detector.coder)
     classes = boxes = number = 0.0
     for image in range(3):
@@ -90,12 +98,13 @@ def test_the_loss_is_the_loop() -> None:
 
 def test_detection_is_the_loop() -> None:
     torch.manual_seed(0)
-    step = Step(2 * torch.randn(2, 12, 4), torch.randn(2, 12, 3, 4))
+    step = HeadOutput(2 * torch.randn(2, 12, 4), torch.randn(2, 12, 3, 4))
     regions, there = torch.stack(some_proposals(2, 12)), torch.ones(2, 12, dtype=torch.bool)
     there[1, 8:] = False
     sizes = torch.tensor([[64, 64], [40, 50]])
     coder = BoxCoder(STD)
-    found = find_in_regions(step, regions, there, sizes, coder, 0.1, 50)
+    judged = Judged(*step, regions, there, sizes)
+    found = find_in_regions(judged, coder, floor=0.1, count=50, iou=1.0, keep=50, method="hard").candidates
     for image in range(2):
         wanted = []
         for row in range(12):
@@ -180,7 +189,7 @@ def test_truncated_svd() -> None:
     ("config", "message"),
     [
         ({"positive_share": 1.5}, "positive_share is 1.5"),
-        ({"background_iou": 0.6}, "background_iou is 0.6: give a number from 0 to positive_iou, 0.5"),
+        ({"background_iou": 0.6}, "background_iou is 0.6: give 0 to positive_iou, 0.5"),
         ({"regions": 0}, "regions is 0"),
         ({"max_side": 500}, "max_side is 500: give no less than image_size, 600"),
         ({"image_size": 8}, "image_size is 8"),

@@ -11,10 +11,10 @@ from vedette.papers.faster_rcnn import (
     FasterRCNN,
     FasterRCNNConfig,
     Predictions,
-    faster_rcnn_timm,
 )
 from vedette.parts.anchors import region_anchors, region_shapes
 from vedette.parts.targets import pad_targets
+from vedette.zoo import build
 
 SMALL: dict[str, Any] = {
     "num_classes": 3,
@@ -200,9 +200,9 @@ def test_it_learns_an_image() -> None:
     [
         ({"rpn_negative": 0.8}, "rpn_negative is 0.8: give 0 to rpn_positive, 0.7"),
         ({"anchor_sizes": ((16.0,), (16.0, 32.0))}, "give as many sizes for every level"),
-        ({"anchor_sizes": ((0.0,),)}, "must be above 0"),
-        ({"proposals": (0, 10)}, "must be 1 or more"),
-        ({"head_layers": 0}, "head_layers 1 or more"),
+        ({"anchor_sizes": ((0.0,),)}, "anchor_sizes is .*a number above 0"),
+        ({"proposals": (0, 10)}, "proposals is .*a whole number from 1 on"),
+        ({"rpn_layers": 0}, "rpn_layers is 0: give a whole number from 1 on"),
         ({"anchor_grid": "middle"}, "anchor_grid is 'middle': give one of centre, corner, torchvision"),
     ],
 )
@@ -220,15 +220,15 @@ def test_an_empty_batch() -> None:
 
 def test_one_map_takes_anchors_of_one_level() -> None:
     with pytest.raises(ValueError, match="give sizes for 1 level"):
-        faster_rcnn_timm("resnet10t", anchor_sizes=((8.0,), (16.0,)))
+        build("faster-rcnn-timm/resnet10t", anchor_sizes=((8.0,), (16.0,)))
 
 
 @pytest.mark.parametrize(
     "field", [{"width": 64}, {"norm": True}, {"head_convs": 1}, {"head_layers": 1}, {"stride_in_1x1": True}]
 )
 def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(field))} is for detectors on a pyramid"):
-        faster_rcnn_timm("resnet10t", **field)
+    with pytest.raises(ValueError, match=f"unexpected keyword argument {next(iter(field))!r}"):
+        build("faster-rcnn-timm/resnet10t", **field)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_one_map_takes_nothing_of_a_pyramids_layers(field: dict[str, Any]) -> No
 )
 def test_which_images_have_an_anchor_inside(height: int, width: int, trains: bool) -> None:
     """Centres lie at 8, 24 …, so 128 pixels around one fit from 136 on; 181 by 90.5 of ratio one half at 104."""
-    detector = faster_rcnn_timm("resnet10t", num_classes=2, anchor_sizes=((128.0,),))
+    detector = build("faster-rcnn-timm/resnet10t", num_classes=2, anchor_sizes=((128.0,),))
     assert detector.trains_anchors(height, width) == trains
-    across = faster_rcnn_timm("resnet10t", num_classes=2, anchor_sizes=((128.0,),), cross_border=True)
+    across = build("faster-rcnn-timm/resnet10t", num_classes=2, anchor_sizes=((128.0,),), cross_border=True)
     assert across.trains_anchors(height, width)

@@ -10,7 +10,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from papers.shared import an_image, overlap
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN
-from vedette.papers.fpn import FeaturePyramid, PyramidPool, faster_rcnn_timm_fpn, level_of
+from vedette.papers.fpn import FeaturePyramid, PyramidPool, level_of
+from vedette.zoo import build
 
 TINY: dict[str, Any] = {
     "num_classes": 3,
@@ -25,7 +26,7 @@ TINY: dict[str, Any] = {
 
 def model(**config: Any) -> FasterRCNN:
     torch.manual_seed(0)
-    return faster_rcnn_timm_fpn("resnet10t", **(TINY | config))
+    return build("faster-rcnn-timm/resnet10t-fpn", **(TINY | config))
 
 
 def test_the_pyramid_is_torchvisions() -> None:
@@ -84,6 +85,26 @@ def test_regions_are_pooled_from_their_own_level() -> None:
         torch.testing.assert_close(pieces[row : row + 1], wanted)
 
 
+@pytest.mark.parametrize("half_cell", [False, True])
+@pytest.mark.parametrize("samples", [0, 2])
+def test_pooling_as_a_gpu_does_it_is_exactly_the_same(samples: int, half_cell: bool) -> None:
+    """Also at the borders, without area, and in the gradient."""
+    features = [torch.randn(2, 3, 512 // stride, 512 // stride, requires_grad=True) for stride in (4, 8, 16, 32)]
+    center, half = torch.rand(2, 99, 2) * 512, 400 * 2 ** (-7 * torch.rand(2, 99, 1))
+    boxes = torch.cat([center - half, center + half], -1).clamp(0, 512)
+    boxes[:, 0], boxes[:, 1], boxes[:, 2] = 512.0, 0.0, torch.tensor([511.5, 511.5, 512.0, 512.0])
+    pool = PyramidPool((4, 8, 16, 32), 7, samples, half_cell)
+    rois, level = numbered(boxes), level_of(boxes.flatten(0, 1))
+    assert level.bincount().min() > 5
+    each, everything = pool.from_own_level(features, rois, level), pool.from_all_levels(features, rois, level)
+    assert torch.equal(each, everything)
+    weights = torch.randn_like(each)
+    for one, other in zip(
+        *(torch.autograd.grad((x * weights).sum(), features) for x in (each, everything)), strict=True
+    ):
+        torch.testing.assert_close(one, other)
+
+
 def test_the_levels_of_the_detector() -> None:
     detector = model()
     maps = detector.backbone(torch.randn(1, 3, 64, 96))
@@ -128,5 +149,5 @@ def test_the_second_versions_head_learns() -> None:
 def test_configs_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="give sizes for 5 levels"):
         model(anchor_sizes=((8.0,),))
-    with pytest.raises(ValueError, match="pooling is 'max': regions of a pyramid are pooled by align"):
+    with pytest.raises(ValueError, match="pooling is 'max': give one of align"):
         model(pooling="max")

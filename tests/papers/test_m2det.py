@@ -18,14 +18,12 @@ from vedette.papers.m2det import (
     FFMv2,
     M2Det,
     M2DetConfig,
-    m2det_resnet101,
-    m2det_timm,
-    m2det_vgg16,
     map_sizes,
 )
 from vedette.papers.ssd import Predictions
 from vedette.structures import Target
 from vedette.weights.files import save_weights
+from vedette.zoo import build
 
 SMALL = {"levels": 2, "width": 16, "base_channels": (8, 12), "squeeze": 4, "image_size": 64}
 FOUR_SIZES = (0.2, 0.4, 0.7, 1.0)  # three scales: 8, 4 and 2 cells at 64 pixels
@@ -248,7 +246,7 @@ def test_parameters_of_the_largest_model() -> None:
     sfam = 6 * (2048 * 128 + 128 + 128 * 2048 + 2048)
     heads = 6 * (2048 * 9 + 1) * 6 * (81 + 4)
     with torch.device("meta"):
-        model = m2det_vgg16(image_size=800, num_classes=80)
+        model = build("m2det320-vgg16", image_size=800, num_classes=80)
     assert len(model.anchors) == 80208
     assert sum(p.numel() for p in model.parameters()) == vgg + base + thin + tum + sfam + heads == 136_477_748
 
@@ -378,7 +376,7 @@ def test_every_parameter_learns() -> None:
 
 
 def test_a_timm_backbone_ends_where_it_is_read() -> None:
-    model = m2det_timm("resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
+    model = build("m2det320-timm/resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
     sum(
         model.loss(model(torch.randn(2, 3, 64, 64)), [target((10.0, 8.0, 50.0, 30.0, 0)), target()]).values()
     ).backward()
@@ -543,8 +541,8 @@ def test_the_names() -> None:
 
 def test_resnet_fuses_res3_and_res5() -> None:
     with torch.device("meta"):
-        model = m2det_resnet101()
-        model_of_both_last = m2det_resnet101(fused=(1, 2))
+        model = build("m2det320-resnet101")
+        model_of_both_last = build("m2det320-resnet101", fused=(1, 2))
     assert model.ffm1.shallow[0].in_channels == 512
     assert model_of_both_last.ffm1.shallow[0].in_channels == 1024
 
@@ -574,7 +572,7 @@ def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(backbone: str
 
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
-    model = m2det_timm("resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
+    model = build("m2det320-timm/resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
     image, truth = an_image()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(80):

@@ -14,14 +14,13 @@ from vedette.papers.rcnn import (
     RCNN,
     Predictions,
     RCNNConfig,
+    draw,
     label_proposals,
-    rcnn_alexnet,
-    rcnn_timm,
-    sample,
     warp,
 )
 from vedette.parts.targets import pad_targets
 from vedette.structures import Target
+from vedette.zoo import build
 
 SMALL: dict[str, Any] = {"num_classes": 2, "warp_size": 64, "context": 4}
 
@@ -29,7 +28,7 @@ SMALL: dict[str, Any] = {"num_classes": 2, "warp_size": 64, "context": 4}
 @pytest.fixture(scope="module")
 def model() -> RCNN:
     torch.manual_seed(0)
-    return rcnn_timm("resnet10t", **SMALL).eval()
+    return build("rcnn-timm/resnet10t", **SMALL).eval()
 
 
 def boxes_in(width: int, height: int, count: int, seed: int = 0) -> Tensor:
@@ -125,7 +124,7 @@ def test_predictions_are_padded_and_lie_with_their_proposals(model: RCNN) -> Non
     assert found.logits.shape == (2, 5, 3)
     assert found.margins.shape == (2, 5, 2)
     assert found.deltas.shape == (2, 5, 2, 4)
-    assert found.valid.tolist() == [[True] * 5, [True, True, False, False, False]]
+    assert found.real.tolist() == [[True] * 5, [True, True, False, False, False]]
     assert torch.equal(found.proposals[1, :2], given[1])
     assert found.sizes.tolist() == [[40, 60]] * 2
     for row in range(2):
@@ -213,7 +212,7 @@ def test_a_proposal_on_an_object_and_an_ignored_box_is_the_objects() -> None:
 def test_the_sample_has_its_numbers(objects: int, background: int) -> None:
     labels = torch.cat([torch.full((objects,), 3), torch.zeros(background).long(), torch.full((6,), NEITHER)])
     labels = labels[torch.randperm(len(labels))].view(2, -1)
-    chosen = sample(labels, 32, 96)
+    chosen = draw(labels, 32, 96)
     assert int((chosen & (labels > 0)).sum()) == min(32, objects)
     assert int((chosen & (labels == 0)).sum()) == min(96, background)
     assert not bool((chosen & (labels == NEITHER)).any())
@@ -221,9 +220,9 @@ def test_the_sample_has_its_numbers(objects: int, background: int) -> None:
 
 def test_the_sample_is_drawn_at_random() -> None:
     labels = torch.zeros(1, 200, dtype=torch.int64)
-    first, second = sample(labels, 32, 96), sample(labels, 32, 96)
+    first, second = draw(labels, 32, 96), draw(labels, 32, 96)
     assert not torch.equal(first, second)
-    assert sample(torch.zeros(1, 0, dtype=torch.int64), 32, 96).shape == (1, 0)
+    assert draw(torch.zeros(1, 0, dtype=torch.int64), 32, 96).shape == (1, 0)
 
 
 def predictions(proposals: Tensor, num_classes: int = 2, size: tuple[int, int] = (100, 100)) -> Predictions:
@@ -233,7 +232,7 @@ def predictions(proposals: Tensor, num_classes: int = 2, size: tuple[int, int] =
         margins=torch.full((batch, count, num_classes), -9.0),
         deltas=torch.zeros(batch, count, num_classes, 4),
         proposals=proposals,
-        valid=torch.ones(batch, count, dtype=torch.bool),
+        real=torch.ones(batch, count, dtype=torch.bool),
         sizes=torch.tensor([size] * batch),
     )
 
@@ -312,7 +311,7 @@ def test_margins_become_scores_once_there_are_svms(model: RCNN) -> None:
         model.config, config = replace(model.config, scorer="softmax"), model.config
         assert torch.allclose(model.scores(found), torch.full((1, 1, 2), 1 / 3))
         model.config = config
-        unseen = found._replace(valid=torch.tensor([[False]]))
+        unseen = found._replace(real=torch.tensor([[False]]))
         assert not bool(model.scores(unseen).any())
     finally:
         model.svm_fitted.fill_(False)
@@ -322,10 +321,11 @@ def test_each_class_moves_the_box_its_own_way_and_stays_inside(model: RCNN) -> N
     found = predictions(torch.tensor([[[10.0, 10.0, 30.0, 20.0]]]), size=(40, 33))  # 33 wide
     deltas = torch.tensor([[[[0.5, 0.0, 0.0, 0.0], [0.0, 0.1, 0.0, torch.tensor(2.0).log()]]]])
     found = found._replace(deltas=deltas)
-    assert torch.allclose(model.boxes(found)[0, 0, 0], torch.tensor([20.0, 10.0, 33.0, 20.0]))
-    assert torch.allclose(model.boxes(found)[0, 0, 1], torch.tensor([10.0, 6.0, 30.0, 26.0]))
+    of_both = torch.tensor([[0, 0]]), torch.tensor([[0, 1]])
+    assert torch.allclose(model.boxes_at(found, *of_both)[0, 0], torch.tensor([20.0, 10.0, 33.0, 20.0]))
+    assert torch.allclose(model.boxes_at(found, *of_both)[0, 1], torch.tensor([10.0, 6.0, 30.0, 26.0]))
     model.config, config = replace(model.config, regress=False), model.config
-    assert torch.allclose(model.boxes(found)[0, 0, 0], torch.tensor([10.0, 10.0, 30.0, 20.0]))
+    assert torch.allclose(model.boxes_at(found, *of_both)[0, 0], torch.tensor([10.0, 10.0, 30.0, 20.0]))
     model.config = config
 
 
@@ -358,7 +358,7 @@ def test_padding_is_never_found(model: RCNN) -> None:
 def test_find_compiles_as_one_graph(model: RCNN) -> None:
     given = predictions(boxes_in(90, 90, 6)[None])._replace(logits=torch.randn(1, 6, 3))
     compiled = torch.compile(model.find, backend="eager", fullgraph=True)
-    for ours, theirs in zip(compiled(given, 0.1), model.find(given, 0.1), strict=True):
+    for ours, theirs in zip(compiled(given, 0.1).kept, model.find(given, 0.1).kept, strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -385,7 +385,7 @@ def test_numbers_that_cannot_be_are_refused(config: dict[str, Any], message: str
 
 def test_the_papers_networks() -> None:
     with torch.device("meta"):
-        model = rcnn_alexnet()
+        model = build("rcnn-alexnet")
         count = sum(p.numel() for p in model.backbone.parameters())
     assert model.config.warp_size == 227
     assert count == 2_469_696 + 9216 * 4096 + 4096 + 4096 * 4096 + 4096
@@ -397,7 +397,7 @@ def test_the_papers_networks() -> None:
 
 def test_the_softmax_learns_one_image(model: RCNN) -> None:
     torch.manual_seed(0)
-    network = rcnn_timm("resnet10t", **SMALL).train()
+    network = build("rcnn-timm/resnet10t", **SMALL).train()
     image = torch.randn(1, 3, 60, 80) * 0.1
     image[0, 0, 10:40, 10:40], image[0, 2, 15:55, 50:75] = 2.0, 2.0
     truth = [target([10, 10, 40, 40], [50, 15, 75, 55], labels=[0, 1])]

@@ -10,8 +10,9 @@ from torch import Tensor
 
 import vedette
 from papers.shared import TinyBackbone, an_image, match_one_by_one, overlap, some_targets, target
-from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig, refinedet_timm, refinedet_vgg16
-from vedette.structures import Step, Target
+from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig
+from vedette.structures import HeadOutput, Target
+from vedette.zoo import build
 
 
 def tiny(**config: object) -> RefineDet:
@@ -21,8 +22,8 @@ def tiny(**config: object) -> RefineDet:
 
 def random_predictions(model: RefineDet, batch: int, spread: float = 1.0) -> Predictions:
     count, classes = len(model.anchors), model.config.num_classes
-    arm = Step(torch.randn(batch, count, 2) * 3, torch.randn(batch, count, 4) * spread)
-    odm = Step(torch.randn(batch, count, classes + 1), torch.randn(batch, count, 4) * spread)
+    arm = HeadOutput(torch.randn(batch, count, 2) * 3, torch.randn(batch, count, 4) * spread)
+    odm = HeadOutput(torch.randn(batch, count, classes + 1), torch.randn(batch, count, 4) * spread)
     for tensor in (*arm, *odm):
         tensor.requires_grad_()
     return Predictions(arm, odm, model.anchors)
@@ -34,7 +35,7 @@ def random_predictions(model: RefineDet, batch: int, spread: float = 1.0) -> Pre
 @pytest.mark.parametrize(("size", "count"), [(320, 6375), (512, 16320)])
 def test_number_of_anchors(size: int, count: int) -> None:
     with torch.device("meta"):
-        model = refinedet_vgg16(image_size=size)
+        model = build("refinedet320-vgg16", image_size=size)
     assert model.anchors.shape == (count, 4)
 
 
@@ -90,7 +91,7 @@ def test_sides_that_are_no_multiple_of_64_are_refused() -> None:
 
 def test_vgg_maps_lie_at_strides_8_to_64() -> None:
     with torch.device("meta"):
-        model = refinedet_vgg16()
+        model = build("refinedet320-vgg16")
         maps = model.features(torch.zeros(1, 3, 320, 320))
     assert [tuple(m.shape[1:]) for m in maps] == [(512, 40, 40), (512, 20, 20), (1024, 10, 10), (512, 5, 5)]
     assert [norm.scale[0].is_meta for norm in model.l2_norms] == [True, True]
@@ -281,7 +282,7 @@ def test_empty_batch() -> None:
 
 def detect_one_by_one(model: RefineDet, predictions: Predictions, floor: float) -> list[tuple[float, int, int]]:
     """(score, label, anchor) of one image: the rules in loops."""
-    arm, odm = (Step(step.logits.detach(), step.deltas.detach()) for step in predictions[:2])
+    arm, odm = (HeadOutput(step.logits.detach(), step.deltas.detach()) for step in predictions[:2])
     anchors = predictions.anchors
     c = model.config
     easy = (
@@ -377,7 +378,7 @@ def test_the_loss_never_waits_for_the_gpu() -> None:
 
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
-    model = refinedet_timm("resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))
+    model = build("refinedet320-timm/resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))
     image, truth = an_image()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(60):

@@ -50,7 +50,7 @@ def test_the_papers_anchors() -> None:
     detector = model()
     predictions = detector(torch.zeros(1, 3, 64, 64))
     assert predictions.anchors.shape == (ANCHORS, 4)
-    assert predictions.counts == (384, 96, 24, 6, 6)
+    assert predictions.levels == (384, 96, 24, 6, 6)
 
 
 def test_every_anchor_begins_as_an_object_by_the_prior() -> None:
@@ -112,7 +112,7 @@ def test_detection_takes_the_best_of_each_level() -> None:
     predictions = predictions._replace(logits=torch.randn(1, ANCHORS, 3))
     found = detector.detect(predictions, score=0.05)[0]
     start, wanted = 0, []
-    for count in predictions.counts:
+    for count in predictions.levels:
         part = predictions.logits[0, start : start + count].sigmoid().flatten()
         wanted += [(start + int(pair) // 3, int(pair) % 3) for pair in part.topk(3).indices]
         start += count
@@ -158,7 +158,7 @@ def test_the_head_stands_on_any_pyramid() -> None:
     config = RetinaNetConfig(**(SMALL | {"anchor_sizes": ((8.0,), (24.0,))}))
     detector = RetinaNet(config, TinyBackbone(), EveryOtherCell(), strides=(8, 16.0))  # type: ignore[arg-type]
     predictions = detector(torch.zeros(1, 3, 64, 64))
-    assert predictions.counts == (8 * 8 * 3, 4 * 4 * 3)
+    assert predictions.levels == (8 * 8 * 3, 4 * 4 * 3)
     assert predictions.logits.shape == (1, 240, 3)
     assert predictions.anchors[1].tolist() == [0.0, 0.0, 8.0, 8.0]  # the square in the first cell
     assert predictions.anchors[192 + 5 * 3 + 1].tolist() == [12.0, 12.0, 36.0, 36.0]  # row 1, column 1: around (24, 24)
@@ -171,9 +171,9 @@ def test_the_head_stands_on_any_pyramid() -> None:
     [
         ({"negative_iou": 0.6}, "negative_iou is 0.6: give 0 to positive_iou, 0.5"),
         ({"anchor_sizes": ((8.0,),) * 4}, "give sizes for 5 levels"),
-        ({"anchor_sizes": ((8.0,),) * 4 + ((8.0, 9.0),)}, "give as many sizes for each level as for another"),
-        ({"prior": 0.0}, "prior must lie between 0 and 1"),
-        ({"width": 48, "head_norm": True}, "width is 48: give 1 or more, with head_norm a multiple of 32"),
+        ({"anchor_sizes": ((8.0,),) * 4 + ((8.0, 9.0),)}, "give as many sizes for every level"),
+        ({"prior": 0.0}, "prior is 0.0: give a number above 0, below 1"),
+        ({"width": 48, "head_norm": True}, "width is 48: give a multiple of 32 with head_norm"),
         ({"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
     ],
 )

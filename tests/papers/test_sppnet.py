@@ -18,11 +18,10 @@ from vedette.papers.sppnet import (
     pool_pyramid,
     project,
     rescale,
-    sppnet_timm,
-    sppnet_zf5,
 )
 from vedette.parts.targets import pad_targets
 from vedette.structures import Target
+from vedette.zoo import build
 
 SMALL: dict[str, Any] = {"num_classes": 2, "scales": (64, 96), "window": 32, "hidden": 32, "negatives": 8}
 
@@ -30,7 +29,7 @@ SMALL: dict[str, Any] = {"num_classes": 2, "scales": (64, 96), "window": 32, "hi
 @pytest.fixture(scope="module")
 def model() -> SPPNet:
     torch.manual_seed(0)
-    return sppnet_timm("resnet10t", **SMALL).eval()
+    return build("sppnet-timm/resnet10t", **SMALL).eval()
 
 
 def boxes_in(width: float, height: float, count: int, seed: int = 0) -> Tensor:
@@ -206,7 +205,7 @@ def test_the_convolutions_stay_and_all_else_learns(model: SPPNet) -> None:
 
 def test_it_learns_one_image() -> None:
     torch.manual_seed(0)
-    model = sppnet_timm("resnet10t", **SMALL)
+    model = build("sppnet-timm/resnet10t", **SMALL)
     image = torch.randn(1, 3, 64, 96)
     truth = [Target(torch.tensor([[4.0, 4.0, 36.0, 36.0], [50.0, 20.0, 90.0, 60.0]]), torch.tensor([0, 1]))]
     boxes = [torch.cat([truth[0].boxes, boxes_in(96, 64, 40)])]
@@ -251,7 +250,7 @@ def test_little_or_nothing_is_ordinary(model: SPPNet, height: int, width: int, b
 
 def test_the_papers_numbers() -> None:
     with torch.device("meta"):
-        model = sppnet_zf5()
+        model = build("sppnet-zf5")
     assert model.config.bins == 50
     assert model.fc6.in_features == model.regressor.in_features == 12_800
     assert (model.fc6.out_features, model.fc7.out_features) == (4096, 4096)
@@ -261,8 +260,6 @@ def test_the_papers_numbers() -> None:
 
 def test_lite0_s_centres_are_where_its_offset_says() -> None:
     """The pixels that a cell sees lie evenly around 16 x + 15: layers of stride 2 are padded right and below alone."""
-    from vedette.zoo import build
-
     model: Any = build("sppnet-lite0", num_classes=2)
     body = model.backbone
     for module in list(body.modules()):
@@ -284,8 +281,8 @@ def test_lite0_s_centres_are_where_its_offset_says() -> None:
         ({"scales": (16, 64)}, "scales is .*from 32 on"),
         ({"levels": (1, 2, 5)}, r"levels is \(1, 2, 5\): give numbers that divide the last"),
         ({"levels": (0, 2)}, "levels is"),
-        ({"window": 0}, "window and hidden must be 1 or more"),
-        ({"offset": -5.0}, "offset is -5.0: give pixels from 0 to 32"),
+        ({"window": 0}, "window is 0: give a whole number from 1 on"),
+        ({"offset": -5.0}, "offset is -5.0: give a number from 0 to 32"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"background_iou": 0.6}, "background_iou is 0.6: give 0 to foreground_iou, 0.5"),
     ],

@@ -1,5 +1,6 @@
 """SSD against its paper: counts, hand-written anchors, scalar oracles of matching, loss and detection, sizes, names."""
 
+from functools import partial
 from itertools import pairwise
 from math import exp, log, sqrt
 from pathlib import Path
@@ -17,14 +18,11 @@ from vedette.papers.ssd import (
     VOC_SIZES,
     Predictions,
     SSDConfig,
-    ssd300_timm,
-    ssd300_vgg16,
-    ssd512_timm,
-    ssd512_vgg16,
 )
 from vedette.parts.matching import match
 from vedette.structures import Target
 from vedette.weights.files import save_weights
+from vedette.zoo import build
 
 
 def tiny(**config: object) -> SSD:
@@ -55,18 +53,18 @@ STEPS = {300: (8, 16, 32, 64, 100, 300), 512: (8, 16, 32, 64, 128, 256, 512)}
 
 
 @pytest.mark.parametrize(
-    ("build", "size", "count"),
+    ("made", "size", "count"),
     [
-        (ssd300_vgg16, 300, 8732),
-        (ssd512_vgg16, 512, 24564),
-        (lambda: ssd300_timm("resnet10t"), 300, 8732),
-        (lambda: ssd512_timm("resnet10t"), 512, 24564),
+        (partial(build, "ssd300-vgg16"), 300, 8732),
+        (partial(build, "ssd512-vgg16"), 512, 24564),
+        (lambda: build("ssd300-timm/resnet10t"), 300, 8732),
+        (lambda: build("ssd512-timm/resnet10t"), 512, 24564),
     ],
     ids=["300", "512", "300 on timm", "512 on timm"],
 )
-def test_maps_and_number_of_anchors(build: type[SSD], size: int, count: int) -> None:
-    model = build()
-    assert model.map_sizes(size, size) == [(side, side) for side in MAPS[size]]
+def test_maps_and_number_of_anchors(made: type[SSD], size: int, count: int) -> None:
+    model = made()
+    assert model.grids(size, size) == tuple((side, side) for side in MAPS[size])
     assert model.anchors.shape == (count, 4)
     cells = [conv.out_channels // 4 for conv in model.head.deltas]
     assert tuple(cells) == PER_CELL[size]
@@ -92,13 +90,13 @@ def test_all_anchors_equal_the_loop(size: int) -> None:
                 middle = (column + 0.5) * step, (row + 0.5) * step
                 expected += cell(*middle, sizes[level], sizes[level + 1], ratios)
     with torch.device("meta"):
-        model = {300: ssd300_vgg16, 512: ssd512_vgg16}[size]()
+        model = {300: partial(build, "ssd300-vgg16"), 512: partial(build, "ssd512-vgg16")}[size]()
     grids = [(side, side) for side in MAPS[size]]
-    torch.testing.assert_close(model.build_anchors(size, size, grids), torch.tensor(expected))
+    torch.testing.assert_close(model.build_anchors(size, size, grids).boxes, torch.tensor(expected))
 
 
 def test_first_and_last_anchors_of_each_level_by_hand() -> None:
-    anchors = ssd300_vgg16().anchors
+    anchors = build("ssd300-vgg16").anchors
     first = {
         0: [-11, -11, 19, 19],  # 30 around (4, 4)
         5776: [-22, -22, 38, 38],  # 60 around (8, 8)
@@ -128,10 +126,10 @@ def test_first_and_last_anchors_of_each_level_by_hand() -> None:
 
 def test_coco_has_smaller_anchors() -> None:
     with torch.device("meta"):
-        assert ssd300_vgg16(num_classes=80).config.anchor_sizes == COCO_SIZES[300]
-        assert ssd512_vgg16(num_classes=80).config.anchor_sizes == COCO_SIZES[512]
-        assert ssd300_vgg16(num_classes=7).config.anchor_sizes == VOC_SIZES[300]
-        assert ssd300_vgg16(num_classes=7, anchor_sizes=COCO_SIZES[300]).config.anchor_sizes == COCO_SIZES[300]
+        assert build("ssd300-vgg16", num_classes=80).config.anchor_sizes == COCO_SIZES[300]
+        assert build("ssd512-vgg16", num_classes=80).config.anchor_sizes == COCO_SIZES[512]
+        assert build("ssd300-vgg16", num_classes=7).config.anchor_sizes == VOC_SIZES[300]
+        assert build("ssd300-vgg16", num_classes=7, anchor_sizes=COCO_SIZES[300]).config.anchor_sizes == COCO_SIZES[300]
     for size, sizes in ((300, COCO_SIZES[300]), (512, COCO_SIZES[512]), (300, VOC_SIZES[300]), (512, VOC_SIZES[512])):
         growth = {round((b - a) / size, 2) for a, b in pairwise(sizes[1:])}
         assert len(growth) == 1  # from the second level on they grow evenly
@@ -139,7 +137,7 @@ def test_coco_has_smaller_anchors() -> None:
 
 @pytest.mark.parametrize("kind", [True, "size"])
 def test_clipped_anchors(kind: bool | str) -> None:
-    free, clipped = ssd300_vgg16().anchors, ssd300_vgg16(clip_anchors=kind).anchors
+    free, clipped = build("ssd300-vgg16").anchors, build("ssd300-vgg16", clip_anchors=kind).anchors
     middle, size = (clipped[:, :2] + clipped[:, 2:]) / 2, clipped[:, 2:] - clipped[:, :2]
     expected = (free[:, :2] + free[:, 2:]) / 2
     assert (expected > 300).any()  # 304: the tenth cell of 32 pixels
@@ -151,7 +149,7 @@ def test_clipped_anchors(kind: bool | str) -> None:
 
 
 def test_vgg_maps_and_the_l2_norm_of_the_first() -> None:
-    model = ssd300_vgg16().eval()
+    model = build("ssd300-vgg16").eval()
     with torch.no_grad():
         maps = model.features(torch.randn(1, 3, 300, 300))
     shapes = [(512, 38, 38), (1024, 19, 19), (512, 10, 10), (256, 5, 5), (256, 3, 3), (256, 1, 1)]
@@ -178,8 +176,8 @@ def test_predictions_come_in_the_order_of_the_anchors() -> None:
 
 def test_levels_of_unpadded_layers_spread_over_images_of_another_size() -> None:
     with torch.device("meta"):
-        model = ssd300_vgg16()
-    anchors = model.build_anchors(320, 600, [(40, 75), (20, 37), (10, 19), (5, 10), (3, 8), (1, 6)])
+        model = build("ssd300-vgg16")
+    anchors = model.build_anchors(320, 600, [(40, 75), (20, 37), (10, 19), (5, 10), (3, 8), (1, 6)]).boxes
     middles = (anchors[:, :2] + anchors[:, 2:]) / 2
     assert middles[0].tolist() == [4, 4]  # halved maps keep their steps
     last_but_one = middles[-24 - 96 : -24]
@@ -203,11 +201,11 @@ def test_sizes_that_it_was_not_made_for(height: int, width: int, batch: int) -> 
 
 @pytest.mark.parametrize(("height", "width"), [(300, 300), (320, 416), (256, 200), (64, 64)])
 def test_the_papers_network_takes_other_sizes(height: int, width: int) -> None:
-    model = ssd300_vgg16()
-    grids = model.map_sizes(height, width)
+    model = build("ssd300-vgg16")
+    grids = model.grids(height, width)
     with torch.no_grad():
         predictions = model(torch.zeros(1, 3, height, width))
-    assert predictions.anchors.equal(model.build_anchors(height, width, grids))
+    assert predictions.anchors.equal(model.build_anchors(height, width, grids).boxes)
     assert predictions.logits.shape == (1, len(predictions.anchors), 21)
 
 
@@ -446,7 +444,7 @@ def test_the_loss_never_waits_for_the_gpu() -> None:
 def test_learns_one_image() -> None:
     torch.manual_seed(1)
     slim = {"image_size": 64, "extra_channels": ((32, 32),) * 3, "anchor_sizes": (12, 20, 32, 44, 52, 58, 64)}
-    model = ssd300_timm("resnet10t", num_classes=3, **slim)
+    model = build("ssd300-timm/resnet10t", num_classes=3, **slim)
     image, truth = an_image()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     for _ in range(60):
@@ -468,7 +466,7 @@ def test_every_name_learns_saves_and_detects_the_same(name: str, tmp_path: Path)
     torch.manual_seed(0)
     model = vedette.build(name, num_classes=3)
     image, truth = an_image()
-    optimizer = torch.optim.SGD(model.parameters(), 1e-4 if "vgg" in name else 1e-2)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4 if "vgg" in name else 1e-3)
     losses = []
     for _ in range(2):
         optimizer.zero_grad()
@@ -491,13 +489,13 @@ def test_every_name_learns_saves_and_detects_the_same(name: str, tmp_path: Path)
 
 def test_class_layers_hold_all_that_depends_on_the_classes() -> None:
     with torch.device("meta"):
-        few, many = (ssd300_vgg16(num_classes=n).state_dict() for n in (2, 20))
+        few, many = (build("ssd300-vgg16", num_classes=n).state_dict() for n in (2, 20))
     different = {name for name in few if few[name].shape != many[name].shape}
     assert different == {name for name in few if name.startswith(SSD.class_layers)}
 
 
 def test_distinct_layers_are_distinct() -> None:
-    model = ssd512_timm("resnet10t")
+    model = build("ssd512-timm/resnet10t")
     pointers = [p.data_ptr() for p in model.parameters()]
     assert len(set(pointers)) == len(pointers)
 

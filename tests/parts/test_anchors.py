@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from vedette.parts.anchors import (
+    KEPT_SIZES,
+    AnchorCache,
+    Anchors,
     grid_anchors,
     limit_anchors,
     multibox_shapes,
@@ -13,6 +16,7 @@ from vedette.parts.anchors import (
     ratio_shapes,
     region_anchors,
     region_shapes,
+    stack_levels,
 )
 
 
@@ -32,14 +36,14 @@ def test_multibox_shapes_by_hand() -> None:
 
 
 def test_a_grid_by_hand() -> None:
-    anchors = grid_anchors(torch.tensor([[8.0, 8.0], [16.0, 4.0]]), rows=2, columns=3, step=8)
+    anchors = grid_anchors(torch.tensor([[8.0, 8.0], [16.0, 4.0]]), rows=2, columns=3, stride=8)
     assert anchors.shape == (12, 4)
     assert anchors[:4].tolist() == [[0, 0, 8, 8], [-4, 2, 12, 6], [8, 0, 16, 8], [4, 2, 20, 6]]  # along the row
     assert anchors[6:8].tolist() == [[0, 8, 8, 16], [-4, 10, 12, 14]]  # the second row
 
 
 def test_a_grid_of_oblong_cells_by_hand() -> None:
-    anchors = grid_anchors(torch.tensor([[2.0, 2.0]]), rows=2, columns=2, step=(10.0, 4.0))
+    anchors = grid_anchors(torch.tensor([[2.0, 2.0]]), rows=2, columns=2, stride=(10.0, 4.0))
     assert anchors.tolist() == [[1, 4, 3, 6], [5, 4, 7, 6], [1, 14, 3, 16], [5, 14, 7, 16]]
 
 
@@ -76,6 +80,34 @@ def test_anchors_of_ports() -> None:
 
 
 def test_a_pyramid_lays_each_levels_sizes_on_its_own_grid() -> None:
-    fine, coarse = pyramid_anchors(((8.0,), (32.0,)), (1.0, 4.0), (8, 16), ((2, 3), (1, 2)), (16, 24), "centre")
+    anchors = pyramid_anchors(((8.0,), (32.0,)), (1.0, 4.0), (8, 16), ((2, 3), (1, 2)), (16, 24), "centre")
+    fine, coarse = anchors.boxes.split(anchors.counts)
     assert fine[:3].tolist() == [[0, 0, 8, 8], [2, -4, 6, 12], [8, 0, 16, 8]]
     assert coarse.tolist() == [[-8, -8, 24, 24], [0, -24, 16, 40], [8, -8, 40, 24], [16, -24, 32, 40]]
+
+
+def test_where_an_anchor_is() -> None:
+    """Two levels of 2 × 3 and 1 × 2 cells, two and three shapes a cell: a count from the first to the last."""
+    levels = [torch.zeros(12, 4), torch.zeros(6, 4)]
+    anchors = stack_levels(levels, ((2, 3), (1, 2)))
+    assert anchors.counts == (12, 6)
+    found = [tuple(int(value) for value in anchors.where(torch.tensor(index))) for index in range(18)]
+    fine = [(0, row, column, shape) for row in range(2) for column in range(3) for shape in range(2)]
+    assert found == fine + [(1, 0, column, shape) for column in range(2) for shape in range(3)]
+
+
+def test_anchors_are_made_once_a_size_and_few_are_kept() -> None:
+    made = []
+
+    def build(height: int, width: int, grids: tuple[tuple[int, int], ...]) -> Anchors:
+        made.append((height, width))
+        return stack_levels([torch.rand(4, 4)], grids)
+
+    cache, device = AnchorCache(build), torch.device("cpu")
+    first = cache.at(32, 64, ((2, 2),), device)
+    assert cache.at(32, 64, ((2, 2),), device) is first
+    assert made == [(32, 64)]
+    for side in range(KEPT_SIZES):
+        cache.at(side, side, ((2, 2),), device)
+    assert len(cache.kept) == KEPT_SIZES
+    assert cache.at(32, 64, ((2, 2),), device) is not first  # the oldest went

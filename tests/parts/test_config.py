@@ -8,7 +8,7 @@ import pytest
 from vedette.papers.m2det import M2DetConfig
 from vedette.papers.refinedet import RefineDetConfig
 from vedette.papers.ssd import SSDConfig
-from vedette.parts.config import check_types
+from vedette.parts.config import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Config:
     ],
 )
 def test_what_fits(right: dict[str, Any]) -> None:
-    check_types(Config(**right))
+    check(Config(**right))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_fits(right: dict[str, Any]) -> None:
 )
 def test_what_does_not(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
-        check_types(Config(**{field: value}))
+        check(Config(**{field: value}))
 
 
 @pytest.mark.parametrize("config", [SSDConfig, RefineDetConfig, M2DetConfig])

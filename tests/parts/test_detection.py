@@ -1,6 +1,7 @@
 """From scores to detections: the best candidates, suppression, padding, origins; by hand and against loops; compile."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,10 +9,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vedette.parts.detection import Candidates, best_candidates, best_of_each_class, check_score, suppress, unpad
+from vedette.parts import detection
+from vedette.parts.detection import (
+    Candidates,
+    Picked,
+    best_of_each_level,
+    best_of_image,
+    check_score,
+    find,
+    suppress,
+    unpad,
+)
 
 Choose = Callable[..., Candidates]
 examples = settings(max_examples=40, deadline=None, database=None, derandomize=True)
+
+
+def candidates(pick: Callable[[Tensor, int], Picked]) -> Choose:
+    """What `find` does before it suppresses, with any boxes."""
+
+    def choose(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
+        best, rows, labels = pick(torch.where(scores > floor, scores, 0.0), count)
+        return Candidates(decode(rows), best, labels, rows)
+
+    return choose
+
+
+best_candidates, best_of_each_class = candidates(best_of_image), candidates(detection.best_of_each_class)
+
+
+def kept(found: Candidates, **how: Any) -> Candidates:
+    return suppress(found, **how).kept
 
 
 def decoder(boxes: Tensor) -> Callable[[Tensor], Tensor]:
@@ -57,7 +85,7 @@ def test_the_best_candidates_by_hand() -> None:
 def test_no_more_candidates_than_pairs() -> None:
     best = best_candidates(torch.rand(2, 3, 2), decoder(random_boxes(2, 3)), floor=0.0, count=400)
     assert best.scores.shape == (2, 6)
-    assert suppress(best, iou=0.5, keep=200, floor=0.0).scores.shape == (2, 6)
+    assert kept(best, iou=0.5, keep=200, floor=0.0).scores.shape == (2, 6)
 
 
 def test_the_best_of_each_class_by_hand() -> None:
@@ -79,7 +107,7 @@ def test_the_best_of_each_class_equal_the_loop(seed: int) -> None:
     torch.manual_seed(seed)
     scores, boxes = torch.rand(2, 15, 3, dtype=torch.float64), random_boxes(2, 15)
     best = best_of_each_class(scores, decoder(boxes), floor=0.3, count=6)
-    found = unpad(suppress(best, iou=0.4, keep=9, floor=0.3))
+    found = unpad(kept(best, iou=0.4, keep=9, floor=0.3))
     for image in range(2):
         rows = []
         for label in range(3):
@@ -95,16 +123,16 @@ def test_suppression_by_hand() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 1, 1]]])
     scores, labels = torch.tensor([[0.9, 0.8, 0.7, 0.6, 0.0]]), torch.tensor([[1, 1, 0, 1, 1]])
     given = Candidates(boxes, scores, labels, torch.tensor([[40, 41, 42, 43, 44]]))
-    hard = suppress(given, iou=0.45, keep=3, floor=0.05)
+    hard = kept(given, iou=0.45, keep=3, floor=0.05)
     assert hard.source.tolist() == [[40, 42, 43]]
     assert hard.labels.tolist() == [[1, 0, 1]]
     assert hard.boxes.tolist() == boxes[:, [0, 2, 3]].tolist()
-    linear = suppress(given, iou=0.45, keep=4, floor=0.05, method="linear")
+    linear = kept(given, iou=0.45, keep=4, floor=0.05, method="linear")
     assert linear.source.tolist() == [[40, 42, 43, 41]]
     assert linear.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.08])
-    above = suppress(given, iou=0.45, keep=4, floor=0.1, method="linear")
+    above = kept(given, iou=0.45, keep=4, floor=0.1, method="linear")
     assert above.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.0])
-    gaussian = suppress(given, iou=0.45, keep=4, floor=0.05, method="gaussian")
+    gaussian = kept(given, iou=0.45, keep=4, floor=0.05, method="gaussian")
     assert gaussian.scores[0].tolist() == pytest.approx([0.9, 0.7, 0.6, 0.8 * 2.718281828 ** (-(0.9**2) / 0.5)])
 
 
@@ -114,7 +142,7 @@ def test_equals_the_loop(seed: int) -> None:
     torch.manual_seed(seed)
     scores, boxes = torch.rand(2, 15, 3, dtype=torch.float64), random_boxes(2, 15)
     best = best_candidates(scores, decoder(boxes), floor=0.3, count=20)
-    found = unpad(suppress(best, iou=0.4, keep=9, floor=0.3))
+    found = unpad(kept(best, iou=0.4, keep=9, floor=0.3))
     for image in range(2):
         expected = slow_detect(scores[image].tolist(), boxes[image].tolist(), 0.3, 20, 0.4, 9)
         assert found[image].labels.tolist() == [label for _, label, _ in expected]
@@ -127,8 +155,8 @@ def test_equals_the_loop(seed: int) -> None:
 def test_scores_descend_and_every_detection_is_its_anchors(method: str) -> None:
     scores, boxes = torch.rand(3, 30, 4), random_boxes(3, 30)
     best = best_candidates(scores, decoder(boxes), floor=0.2, count=50)
-    kept = suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
-    for image, found in enumerate(unpad(kept)):
+    stayed = kept(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+    for image, found in enumerate(unpad(stayed)):
         assert (found.scores.diff() <= 0).all()
         assert (found.scores > 0.2).all()
         assert torch.equal(found.boxes, boxes[image, found.source].float())
@@ -142,7 +170,7 @@ def test_a_batch_gives_what_single_images_give(method: str) -> None:
 
     def detect(rows: slice) -> Candidates:
         best = best_candidates(scores[rows], decoder(boxes[rows]), floor=0.2, count=50)
-        return suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+        return kept(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
 
     together = detect(slice(None))
     for image in range(2):
@@ -155,7 +183,7 @@ def test_a_batch_gives_what_single_images_give(method: str) -> None:
 @pytest.mark.parametrize(("images", "anchors"), [(0, 5), (2, 0), (0, 0), (2, 5)])
 def test_nothing_found(images: int, anchors: int, method: str, choose: Choose) -> None:
     best = choose(torch.zeros(images, anchors, 3), decoder(torch.rand(images, anchors, 4)), floor=0.05, count=9)
-    found = unpad(suppress(best, iou=0.5, keep=4, floor=0.05, method=method))  # type: ignore[arg-type]
+    found = unpad(kept(best, iou=0.5, keep=4, floor=0.05, method=method))  # type: ignore[arg-type]
     assert [len(d) for d in found] == [0] * images
     assert all(d.boxes.shape == (0, 4) and d.source.shape == (0,) for d in found)
 
@@ -168,7 +196,7 @@ def test_nan_scores_find_nothing(choose: Choose) -> None:
 
 def test_detections_are_float32() -> None:
     best = best_candidates(torch.rand(1, 9, 2).bfloat16(), decoder(random_boxes(1, 9)), floor=0.1, count=9)
-    (found,) = unpad(suppress(best, iou=0.5, keep=5, floor=0.1, method="linear"))
+    (found,) = unpad(kept(best, iou=0.5, keep=5, floor=0.1, method="linear"))
     assert found.boxes.dtype == found.scores.dtype == torch.float32
     assert found.labels.dtype == found.source.dtype == torch.int64
 
@@ -178,7 +206,7 @@ def test_detections_are_float32() -> None:
 def test_compiles_whole_for_any_batch(method: str, choose: Choose) -> None:
     def detect(scores: Tensor, boxes: Tensor) -> Candidates:
         best = choose(scores, decoder(boxes), floor=0.2, count=50)
-        return suppress(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
+        return kept(best, iou=0.4, keep=20, floor=0.2, method=method)  # type: ignore[arg-type]
 
     torch.compiler.reset()
     compiled = torch.compile(detect, fullgraph=True, backend="eager")
@@ -197,3 +225,36 @@ def test_a_score_that_cannot_be_is_refused(score: float) -> None:
 def test_the_ends_of_the_scores_are_taken() -> None:
     check_score(0.0)
     check_score(1.0)
+
+
+def test_find_by_hand() -> None:
+    """Two anchors on one object, one elsewhere, one whose box has no area."""
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 1, 10, 10], [20, 20, 30, 24], [5, 5, 5, 9]]])
+    scores = torch.tensor([[[0.9, 0.0], [0.8, 0.3], [0.7, 0.0], [0.95, 0.0]]])
+
+    def boxes_at(rows: Tensor, labels: Tensor) -> Tensor:
+        return detection.rows_of(boxes, rows)
+
+    def pick(scores: Tensor) -> Picked:
+        return best_of_image(scores, 5)
+
+    found = find(scores, boxes_at, pick, floor=0.2, iou=0.5, keep=9)
+    assert found.candidates.source.tolist() == [[3, 0, 1, 2, 1]]
+    assert found.candidates.scores[0, 0] == 0  # without area
+    assert found.kept.source[0, :3].tolist() == [0, 2, 1]
+    assert found.kept.labels[0, :3].tolist() == [0, 0, 1]
+    assert found.places[0, :3].tolist() == [1, 3, 4]
+    assert found.suppressor(0.5).tolist() == [[-1, 1, 1, 3, 4]]
+    large = find(scores, boxes_at, pick, floor=0.2, iou=0.5, keep=9, least_side=5.0)
+    assert large.kept.source[0, large.kept.scores[0] > 0].tolist() == [0, 1]
+    moved = found.from_sources(torch.tensor([[40, 41, 42, 43]]))
+    assert moved.kept.source[0, :3].tolist() == [40, 42, 41]
+
+
+def test_the_best_of_each_level_by_hand() -> None:
+    scores = torch.tensor([[[0.1, 0.9], [0.5, 0.2], [0.3, 0.7]]])
+    best = best_of_each_level(scores, 2, (2, 1))
+    assert best.scores[0].tolist() == pytest.approx([0.9, 0.5, 0.7, 0.3])
+    assert best.rows.tolist() == [[0, 1, 2, 2]]
+    assert best.labels.tolist() == [[1, 0, 1, 0]]
+    assert best_of_each_level(scores, 2, (2, 1), apart=True).labels.tolist() == [[0, 0, 1, 1]]

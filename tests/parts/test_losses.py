@@ -9,7 +9,7 @@ from torch import Tensor
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.losses import box_loss, class_loss, gather_labels, multibox_loss
 from vedette.parts.matching import match
-from vedette.structures import Step
+from vedette.structures import HeadOutput
 
 CODER = BoxCoder()
 Rows = list[list[float]]
@@ -73,7 +73,7 @@ class Case:
         self.deltas = torch.randn(images, anchors, 4, dtype=torch.float64)
 
     def loss(self, rows: slice = slice(None), ratio: float = 3.0, least: int = 0) -> tuple[Tensor, Tensor]:
-        step = Step(self.logits[rows], self.deltas[rows])
+        step = HeadOutput(self.logits[rows], self.deltas[rows])
         given = (t[rows] for t in (self.anchors, self.boxes, self.labels, self.matched, self.minable))
         return multibox_loss(step, *given, coder=CODER, negative_ratio=ratio, min_negatives=least)
 
@@ -88,7 +88,7 @@ def test_by_hand() -> None:
     deltas[0, 4] = 100  # a negative's deltas are free
     matched = torch.tensor([[0, 0, -1, -1, -2]])
     everything = torch.ones(1, 5, dtype=torch.bool)
-    given = (Step(logits, deltas), anchors, boxes, labels, matched)
+    given = (HeadOutput(logits, deltas), anchors, boxes, labels, matched)
     classes, shifts = multibox_loss(*given, everything, coder=CODER, negative_ratio=0.5, min_negatives=0)
     assert classes.item() == pytest.approx((2 * log(3) + log(6)) / 2)
     assert shifts.item() == pytest.approx((1 / 8 + 1 / 2) / 2)
@@ -121,7 +121,7 @@ def test_a_batch_of_two_is_two_batches_of_one() -> None:
 def test_shared_anchors_are_each_images_own() -> None:
     case = Case()
     shared = case.anchors[0]
-    given = (Step(case.logits, case.deltas), case.boxes, case.labels, case.matched, case.minable)
+    given = (HeadOutput(case.logits, case.deltas), case.boxes, case.labels, case.matched, case.minable)
     options = {"coder": CODER, "negative_ratio": 3.0, "min_negatives": 0}
     one = multibox_loss(given[0], shared, *given[1:], **options)
     each = multibox_loss(given[0], shared.expand(3, -1, 4), *given[1:], **options)
@@ -150,7 +150,7 @@ def test_empty_batches_have_a_finite_loss_with_a_gradient(images: int, boxes: in
         matched,
         everything,
     )
-    losses = multibox_loss(Step(logits, deltas), *given, coder=CODER, negative_ratio=3, min_negatives=3)
+    losses = multibox_loss(HeadOutput(logits, deltas), *given, coder=CODER, negative_ratio=3, min_negatives=3)
     sum(losses).backward()
     assert all(torch.isfinite(t) for t in losses)
     assert losses[1].item() == 0.0
@@ -176,7 +176,7 @@ def test_refined_anchors_without_area_leave_loss_and_gradient_finite() -> None:
     assert matched.tolist() == [[0, -1, -1, 0]]
     logits, deltas = torch.randn(1, 4, 3, requires_grad=True), torch.randn(1, 4, 4, requires_grad=True)
     given = (refined, boxes, torch.ones(1, 2).long(), matched, torch.ones(1, 4, dtype=torch.bool))
-    losses = multibox_loss(Step(logits, deltas), *given, coder=CODER, negative_ratio=3, min_negatives=3)
+    losses = multibox_loss(HeadOutput(logits, deltas), *given, coder=CODER, negative_ratio=3, min_negatives=3)
     sum(losses).backward()
     for value in (*losses, logits.grad, deltas.grad):
         assert torch.isfinite(value).all()
@@ -215,13 +215,13 @@ def test_gradients_are_right() -> None:
 
     def total(logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
         given = (case.anchors, case.boxes, case.labels, case.matched, case.minable)
-        return multibox_loss(Step(logits, deltas), *given, coder=CODER, negative_ratio=3.0, min_negatives=0)
+        return multibox_loss(HeadOutput(logits, deltas), *given, coder=CODER, negative_ratio=3.0, min_negatives=0)
 
     assert torch.autograd.gradcheck(total, (case.logits, case.deltas), eps=1e-2, atol=1e-2, rtol=1e-2)
 
 
 def test_compiles_whole_with_matching_for_any_number_of_boxes() -> None:
-    def loss(step: Step, anchors: Tensor, boxes: Tensor, labels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(step: HeadOutput, anchors: Tensor, boxes: Tensor, labels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         matched = match(anchors, boxes, valid, ~valid)
         everything = torch.ones_like(matched, dtype=torch.bool)
         given = (anchors, boxes, labels, matched, everything)
@@ -231,7 +231,7 @@ def test_compiles_whole_with_matching_for_any_number_of_boxes() -> None:
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     for boxes in (2, 0, 5, 1, 9, 10, 11, 12, 13, 14):
         case = Case(images=2, boxes=boxes)
-        step = Step(case.logits.float().requires_grad_(), case.deltas.float().requires_grad_())
+        step = HeadOutput(case.logits.float().requires_grad_(), case.deltas.float().requires_grad_())
         given = (case.anchors[0].float(), case.boxes.float(), case.labels, case.valid)
         found, expected = compiled(step, *given), loss(step, *given)
         torch.testing.assert_close(found, expected)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vedette.parts.targets import check_targets, pad_targets
+from vedette.parts.targets import TargetBatch, check_targets, pad_targets
 from vedette.structures import Target
 
 CPU = torch.device("cpu")
@@ -46,3 +46,25 @@ def test_refuses_targets_that_do_not_fit_the_images_or_the_classes() -> None:
     for targets in ([one], [none, one, none]):
         with pytest.raises(ValueError, match=f"{len(targets)} targets for 2 images"):
             check_targets(targets, images=2, num_classes=7)
+
+
+def test_what_is_padded_already_is_taken_as_it_is() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4], [1, 2, 3, 4]]), torch.tensor([6, 0]), torch.tensor([False, True]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    batch = TargetBatch.of([one, none])
+    for given, expected in zip(pad_targets(batch, CPU), pad_targets([one, none], CPU), strict=True):
+        assert torch.equal(given, expected)
+    assert {t.device.type for t in pad_targets(batch, torch.device("meta"))} == {"meta"}
+    check_targets(batch, images=2, num_classes=7)
+    with pytest.raises(ValueError, match=r"targets\[0\] has label 6; the model has 0..5"):
+        check_targets(batch, images=2, num_classes=6)
+    with pytest.raises(ValueError, match="2 targets for 3 images"):
+        check_targets(batch, images=3, num_classes=7)
+
+
+def test_pinned_memory_is_that_of_all_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self.add(1))  # without a GPU nothing can be pinned
+    batch = TargetBatch(torch.zeros(1, 1, 4), *(torch.zeros(1, 1).long() for _ in range(3)))
+    pinned = batch.pin_memory()
+    assert isinstance(pinned, TargetBatch)
+    assert all(bool((t == 1).all()) for t in pinned)

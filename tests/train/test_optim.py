@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from vedette.papers.fpn import faster_rcnn_timm_fpn
 from vedette.train.optim import build_optimizer, build_schedule, parameter_groups
 from vedette.train.recipe import Recipe
+from vedette.zoo import build
 
 
 def model() -> nn.Module:
@@ -35,7 +35,7 @@ def test_groups_of_adamw() -> None:
 
 
 def test_new_layers_inside_a_backbone_learn_at_the_full_rate() -> None:
-    model = faster_rcnn_timm_fpn("resnet18")
+    model = build("faster-rcnn-timm/resnet18-fpn")
     slow = {id(p) for g in parameter_groups(model, Recipe(backbone_lr=0.3)) if g["lr"] < 1e-3 for p in g["params"]}
     assert slow == {id(p) for p in model.backbone.body.parameters() if p.requires_grad}
     assert not slow & {id(p) for p in (*model.backbone.pyramid.parameters(), *model.backbone.layers.parameters())}

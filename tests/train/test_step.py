@@ -10,13 +10,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from vedette.data.loader import train_loader
-from vedette.ops.images import normalize
-from vedette.papers.fast_rcnn import fast_rcnn_timm
-from vedette.papers.faster_rcnn import faster_rcnn_timm
-from vedette.papers.fpn import faster_rcnn_timm_fpn
-from vedette.papers.retinanet import retinanet_timm_fpn
+from vedette.ops.images import Normalize
 from vedette.structures import InputSpec, Target
 from vedette.train.step import TrainStep
+from vedette.zoo import build
 
 
 class Remembers(nn.Module):
@@ -60,7 +57,7 @@ def test_one_stage_models_are_given_images_alone() -> None:
     images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
     TrainStep(model, spec)(images, [], torch.tensor([[8, 8], [8, 8]]))
     assert model.more == {}
-    assert torch.equal(model.images, normalize(images, spec))
+    assert torch.equal(model.images, Normalize(spec)(images))
 
 
 def test_proposals_go_to_models_that_need_them() -> None:
@@ -127,10 +124,10 @@ class Odd:
 
 SMALL = {"image_size": 64, "max_side": 128, "num_classes": 2}
 MODELS: dict[str, Callable[[], Any]] = {
-    "retinanet": lambda: retinanet_timm_fpn("resnet10t", **SMALL),
-    "faster r-cnn": lambda: faster_rcnn_timm("resnet10t", regions=16, before_nms=(200, 100), **SMALL),
-    "faster r-cnn, fpn": lambda: faster_rcnn_timm_fpn("resnet10t", regions=16, before_nms=(200, 100), **SMALL),
-    "fast r-cnn": lambda: fast_rcnn_timm("resnet10t", **SMALL),
+    "retinanet": lambda: build("retinanet-timm/resnet10t-fpn", **SMALL),
+    "faster r-cnn": lambda: build("faster-rcnn-timm/resnet10t", regions=16, before_nms=(200, 100), **SMALL),
+    "faster r-cnn, fpn": lambda: build("faster-rcnn-timm/resnet10t-fpn", regions=16, before_nms=(200, 100), **SMALL),
+    "fast r-cnn": lambda: build("fast-rcnn-timm/resnet10t", **SMALL),
 }
 
 

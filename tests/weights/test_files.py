@@ -122,7 +122,7 @@ def bad_file(folder: Path, kind: str) -> Path:
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
         key, value = {
-            "newer": ("vedette", "2"),
+            "newer": ("vedette", "3"),
             "bad version": ("vedette", "x"),
             "no JSON": ("config", "{"),
             "wrong kind": ("classes", "5"),
@@ -156,7 +156,7 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("missing", "no such file"),
         ("pickle", "vedette weights import"),
         ("old pickle", "vedette weights import"),
-        ("newer", "format 2, this vedette reads up to 1"),
+        ("newer", "format 3, this vedette reads up to 2"),
         ("bad version", "format x"),
         ("no JSON", "header is damaged"),
         ("wrong kind", "header is damaged"),

@@ -73,11 +73,10 @@ class Batch:
     proposals: list[Tensor] | None = None  # (P_i, 4) each, in pixels of the images here
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, from where a GPU fetches it; `DataLoader(pin_memory=True)` calls it."""
+        """What a GPU fetches by itself in page-locked memory, but for the targets, which are padded before they go."""
         return replace(
             self,
             images=self.images.pin_memory(),
-            targets=[_pinned(target) for target in self.targets],
             shapes=self.shapes.pin_memory(),
             proposals=self.proposals and [boxes.pin_memory() for boxes in self.proposals],
         )
@@ -247,11 +246,6 @@ def _loader(
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
     )
-
-
-def _pinned(target: Target) -> Target:
-    ignore = None if target.ignore is None else target.ignore.pin_memory()
-    return Target(target.boxes.pin_memory(), target.labels.pin_memory(), ignore)
 
 
 def _one_thread(worker: int) -> None:

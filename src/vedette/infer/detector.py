@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from vedette.data.selective_search import cached_proposals
 from vedette.errors import InputError
+from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
-from vedette.ops.boxes import clip, mirror
-from vedette.ops.images import normalize, sizes_of, stack_padded, to_input
-from vedette.parts.calls import predict
+from vedette.ops.images import sizes_of, stack_padded, to_input
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec
 
@@ -22,8 +21,9 @@ from vedette.structures import Detections, InputSpec
 class Detector:
     """A model with all that it needs to look at a photograph.
 
-    The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `category_ids` are
-    the ids that the classes have in the data that the weights were trained on.
+    The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
+    model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
+    on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
 
     Raises InputError for a device that does not exist.
     """
@@ -31,18 +31,20 @@ class Detector:
     def __init__(
         self,
         model: nn.Module,
-        input_spec: InputSpec,
-        classes: tuple[str, ...] | None,
+        input_spec: InputSpec | None = None,
+        classes: tuple[str, ...] | None = None,
         device: torch.device | str | None = None,
         category_ids: tuple[int, ...] | None = None,
+        graphs: bool = False,
     ) -> None:
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
-        if self.device.type == "cpu":
-            self.model.to(memory_format=torch.channels_last)  # a CPU's convolutions are faster so
-        self.input_spec = input_spec
+        self.model.to(memory_format=torch.channels_last)  # convolutions are faster so
+        self.input_spec: InputSpec = input_spec or model.input_spec  # type: ignore[assignment]
         self.classes = classes
         self.category_ids = category_ids
+        self.graphs = graphs
+        self.looks: dict[tuple[InputSpec, bool], Look] = {}
 
     @overload
     def detect(  # type: ignore[overload-overlap]  # a str is an image here, though also a sequence of str
@@ -107,54 +109,34 @@ class Detector:
         """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""
         found = []
         for spec in passes.specs:
-            inputs = [to_input(picture, spec) for picture in pictures]
-            found += [self._pass(pictures, inputs, flip, score, bf16) for flip in passes.flips]
-        return merge(found, self.model, score, passes.vote)
+            inputs, look = self.prepare(pictures, spec), self.look_in(spec, bf16)
+            found += [look.find(inputs, score, mirrored) for mirrored in passes.flips]
+        merged = merge(found, self.model, score, passes.vote)
+        return [
+            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
+            for one, picture in zip(merged, pictures, strict=True)
+        ]
 
-    def _pass(
-        self, pictures: Sequence[Image.Image], inputs: Sequence[Tensor], flip: bool, score: float, bf16: bool
-    ) -> list[Detections]:
-        """One pass over the inputs, mirrored or not; boxes in pixels of the pictures as they are."""
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            images = self._batch([x.flip(-1) for x in inputs] if flip else inputs)
-            proposals = self._propose(pictures, inputs, flip) if getattr(self.model, "needs_proposals", False) else None
-            predictions = predict(self.model, images, self.input_spec, sizes_of(inputs), proposals)
-            found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
-        if flip:
-            found = [replace(one, boxes=mirror(one.boxes, x.shape[2])) for one, x in zip(found, inputs, strict=True)]
-        return [self._in_picture(*row) for row in zip(found, inputs, pictures, strict=True)]
+    def look_in(self, spec: InputSpec, bf16: bool = False) -> Look:
+        """The model's way to look at inputs of that spec."""
+        if (spec, bf16) not in self.looks:
+            self.looks[spec, bf16] = Look(self.model, spec, bf16, self.graphs).to(self.device)
+        return self.looks[spec, bf16]
 
-    def _propose(self, pictures: Sequence[Image.Image], inputs: Sequence[Tensor], flip: bool) -> list[Tensor]:
-        """(N, 4) of each picture in pixels of its input: selective search's, as many as the model's config says."""
+    def prepare(self, pictures: Sequence[Image.Image], spec: InputSpec) -> Inputs:
+        """RGB pictures as a batch, with selective search's proposals where the model is given any."""
+        images = [to_input(picture, spec, self.device) for picture in pictures]
+        frames = torch.tensor([picture.size for picture in pictures])
+        proposals = None
+        if getattr(self.model, "needs_proposals", False):
+            proposals = [self._propose(picture, x) for picture, x in zip(pictures, images, strict=True)]
+        return Inputs(stack_padded(images, spec.divisor), sizes_of(images), frames, proposals)
+
+    def _propose(self, picture: Image.Image, x: Tensor) -> Tensor:
+        """(N, 4) in pixels of the input: selective search's, as many as the model's config says."""
         config: Any = self.model.config
-        found = []
-        for picture, x in zip(pictures, inputs, strict=True):
-            scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
-            boxes = cached_proposals(picture, config.search, config.proposals) * scale
-            found.append(mirror(boxes, x.shape[2]) if flip else boxes)
-        return found
-
-    def _batch(self, inputs: Sequence[Tensor]) -> Tensor:
-        """(B, 3, H, W), normalised; inputs of different sizes are padded with the mean colour, right and below."""
-        images = [normalize(x.to(self.device), self.input_spec) for x in inputs]
-        batch = stack_padded(images, self.input_spec.divisor)
-        layout = torch.channels_last if self.device.type == "cpu" else torch.contiguous_format
-        return batch.contiguous(memory_format=layout)
-
-    def _in_picture(self, found: Detections, given: Tensor, picture: Image.Image) -> Detections:
-        """Detections in pixels of the input, in those of the picture; what lies outside of it is left out."""
-        width, height = picture.size
-        scale = torch.tensor([width / given.shape[2], height / given.shape[1]]).repeat(2)
-        boxes = clip(found.boxes.cpu().float() * scale, width, height)
-        visible = (boxes[:, 2:] > boxes[:, :2]).all(1)
-        return Detections(
-            boxes=boxes[visible],
-            scores=found.scores.cpu().float()[visible],
-            labels=found.labels.cpu()[visible],
-            source=found.source.cpu()[visible],
-            classes=self.classes,
-            image=picture,
-        )
+        scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
+        return cached_proposals(picture, config.search, config.proposals) * scale
 
 
 def choose_device(device: torch.device | str | None = None) -> torch.device:

@@ -88,7 +88,7 @@ def merge(
         return list(passes[0])
     config: Suppression = model.config  # type: ignore[assignment]
     found = _side_by_side(passes)
-    kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
+    kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
     if vote:
         kept = kept._replace(boxes=vote_boxes(kept, found))
     pairs = zip(unpad(kept), passes[0], strict=True)

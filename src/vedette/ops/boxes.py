@@ -21,8 +21,8 @@ def to_corners(boxes: Tensor) -> Tensor:
 
 def clip(boxes: Tensor, width: float, height: float) -> Tensor:
     """(..., 4) boxes cut at the borders of an image of `width` × `height` pixels."""
-    limit = boxes.new_tensor([width, height, width, height])
-    return torch.minimum(boxes.clamp(min=0), limit)
+    x, y = boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)
+    return torch.stack([x, y], -1).flatten(-2)
 
 
 def clip_each(boxes: Tensor, sizes: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def _intersection_and_union(a: tuple[Tensor, ...], b: tuple[Tensor, ...]) -> tup
     (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a, b
     width = torch.minimum(ax2[..., :, None], bx2[..., None, :]) - torch.maximum(ax1[..., :, None], bx1[..., None, :])
     height = torch.minimum(ay2[..., :, None], by2[..., None, :]) - torch.maximum(ay1[..., :, None], by1[..., None, :])
-    intersection = width.clamp(min=0) * height.clamp(min=0)
+    intersection = width.clamp_(min=0) * height.clamp_(min=0)
     area_a = (ax2 - ax1).clamp(min=0) * (ay2 - ay1).clamp(min=0)
     area_b = (bx2 - bx1).clamp(min=0) * (by2 - by1).clamp(min=0)
     return intersection, area_a[..., :, None] + area_b[..., None, :] - intersection

@@ -13,7 +13,8 @@ from threading import Lock
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode, v2
 
 from vedette.errors import InputError
@@ -82,13 +83,16 @@ def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
     return max(1, floor(width * scale)), max(1, floor(height * scale))
 
 
-def to_input(image: Image.Image | Tensor, spec: InputSpec) -> Tensor:
-    """An RGB picture, or a uint8 tensor (3, H, W), resized as the spec says: (3, H', W') uint8, RGB, on the CPU.
+def to_input(image: Image.Image | Tensor, spec: InputSpec, device: torch.device | None = None) -> Tensor:
+    """An RGB picture, or a uint8 tensor (3, H, W), resized as the spec says: (3, H', W') uint8, RGB.
 
-    A box comes back into the picture's pixels times (W / W', H / H').
+    A box comes back into the picture's pixels times (W / W', H / H'). A GPU as `device` resizes by itself: values
+    differ from those of a CPU, where the result is without one, by one level at most. Any other result is on the CPU.
     """
     picture = image if isinstance(image, Image.Image) else v2.functional.to_pil_image(image.cpu())
     width, height = input_size(picture.width, picture.height, spec)
+    if device is not None and device.type == "cuda":
+        return _resized_on(device, picture, (height, width), spec)
     if spec.antialias:
         resample = Image.Resampling[spec.interpolation.upper()]
         return _pixels(picture.resize((width, height), resample))
@@ -97,23 +101,31 @@ def to_input(image: Image.Image | Tensor, spec: InputSpec) -> Tensor:
     return resized
 
 
-def normalize(images: Tensor, spec: InputSpec) -> Tensor:
-    """uint8 (..., 3, H, W), RGB → float32 of the same shape, in the values and the channel order of the weights."""
-    if spec.channels == "bgr":
-        images = images.flip(-3)
-    mean = torch.tensor(spec.mean, device=images.device)[:, None, None]
-    std = torch.tensor(spec.std, device=images.device)[:, None, None]
-    return images.float().mul(spec.range / 255).sub(mean).div(std)
+class Normalize(nn.Module):
+    """From pictures to what the weights were trained on: their range of values, mean, deviation and channel order."""
 
+    mean: Tensor
+    std: Tensor
 
-def normalize_batch(images: Tensor, sizes: Tensor, spec: InputSpec) -> Tensor:
-    """`normalize` for a padded batch (B, 3, H, W): 0, the mean colour, beyond each image; sizes (B, 2)."""
-    pixels = normalize(images, spec)
-    if spec.resize == "warp":  # there is no padding
-        return pixels
-    rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
-    inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
-    return pixels.masked_fill(~inside, 0.0)
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.scale, self.bgr, self.padded = spec.range / 255, spec.channels == "bgr", spec.resize != "warp"
+        for name, value in (("mean", spec.mean), ("std", spec.std)):  # buffers: a GPU must not wait for constants
+            self.register_buffer(name, torch.tensor(value)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """uint8 (..., 3, H, W), RGB → float32 of the same shape.
+
+        sizes (B, 2), of a batch (B, 3, H, W): its images' heights and widths; beyond them is 0, the mean colour.
+        """
+        if self.bgr:
+            images = images.flip(-3)
+        pixels = images.float().mul(self.scale).sub(self.mean).div(self.std)
+        if sizes is None or not self.padded:
+            return pixels
+        rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
+        inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
+        return torch.where(inside, pixels, 0.0)
 
 
 def stack_padded(images: Sequence[Tensor], divisor: int = 1) -> Tensor:
@@ -140,6 +152,14 @@ def mirror_images(images: Tensor, sizes: Tensor) -> Tensor:
 def _pixels(picture: Image.Image) -> Tensor:
     """RGB picture → (3, H, W) uint8."""
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+
+def _resized_on(device: torch.device, picture: Image.Image, size: tuple[int, int], spec: InputSpec) -> Tensor:
+    """RGB picture → (3, *size) uint8 on a GPU, which is given the picture's own pixels."""
+    pixels = torch.from_numpy(np.array(picture)).pin_memory().to(device, non_blocking=True)
+    exact = pixels.permute(2, 0, 1)[None].float()
+    resized = interpolate(exact, size, mode=spec.interpolation, align_corners=False, antialias=spec.antialias)
+    return resized[0].round_().clamp_(0, 255).byte()
 
 
 def _to_rgb(image: Image.Image, rotate: bool) -> Image.Image:

@@ -1,7 +1,8 @@
 """Non-maximum suppression of a whole batch at once, hard and soft.
 
-Shapes: `B` images, `K` candidates an image. A candidate suppresses only candidates of its own image and group (its
-class). Every function has static shapes: it returns a mask or new scores for the K candidates, never a shorter list.
+Shapes: `B` images, or any rows to be kept apart, `K` candidates of each. A candidate suppresses candidates of its own
+image and group (its class) alone. Every function has static shapes: it returns a mask or new scores for the K
+candidates, never a shorter list. On a GPU the work is done by the kernels of `nms_triton`, and the host does not wait.
 """
 
 from math import nextafter
@@ -14,6 +15,7 @@ from torch.nn.functional import threshold
 
 from vedette.ops.boxes import area
 from vedette.ops.boxes import iou as pairwise_iou
+from vedette.ops.kernels import has_kernels
 
 BLOCK = 128  # candidates that are compared at once with what stays so far
 
@@ -32,13 +34,17 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int |
 
 @torch.library.custom_op("vedette::nms", mutates_args=())
 def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
-    """A static shape around what the data say, so that a compiled `detect` holds it as one opaque step.
+    """A static shape around what the data say, so that a compiled `detect` holds it as one opaque operation.
 
-    On a GPU the host waits for it.
+    On a GPU without triton (Windows) torchvision's kernel takes image by image, and the host waits for each.
     """
-    keep = torch.zeros(scores.shape, dtype=torch.bool, device=boxes.device)
+    keep = torch.zeros_like(scores, dtype=torch.bool)
     if scores.numel() == 0:
         return keep
+    if has_kernels(scores):
+        from vedette.ops.nms_triton import hard_nms
+
+        return hard_nms(boxes, scores, groups, iou, enough)
     find = _best_that_stay if boxes.device.type == "cpu" else _all_that_stay
     for row in range(len(boxes)):  # image by image is B times fewer pairs
         order = scores[row].argsort(descending=True, stable=True)
@@ -87,6 +93,19 @@ def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     return boxes + (groups * extent)[..., None]
 
 
+def suppressors(boxes: Tensor, scores: Tensor, groups: Tensor, keep: Tensor, iou: float) -> Tensor:
+    """Who dropped whom: for each candidate that `nms` dropped, the best that stays of its group with IoU > `iou`.
+
+    boxes, scores, groups and iou as they were given to `nms`, keep as it gave it. → (B, K) int64 positions; a candidate
+    that stays has its own, padding and what nobody overlaps so much (beyond `enough`) -1.
+    """
+    exact = boxes.double() if boxes.device.type == "cpu" else boxes.float()  # as in `nms`
+    drops = (pairwise_iou(exact, exact) > iou) & (groups[:, :, None] == groups[:, None]) & keep[:, None]
+    best, position = torch.where(drops, scores[:, None], 0.0).max(2)  # ties: the first
+    own = torch.arange(scores.shape[1], device=scores.device)
+    return torch.where(keep, own, torch.where((best > 0) & (scores > 0), position, -1))
+
+
 def soft_nms(
     boxes: Tensor,
     scores: Tensor,
@@ -112,8 +131,12 @@ def soft_nms(
 def _soft_nms(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float) -> Tensor:
     """Every image's groups side by side, `R` rows padded to the largest, `S`: S rounds over (R, S), not K over (B, K).
 
-    In float64, as the order of nearly equal scores decides much.
+    In float64, as the order of nearly equal scores decides much; on a GPU in the precision of the boxes.
     """
+    if scores.numel() and has_kernels(scores):
+        from vedette.ops.nms_triton import soft_nms as soften_on_device
+
+        return soften_on_device(boxes, scores, groups, linear, iou, sigma)
     softened = scores.clone()
     image, candidate = (scores > 0).nonzero(as_tuple=True)
     if not len(image):

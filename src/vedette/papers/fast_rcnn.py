@@ -8,7 +8,7 @@ Where the paper is in this file
     Two sibling outputs (sec. 2.1) ............... RegionHead
     Multi-task loss (sec. 2.3, eq. 1 to 3) ....... region_loss
     Mini-batch sampling (sec. 2.3) ............... sample_regions
-    Detection (sec. 3) ........................... find_in_regions
+    Detection (sec. 3) ........................... find_in_regions, region_scores, region_boxes
     Truncated SVD (sec. 3.1, eq. 5) .............. truncate
 
 Shapes
@@ -17,7 +17,8 @@ Shapes
     inside this file alone.
 
 Where this file leaves the paper
-    * The authors' code normalises the targets by fixed numbers, the coder's std; the paper by their own mean and std.
+    * The targets are normalised by fixed numbers, the coder's std, as in py-faster-rcnn; the paper and the authors'
+      first code measure mean and std.
     * Ground-truth boxes are among the proposals in training, as in the authors' code.
     * RoIAlign may stand for RoI pooling, and any timm backbone with two layers of 1024 for VGG-16.
 """
@@ -36,45 +37,41 @@ from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
 from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
-from vedette.parts.config import check_input, check_std, check_suppression, check_types
-from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
+from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
-from vedette.parts.targets import TargetBatch, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Step, Target
+from vedette.parts.sizes import whole_sizes
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, HeadOutput, InputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class FastRCNNConfig:
     """The paper's numbers."""
 
-    num_classes: int = 20  # VOC, without background
-    image_size: int = 600  # sec. 3: the short side
+    num_classes: Count = 20  # VOC, without background
+    image_size: Size = 600  # sec. 3: the short side
     max_side: int = 1000  # sec. 3: the long side at most
     pooling: Literal["max", "align"] = "max"  # sec. 2.1; RoIAlign is Mask R-CNN's
     search: Literal["fast", "quality"] = "fast"  # sec. 5: selective search's mode
-    proposals: int = 2000  # sec. 5.5: of an image
-    regions: int = 64  # sec. 2.3: of each image, of two images
-    positive_share: float = 0.25  # sec. 2.3
-    positive_iou: float = 0.5  # sec. 2.3
-    background_iou: float = 0.1  # sec. 2.3: backgrounds overlap at least so much; 0 takes all
-    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # authors' code
-    candidates: int = 2000  # pairs of region and class into NMS, an image
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.3  # authors' code
-    keep: int = 100  # authors' code: an image
+    proposals: Count = 2000  # sec. 5.5: of an image
+    regions: Count = 64  # sec. 2.3: of each image, of two images
+    positive_share: Share = 0.25  # sec. 2.3
+    positive_iou: IoU = 0.5  # sec. 2.3
+    background_iou: Share = 0.1  # sec. 2.3: backgrounds overlap at least so much; 0 takes all
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # py-faster-rcnn
+    candidates: Count = 2000  # pairs of region and class into NMS, an image
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.3  # authors' code
+    keep: Count = 100  # py-faster-rcnn: an image
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:
-        check_types(self)
+        check(self)
         check_input(self.image_size, self.max_side)
-        if self.proposals < 1:
-            raise ValueError(f"proposals is {self.proposals}: give a whole number from 1 on")
-        check_std(self.box_std)
-        check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
+        check_at_most("background_iou", self.background_iou, "positive_iou", self.positive_iou)
 
 
 class Predictions(NamedTuple):
@@ -82,7 +79,7 @@ class Predictions(NamedTuple):
 
     features: tuple[Tensor, ...]
     proposals: Tensor  # (B, P, 4)
-    there: Tensor  # (B, P) bool, False in the padding
+    real: Tensor  # (B, P) bool, False in the padding
     sizes: Tensor  # (B, 2) height and width of the images inside the padded batch
 
 
@@ -91,6 +88,16 @@ class Regions(NamedTuple):
 
     boxes: Tensor  # (B, R, 4)
     matched: Tensor  # (B, R): index of the ground truth, -1 background, -2 none
+
+
+class Judged(NamedTuple):
+    """What the head says of each region."""
+
+    logits: Tensor  # (B, R, C + 1)
+    deltas: Tensor  # (B, R, C, 4)
+    boxes: Tensor  # (B, R, 4)
+    real: Tensor  # (B, R) bool, False in the padding
+    sizes: Tensor  # (B, 2) height and width of the images inside the padded batch
 
 
 class RegionPool(nn.Module):
@@ -120,12 +127,12 @@ class RegionHead(nn.Module):
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, images: int) -> Step:
+    def forward(self, x: Tensor, images: int) -> HeadOutput:
         """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
         logits, deltas = self.logits(x), self.deltas(x)
         rows = len(x) // max(images, 1)
         classes = deltas.shape[1] // 4
-        return Step(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
+        return HeadOutput(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
 
 
 class FastRCNN(nn.Module):
@@ -152,47 +159,43 @@ class FastRCNN(nn.Module):
 
         Raises ValueError where there are no proposals: an empty tensor for an image without any is one.
         """
-        padded, there = pad_proposals(images, proposals)
-        return Predictions(self.backbone(images), padded, there, whole_sizes(images, sizes))
+        padded, real = pad_proposals(images, proposals)
+        return Predictions(self.backbone(images), padded, real, whole_sizes(images, sizes))
 
-    def look_at(self, features: Sequence[Tensor], regions: Tensor) -> Step:
+    def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4) (fig. 1): logits (B, R, C + 1), deltas (B, R, C, 4)."""
         pieces = self.pool(features, regions)  # (B * R, c, S, S)
-        step: Step = self.head(self.backbone.top(pieces), len(regions))
-        return step
+        output: HeadOutput = self.head(self.backbone.top(pieces), len(regions))
+        return output
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Eq. 1 on a sample of the regions: L_cls as "class", λ [u ≥ 1] L_loc as "box"."""
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Regions:
+        """A sample of the proposals, and which object each one of them is (sec. 2.3)."""
         c = self.config
-        check_targets(targets, len(predictions.proposals), c.num_classes)
+        how = {"share": c.positive_share, "positive": c.positive_iou, "background": c.background_iou}
+        return sample_regions(predictions.proposals, predictions.real, truth, count=c.regions, **how)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
+        """Eq. 1 on a sample of the regions: L_cls as "class", λ [u ≥ 1] L_loc as "box"."""
+        check_targets(targets, len(predictions.proposals), self.config.num_classes)
         truth = pad_targets(targets, predictions.proposals.device)
-        regions = sample_regions(
-            predictions.proposals,
-            predictions.there,
-            truth,
-            count=c.regions,
-            share=c.positive_share,
-            positive=c.positive_iou,
-            background=c.background_iou,
-        )
-        step = self.look_at(predictions.features, regions.boxes)
-        class_, box = region_loss(step, regions, truth, self.coder)
+        regions = self.assign(predictions, truth)
+        output = self.look_at(predictions.features, regions.boxes)
+        class_, box = region_loss(output, regions, truth, self.coder)
         return {"class": class_, "box": box}
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off; `source` is the row of the proposal."""
-        c = self.config
-        step = self.look_at(predictions.features, predictions.proposals)
-        found = find_in_regions(
-            step, predictions.proposals, predictions.there, predictions.sizes, self.coder, score, c.candidates
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """Every class's own box of every proposal, NMS of each class, the best 100 of an image."""
+        c, (features, proposals, real, sizes) = self.config, predictions
+        judged = Judged(*self.look_at(features, proposals), proposals, real, sizes)
+        return find_in_regions(
+            judged, self.coder, floor=score, count=c.candidates, iou=c.nms_iou, keep=c.keep, method=c.nms
         )
-        return suppress(found, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """Every class's own box of every region, NMS per class, the best 100 of an image; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the row of the proposal."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
 
 def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
@@ -200,13 +203,13 @@ def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[T
     proposals = check_proposals(proposals, images)
     spare = images.new_zeros(1, 4, dtype=torch.float32)
     padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
-    counts = torch.tensor([len(boxes) for boxes in proposals], device=images.device)
-    return padded, torch.arange(padded.shape[1], device=images.device) < counts[:, None]
+    given = [boxes.new_ones(len(boxes), dtype=torch.bool) for boxes in (*proposals, spare)]
+    return padded, pad_sequence(given, batch_first=True)[:-1]
 
 
 def sample_regions(
     proposals: Tensor,
-    there: Tensor,
+    real: Tensor,
     truth: TargetBatch,
     *,
     count: int,
@@ -219,42 +222,44 @@ def sample_regions(
     The rest overlap their best object less than that and at least `background`. The objects themselves are among them.
     """
     boxes = torch.cat([proposals, truth.boxes], 1)
-    there = torch.cat([there, truth.valid & ~truth.ignore], 1)
-    given = (boxes, truth.boxes, truth.valid, truth.ignore)
-    matched = match_by_thresholds(*given, positive=positive, negative=positive, negative_from=background, usable=there)
-    rows, valid = sample(matched, count, share)
-    chosen = torch.where(valid, matched.gather(1, rows), IGNORED)
-    return Regions(boxes.gather(1, rows[..., None].expand(-1, -1, 4)), chosen)
+    usable = torch.cat([real, truth.valid & ~truth.ignore], 1)
+    matched = match_by_thresholds(
+        boxes, *truth.for_matching, positive=positive, negative=positive, negative_from=background, usable=usable
+    )
+    rows, drawn = sample(matched, count, share)
+    return Regions(rows_of(boxes, rows), torch.where(drawn, matched.gather(1, rows), IGNORED))
 
 
-def region_loss(step: Step, regions: Regions, truth: TargetBatch, coder: BoxCoder) -> tuple[Tensor, Tensor]:
+def region_loss(output: HeadOutput, regions: Regions, truth: TargetBatch, coder: BoxCoder) -> tuple[Tensor, Tensor]:
     """L_cls and L_loc of eq. 1, λ = 1, each the mean over all regions of the batch; 0 where there are none."""
     boxes, matched = regions
     labels = gather_labels(truth.labels + 1, matched)  # (B, R), 0 is background
-    there = matched != IGNORED
-    total = there.sum().clamp(min=1)
-    classes = torch.where(there, class_loss(step.logits, labels), 0.0).sum() / total
+    drawn = matched != IGNORED
+    total = drawn.sum().clamp(min=1)
+    classes = torch.where(drawn, class_loss(output.logits, labels), 0.0).sum() / total
     own = (labels - 1).clamp(min=0)[..., None, None].expand(-1, -1, 1, 4)
-    deltas = step.deltas.gather(2, own).squeeze(2)  # (B, R, 4)
+    deltas = output.deltas.gather(2, own).squeeze(2)  # (B, R, 4)
     return classes, box_loss(deltas, boxes, truth.boxes, matched, coder) / total
 
 
 def find_in_regions(
-    step: Step, regions: Tensor, there: Tensor, sizes: Tensor, coder: BoxCoder, floor: float, count: int
-) -> Candidates:
-    """The `count` best pairs of region and class above `floor`, each class with its own box, cut at the image.
+    judged: Judged, coder: BoxCoder, *, floor: float, count: int, iou: float, keep: int, method: Suppression
+) -> Found:
+    """The `count` best pairs of region and class into the NMS of each class, the `keep` best of an image."""
+    pick = partial(best_of_image, count=count)
+    boxes_at = partial(region_boxes, judged, coder=coder)
+    return find(region_scores(judged), boxes_at, pick, floor=floor, iou=iou, keep=keep, method=method)
 
-    regions (B, R, 4), there (B, R) bool; `source` is the row of the region.
-    """
-    classes = step.deltas.shape[2]
-    scores = step.logits.float().softmax(-1)[..., 1:] * there[..., None]  # (B, R, C)
-    boxes = clip_each(coder.decode(step.deltas, regions[:, :, None]).flatten(1, 2), sizes)
-    visible = (boxes[..., 2:] > boxes[..., :2]).all(-1)
-    scores = (scores.flatten(1) * visible)[..., None]  # (B, R * C, 1): each pair is a candidate of its own
-    best = best_candidates(
-        scores, lambda pair: boxes.gather(1, pair[..., None].expand(-1, -1, 4)), floor=floor, count=count
-    )
-    return best._replace(labels=best.source % classes, source=best.source // classes)
+
+def region_scores(judged: Judged) -> Tensor:
+    """(B, R, C) the softmax without background, 0 in the padding."""
+    return judged.logits.float().softmax(-1)[..., 1:] * judged.real[..., None]
+
+
+def region_boxes(judged: Judged, rows: Tensor, labels: Tensor, *, coder: BoxCoder) -> Tensor:
+    """(B, K, 4) the regions (B, K) as their class has them, cut at their image."""
+    deltas = rows_of(judged.deltas.flatten(1, 2), rows * judged.deltas.shape[2] + labels)
+    return clip_each(coder.decode(deltas, rows_of(judged.boxes, rows)), judged.sizes)
 
 
 def truncate(layer: nn.Linear, rank: int) -> nn.Sequential:
@@ -275,25 +280,11 @@ def truncate(layer: nn.Linear, rank: int) -> nn.Sequential:
     return nn.Sequential(first, second)
 
 
-def check_regions(count: int, share: float, positive_iou: float, background_iou: float) -> None:
-    """Raises ValueError for a sample of regions that cannot be."""
-    if count < 1:
-        raise ValueError(f"regions is {count}: give a whole number from 1 on")
-    if not 0 <= share <= 1:
-        raise ValueError(f"positive_share is {share}: give a number from 0 to 1")
-    if not 0 < positive_iou <= 1:
-        raise ValueError(f"positive_iou is {positive_iou}: give a number above 0, at most 1")
-    if not 0 <= background_iou <= positive_iou:
-        raise ValueError(f"background_iou is {background_iou}: give a number from 0 to positive_iou, {positive_iou}")
-
-
-def fast_rcnn_vgg16(**config: Any) -> FastRCNN:
-    """VGG-16 to conv5_3, 7×7 from each region, fc6 and fc7 of 4096."""
-    c = FastRCNNConfig(**config)
-    return FastRCNN(c, VGG16Regions(train_norm=c.train_norm))
-
-
-def fast_rcnn_timm(name: str, **config: Any) -> FastRCNN:
-    """Any timm backbone's map at stride 16, 7×7 from each region, two layers of 1024."""
-    c = FastRCNNConfig(**config)
-    return FastRCNN(c, TimmRegions(name, train_norm=c.train_norm))
+def build(backbone: str, **fields: Any) -> FastRCNN:
+    """On "vgg16" to conv5_3, 7×7 from each region, fc6 and fc7 of 4096; or on the map at stride 16 of timm's of that
+    name, 7×7 from each region, two layers of 1024.
+    """
+    c = FastRCNNConfig(**fields)
+    if backbone == "vgg16":
+        return FastRCNN(c, VGG16Regions(train_norm=c.train_norm))
+    return FastRCNN(c, TimmRegions(backbone, train_norm=c.train_norm))

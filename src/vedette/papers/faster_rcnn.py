@@ -7,6 +7,7 @@ Where the paper is in this file
     Network (fig. 2) .......................... FasterRCNN.forward
     Region proposal network (fig. 3, sec. 3.1)  RPN
     Anchors (sec. 3.1.1) ...................... FasterRCNN.build_anchors
+    Which anchors learn (sec. 3.1.2, 3.1.3) ... FasterRCNN.assign_anchors
     RPN loss (sec. 3.1.2, eq. 1) .............. FasterRCNN.rpn_loss
     Proposals (sec. 3.3) ...................... FasterRCNN.propose
     Detector on the proposals (Fast R-CNN) .... sample_regions, region_loss, find_in_regions of fast_rcnn.py
@@ -28,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -36,89 +37,90 @@ from torch import Tensor, nn
 from vedette.backbones.regions import RegionBackbone, ResNetC4, TimmRegions, VGG16Regions
 from vedette.ops.boxes import clip_each, inside
 from vedette.papers.fast_rcnn import (
+    Judged,
     RegionHead,
     RegionPool,
-    check_regions,
+    Regions,
     find_in_regions,
     region_loss,
     sample_regions,
 )
-from vedette.parts.anchors import pyramid_anchors
+from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
-from vedette.parts.config import check_input, check_std, check_suppression, check_types
-from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.config import (
+    Count,
+    Ge,
+    IoU,
+    Positive,
+    Share,
+    Size,
+    Std,
+    Suppression,
+    ZeroOrMore,
+    check,
+    check_anchors,
+    check_at_most,
+    check_input,
+    check_levels,
+)
+from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
 from vedette.parts.losses import box_loss, class_loss
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
-from vedette.parts.targets import TargetBatch, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Step, Target
+from vedette.parts.sizes import whole_sizes
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, HeadOutput, InputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class FasterRCNNConfig:
     """The paper's numbers for VGG-16; two numbers in a row are for training and for detection."""
 
-    num_classes: int = 20  # VOC, without background
-    image_size: int = 600  # sec. 3.3: the short side
+    num_classes: Count = 20  # VOC, without background
+    image_size: Size = 600  # sec. 3.3: the short side
     max_side: int = 1000  # authors' code: the long side at most
-    anchor_sizes: tuple[tuple[float, ...], ...] = ((128.0, 256.0, 512.0),)  # sec. 3.3, of each level
-    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 3.3: height over width
-    anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
-    rpn_channels: int = 512  # sec. 3.1
-    rpn_layers: int = 1  # sec. 3.1: 3×3 convolutions before the outputs
-    rpn_positive: float = 0.7  # sec. 3.1.2
-    rpn_negative: float = 0.3  # sec. 3.1.2
-    rpn_sample: int = 256  # sec. 3.1.3: anchors of an image
-    rpn_share: float = 0.5  # sec. 3.1.3: of them positive at most
-    rpn_beta: float = 1 / 9  # authors' code: from which difference on the box loss is linear
+    # the region proposal network
+    anchor_sizes: tuple[tuple[Positive, ...], ...] = ((128.0, 256.0, 512.0),)  # sec. 3.3, of each level
+    aspect_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # sec. 3.3: height over width
+    rpn_channels: Count = 512  # sec. 3.1
+    rpn_positive: Share = 0.7  # sec. 3.1.2
+    rpn_negative: Share = 0.3  # sec. 3.1.2
+    rpn_sample: Count = 256  # sec. 3.1.3: anchors of an image
+    rpn_share: Share = 0.5  # sec. 3.1.3: of them positive at most
     cross_border: bool = False  # sec. 3.3: anchors across the border are not trained
-    before_nms: tuple[int, int] = (12000, 6000)  # authors' code: proposals of a level
-    proposals: tuple[int, int] = (2000, 300)  # sec. 3.3: of an image
-    proposal_iou: float = 0.7  # sec. 3.3
-    least_side: float = 16.0  # authors' code: smaller proposals are dropped
+    # its proposals
+    proposal_iou: Share = 0.7  # sec. 3.3
+    proposals: tuple[Count, Count] = (2000, 300)  # sec. 3.3: of an image
+    before_nms: tuple[Count, Count] = (12000, 6000)  # authors' code: proposals of a level
+    least_side: ZeroOrMore = 16.0  # authors' code: smaller proposals are dropped; pixels of the input
+    least_side_first: bool = True  # authors' code: before the best are picked; Detectron: after it
+    # the detector on them
     pooling: Literal["max", "align"] = "max"  # Fast R-CNN; RoIAlign is Mask R-CNN's
-    align_samples: int = 2  # RoIAlign: of each part, a side; 0: as many as the part has cells
+    regions: Count = 128  # authors' code, joint training: of an image
+    positive_share: Share = 0.25  # Fast R-CNN
+    positive_iou: IoU = 0.5  # Fast R-CNN
+    background_iou: Share = 0.0  # authors' code, joint training
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # of the detector; the RPN's are 1
+    candidates: Count = 2000  # pairs of region and class into NMS, an image
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.3  # authors' code
+    keep: Count = 100  # authors' code: an image
+    # what other code does else
+    rpn_beta: ZeroOrMore = 1 / 9  # authors' code: from which difference on the box loss is linear
+    rpn_layers: Count = 1  # sec. 3.1: 3×3 convolutions before the outputs; torchvision's second version: 2
+    anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
+    align_samples: Annotated[int, Ge(0)] = 2  # RoIAlign: of each part, a side; 0: as many as the part has cells
     align_half_cell: bool = False  # RoIAlign: half a cell is subtracted (detectron2, mmdet)
-    regions: int = 128  # authors' code, joint training: of an image
-    positive_share: float = 0.25  # Fast R-CNN
-    positive_iou: float = 0.5  # Fast R-CNN
-    background_iou: float = 0.0  # authors' code, joint training
-    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # of the detector; the RPN's are 1
-    candidates: int = 2000  # pairs of region and class into NMS, an image
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.3  # authors' code
-    keep: int = 100  # authors' code: an image
-    width: int = 256  # FPN, sec. 3: channels of every level
-    norm: bool = False  # FPN, torchvision's second version: batch norm in the pyramid and the head's convolutions
-    head_convs: int = 0  # FPN, torchvision's second version: 3×3 convolutions before the layers
-    head_layers: int = 2  # FPN, sec. 4.2: of 1024
-    stride_in_1x1: bool = False  # FPN, detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:
-        check_types(self)
+        check(self)
         check_input(self.image_size, self.max_side)
-        check_std(self.box_std)
-        check_regions(self.regions, self.positive_share, self.positive_iou, self.background_iou)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
-        if not 0 <= self.rpn_negative <= self.rpn_positive <= 1:
-            raise ValueError(f"rpn_negative is {self.rpn_negative}: give 0 to rpn_positive, {self.rpn_positive}")
-        if min(self.rpn_channels, self.rpn_layers, self.rpn_sample, *self.before_nms, *self.proposals) < 1:
-            raise ValueError("rpn_channels, rpn_layers, rpn_sample, before_nms and proposals must be 1 or more")
-        if min(self.head_convs, self.align_samples) < 0 or min(self.width, self.head_layers) < 1:
-            raise ValueError("head_convs and align_samples must be 0 or more, width and head_layers 1 or more")
-        counts = {len(sizes) for sizes in self.anchor_sizes}
-        if len(counts) != 1 or 0 in counts or not self.aspect_ratios:
-            raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for every level, and ratios")
-        if max(self.rpn_share, self.proposal_iou) > 1 or min(self.rpn_share, self.rpn_beta, self.least_side) < 0:
-            raise ValueError(
-                "rpn_share and proposal_iou must be 1 or less, rpn_share, rpn_beta and least_side 0 or more"
-            )
-        if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
-            raise ValueError("anchor_sizes and aspect_ratios must be above 0")
+        check_anchors(self.anchor_sizes, self.aspect_ratios)
+        check_at_most("rpn_negative", self.rpn_negative, "rpn_positive", self.rpn_positive)
+        check_at_most("background_iou", self.background_iou, "positive_iou", self.positive_iou)
 
     @property
     def anchors_per_cell(self) -> int:
@@ -129,7 +131,7 @@ class FasterRCNNConfig:
 class Predictions(NamedTuple):
     """What the RPN says of every anchor and proposes; `loss` and `detect` run the head on the proposals."""
 
-    rpn: Step  # logits (B, A, 2): background, object; deltas (B, A, 4)
+    rpn: HeadOutput  # logits (B, A, 2): background, object; deltas (B, A, 4)
     features: tuple[Tensor, ...]
     proposals: Tensor  # (B, P, 4), best first
     scores: Tensor  # (B, P) of being an object; 0: no proposal
@@ -151,12 +153,12 @@ class RPN(nn.Module):
         self.deltas = nn.Conv2d(hidden, 4 * anchors_per_cell, 1)
         initialize((self.convs, self.logits, self.deltas), "gaussian")  # sec. 3.1.3
 
-    def forward(self, features: Sequence[Tensor]) -> Step:
+    def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """L maps (B, channels, H_l, W_l) → logits (B, A, 2), deltas (B, A, 4), the same layers for every map."""
         hidden = [self.convs(feature) for feature in features]
         logits = [per_anchor(self.logits(x), 2) for x in hidden]
         deltas = [per_anchor(self.deltas(x), 4) for x in hidden]
-        return Step(torch.cat(logits, 1), torch.cat(deltas, 1))
+        return HeadOutput(torch.cat(logits, 1), torch.cat(deltas, 1))
 
 
 class FasterRCNN(nn.Module):
@@ -174,58 +176,73 @@ class FasterRCNN(nn.Module):
         self.input_spec = InputSpec(
             size=c.image_size, resize="short side", max_side=c.max_side, divisor=32, **backbone.normalization
         )
+        self.anchor_cache = AnchorCache(self.build_anchors)
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised and padded; sizes (B, 2): what of them is image. The whole of fig. 2."""
         sizes = whole_sizes(images, sizes)
         features = self.backbone(images)
-        rpn, anchors, counts = self.slide(features, images)
-        proposed = self.propose(rpn, anchors, counts, sizes)
-        return Predictions(rpn, features, proposed.boxes, proposed.scores, proposed.source, anchors, sizes)
+        rpn, anchors = self.rpn(features), self.anchor_cache.of(images, features)
+        proposed = self.propose(rpn, anchors, sizes)
+        return Predictions(rpn, features, proposed.boxes, proposed.scores, proposed.source, anchors.boxes, sizes)
 
-    def slide(self, features: Sequence[Tensor], images: Tensor) -> tuple[Step, Tensor, list[int]]:
-        """What the RPN says of every anchor, the anchors (A, 4), and how many of them are each level's."""
-        grids = [(feature.shape[2], feature.shape[3]) for feature in features]
-        anchors = self.build_anchors(images.shape[2], images.shape[3], grids).to(images.device)
-        return self.rpn(features), anchors, [rows * columns * self.config.anchors_per_cell for rows, columns in grids]
-
-    def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> Tensor:
-        """(A, 4) for a batch of that size; grids: rows and columns of each level."""
+    def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
+        """Of every size and ratio in every cell, for a batch of that size and the rows and columns of each level."""
         c = self.config
-        levels = pyramid_anchors(
-            c.anchor_sizes, c.aspect_ratios, self.backbone.strides, grids, (height, width), c.anchor_grid
-        )
-        return torch.cat(levels)
+        image = (height, width)
+        return pyramid_anchors(c.anchor_sizes, c.aspect_ratios, self.backbone.strides, grids, image, c.anchor_grid)
 
     def trains_anchors(self, height: int, width: int) -> bool:
         """Whether the RPN learns from any anchor of an image of that size, in pixels of the input."""
         divisor = self.input_spec.divisor
         tall, wide = (-(-side // divisor) * divisor for side in (height, width))
         grids = [(-(-tall // stride), -(-wide // stride)) for stride in self.backbone.strides]
-        anchors = self.build_anchors(tall, wide, grids)
+        anchors = self.build_anchors(tall, wide, grids).boxes
         return self.config.cross_border or bool(inside(anchors, torch.tensor([[height, width]])).any())
 
     @torch.no_grad()
-    def propose(self, rpn: Step, anchors: Tensor, counts: Sequence[int], sizes: Tensor) -> Candidates:
+    def propose(self, rpn: HeadOutput, anchors: Anchors, sizes: Tensor) -> Candidates:
         """The RPN's boxes, cut at the image, the best of each level into the NMS of that level (sec. 3.3)."""
         c = self.config
         before, after = c.before_nms[not self.training], c.proposals[not self.training]
+
+        def boxes_at(rows: Tensor, _: Tensor) -> Tensor:
+            return clip_each(self.rpn_coder.decode(rows_of(rpn.deltas, rows), anchors.boxes[rows]), sizes)
+
         scores = rpn.logits.float().diff(dim=-1).sigmoid()  # (B, A, 1); the softmax of two
-        best, levels = best_of_each_level(
-            scores, rpn.deltas, anchors, counts, coder=self.rpn_coder, floor=0.0, count=before
-        )
-        boxes = clip_each(best.boxes, sizes)
-        large = (boxes[..., 2:] - boxes[..., :2]).amin(-1) >= c.least_side
-        best = Candidates(boxes, best.scores * large, levels, best.source)
-        return suppress(best, iou=c.proposal_iou, keep=after, floor=0.0)
+        if c.least_side_first:
+            boxes = clip_each(self.rpn_coder.decode(rpn.deltas, anchors.boxes), sizes)
+            scores = scores * ((boxes[..., 2:] - boxes[..., :2]).amin(-1, keepdim=True) >= c.least_side)
+        pick = partial(best_of_each_level, count=before, levels=anchors.counts, apart=True)
+        return find(scores, boxes_at, pick, floor=0.0, iou=c.proposal_iou, keep=after, least_side=c.least_side).kept
 
-    def look_at(self, features: Sequence[Tensor], regions: Tensor) -> Step:
+    def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4): logits (B, R, C + 1), deltas (B, R, C, 4)."""
-        pieces = self.pool(features, regions)
-        step: Step = self.head(self.backbone.top(pieces), len(regions))
-        return step
+        output: HeadOutput = self.head(self.backbone.top(self.pool(features, regions)), len(regions))
+        return output
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def assign_anchors(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
+        """A sample of the anchors, rows (B, S), and which object each one of them is (sec. 3.1.2, 3.1.3)."""
+        c, anchors = self.config, predictions.anchors
+        usable = None if c.cross_border else inside(anchors, predictions.sizes)
+        matched = match_by_thresholds(
+            anchors,
+            *truth.for_matching,
+            positive=c.rpn_positive,
+            negative=c.rpn_negative,
+            usable=usable,
+            keep_best=True,
+        )
+        rows, drawn = sample(matched, c.rpn_sample, c.rpn_share)
+        return rows, torch.where(drawn, matched.gather(1, rows), IGNORED)
+
+    def assign_regions(self, proposals: Tensor, real: Tensor, truth: TargetBatch) -> Regions:
+        """Fast R-CNN's sample of proposals (B, P, 4); real (B, P): False in the padding."""
+        c = self.config
+        how = {"share": c.positive_share, "positive": c.positive_iou, "background": c.background_iou}
+        return sample_regions(proposals, real, truth, count=c.regions, **how)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Joint training (sec. 3.2, ii): the RPN's eq. 1, and Fast R-CNN's loss on a sample of its proposals."""
         check_targets(targets, len(predictions.proposals), self.config.num_classes)
         truth = pad_targets(targets, predictions.proposals.device)
@@ -233,109 +250,60 @@ class FasterRCNN(nn.Module):
         class_, box = self.detector_loss(predictions.features, predictions.proposals, predictions.scores > 0, truth)
         return {"rpn_class": rpn_class, "rpn_box": rpn_box, "class": class_, "box": box}
 
-    def detector_loss(
-        self, features: Sequence[Tensor], proposals: Tensor, there: Tensor, truth: TargetBatch
-    ) -> tuple[Tensor, Tensor]:
-        """Fast R-CNN's L_cls and L_loc on a sample of proposals (B, P, 4); there (B, P): False in the padding."""
-        c = self.config
-        regions = sample_regions(
-            proposals,
-            there,
-            truth,
-            count=c.regions,
-            share=c.positive_share,
-            positive=c.positive_iou,
-            background=c.background_iou,
-        )
-        return region_loss(self.look_at(features, regions.boxes), regions, truth, self.coder)
-
     def rpn_loss(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
         """L_cls and L_reg of eq. 1 over a sample of each image's anchors, both divided by its size."""
-        c, anchors = self.config, predictions.anchors
-        usable = None if c.cross_border else inside(anchors, predictions.sizes)
-        given = (anchors, truth.boxes, truth.valid, truth.ignore)
-        matched = match_by_thresholds(
-            *given, positive=c.rpn_positive, negative=c.rpn_negative, usable=usable, keep_best=True
-        )
-        rows, valid = sample(matched, c.rpn_sample, c.rpn_share)
-        matched = torch.where(valid, matched.gather(1, rows), IGNORED)
-        logits, deltas = (x.gather(1, rows[..., None].expand(-1, -1, x.shape[2])) for x in predictions.rpn)
-        total = valid.sum().clamp(min=1)
-        objects = torch.where(valid, class_loss(logits, (matched >= 0).long()), 0.0).sum()
-        boxes = box_loss(deltas, anchors[rows], truth.boxes, matched, self.rpn_coder, c.rpn_beta)
+        rows, matched = self.assign_anchors(predictions, truth)
+        logits, deltas = (rows_of(values, rows) for values in predictions.rpn)
+        drawn = matched != IGNORED
+        total = drawn.sum().clamp(min=1)
+        objects = torch.where(drawn, class_loss(logits, (matched >= 0).long()), 0.0).sum()
+        anchors = predictions.anchors[rows]
+        boxes = box_loss(deltas, anchors, truth.boxes, matched, self.rpn_coder, self.config.rpn_beta)
         return objects / total, boxes / total
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off; `source` is the anchor of the proposal."""
+    def detector_loss(
+        self, features: Sequence[Tensor], proposals: Tensor, real: Tensor, truth: TargetBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Fast R-CNN's L_cls and L_loc on a sample of proposals (B, P, 4); real (B, P): False in the padding."""
+        regions = self.assign_regions(proposals, real, truth)
+        return region_loss(self.look_at(features, regions.boxes), regions, truth, self.coder)
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """Every class's own box of every proposal, NMS of each class, the best 100 of an image."""
         c = self.config
-        there = trimmed(predictions.scores > 0)
-        proposals = predictions.proposals[:, : there.shape[1]]
-        step = self.look_at(predictions.features, proposals)
-        found = find_in_regions(step, proposals, there, predictions.sizes, self.coder, score, c.candidates)
-        found = found._replace(source=predictions.source.gather(1, found.source))
-        return suppress(found, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+        real = trimmed(predictions.scores > 0)
+        proposals = predictions.proposals[:, : real.shape[1]]
+        judged = Judged(*self.look_at(predictions.features, proposals), proposals, real, predictions.sizes)
+        found = find_in_regions(
+            judged, self.coder, floor=score, count=c.candidates, iou=c.nms_iou, keep=c.keep, method=c.nms
+        )
+        return found.from_sources(predictions.source)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """Every class's own box of every proposal, NMS per class, the best 100 of an image; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor of the proposal."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
 
-def trimmed(there: Tensor) -> Tensor:
-    """(B, P) of which the first are True, less what all pad; the host waits, a compiled graph keeps its shape."""
-    if torch.compiler.is_compiling():
-        return there
-    return there[:, : max([1, *there.sum(1).tolist()])]
+def trimmed(real: Tensor) -> Tensor:
+    """(B, P) of which the first are True, less what all pad: on a CPU, as a GPU would wait and a graph change shape."""
+    if torch.compiler.is_compiling() or real.device.type != "cpu":
+        return real
+    return real[:, : max([1, *real.sum(1).tolist()])]
 
 
-def best_of_each_level(
-    scores: Tensor, deltas: Tensor, anchors: Tensor, counts: Sequence[int], *, coder: BoxCoder, floor: float, count: int
-) -> tuple[Candidates, Tensor]:
-    """The `count` best pairs of anchor and class above `floor` of each level, and the level of each (B, K).
-
-    scores (B, A, C), deltas (B, A, 4), anchors (A, 4); counts: how many of the A are each level's.
+def build(backbone: str, **fields: Any) -> FasterRCNN:
+    """On "vgg16": conv5_3 for both, fc6 and fc7 on 7×7 from each proposal; "resnet50": c4 for both, its last stage on
+    14×14 from each (He et al., CVPR 2016, appendix A); or timm's of that name: the map at stride 16 for both, two
+    layers of 1024 on 7×7.
     """
-    best, start = [], 0
-    for amount in counts:
-        part = slice(start, start + amount)
-        own = deltas[:, part], anchors[part]
-        found = best_candidates(scores[:, part], partial(decode_at, *own, coder=coder), floor=floor, count=count)
-        best.append(found._replace(source=found.source + start))
-        start += amount
-    levels = [torch.full_like(found.labels, level) for level, found in enumerate(best)]
-    return Candidates(*(torch.cat(parts, 1) for parts in zip(*best, strict=True))), torch.cat(levels, 1)
-
-
-def decode_at(deltas: Tensor, anchors: Tensor, rows: Tensor, *, coder: BoxCoder) -> Tensor:
-    """The boxes (B, K, 4) of some rows (B, K) of deltas (B, A, 4) against anchors (A, 4)."""
-    return coder.decode(deltas.gather(1, rows[..., None].expand(-1, -1, 4)), anchors[rows])
-
-
-def faster_rcnn_vgg16(**config: Any) -> FasterRCNN:
-    """VGG-16: conv5_3 for both, fc6 and fc7 on 7×7 from each proposal."""
-    c = FasterRCNNConfig(**config)
-    return _on_one_map(c, VGG16Regions(train_norm=c.train_norm))
-
-
-def faster_rcnn_resnet50(**config: Any) -> FasterRCNN:
-    """ResNet-50: c4 for both, the last stage on 14×14 from each proposal (He et al., CVPR 2016, appendix A)."""
-    c = FasterRCNNConfig(**({"pooling": "align"} | config))
-    return _on_one_map(c, ResNetC4(50, train_norm=c.train_norm))
-
-
-def faster_rcnn_timm(name: str, **config: Any) -> FasterRCNN:
-    """Any timm backbone: its map at stride 16 for both, two layers of 1024 on 7×7 from each proposal."""
-    c = FasterRCNNConfig(**config)
-    return _on_one_map(c, TimmRegions(name, train_norm=c.train_norm))
-
-
-def _on_one_map(config: FasterRCNNConfig, backbone: RegionBackbone) -> FasterRCNN:
-    if len(config.anchor_sizes) != 1:
-        raise ValueError(f"anchor_sizes is {config.anchor_sizes}: give sizes for 1 level")
-    for name in ("width", "norm", "head_convs", "head_layers", "stride_in_1x1"):
-        if getattr(config, name) != getattr(FasterRCNNConfig, name):
-            raise ValueError(f"{name} is for detectors on a pyramid, and this one has one map; leave it out")
-    samples, half_cell = config.align_samples, config.align_half_cell
-    pool = RegionPool(backbone.strides[-1], backbone.pooled, config.pooling, samples, half_cell)
-    return FasterRCNN(config, backbone, pool)
+    c = FasterRCNNConfig(**fields)
+    check_levels("anchor_sizes", c.anchor_sizes, 1)
+    if backbone == "vgg16":
+        body: RegionBackbone = VGG16Regions(train_norm=c.train_norm)
+    else:
+        resnet = backbone == "resnet50"
+        body = ResNetC4(50, train_norm=c.train_norm) if resnet else TimmRegions(backbone, train_norm=c.train_norm)
+    pool = RegionPool(body.strides[-1], body.pooled, c.pooling, c.align_samples, c.align_half_cell)
+    return FasterRCNN(c, body, pool)

@@ -21,7 +21,9 @@ Where this file leaves the paper
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import reduce
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -33,24 +35,38 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from vedette.parts.config import Count, Ge, Positive, Share, Size, ZeroOrMore, check_levels
 
+NOWHERE = -1e4  # pixels: outside of every map
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
 STRIDES = (4, 8, 16, 32)  # c2 to c5
 
 
-FPN: dict[str, Any] = {  # over Faster R-CNN's numbers
-    "image_size": 800,  # sec. 5
-    "max_side": 1333,  # later code; the paper has no limit
-    "anchor_sizes": ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,)),  # sec. 4.1
-    "rpn_channels": 256,  # authors' code
-    "cross_border": True,  # sec. 5.1
-    "before_nms": (2000, 1000),  # authors' code: of a level
-    "proposals": (2000, 1000),  # sec. 5.2
-    "least_side": 1e-3,  # authors' code
-    "pooling": "align",
-    "regions": 512,  # sec. 5.2: of an image
-    "nms_iou": 0.5,  # authors' code
-}
+@dataclass(frozen=True, kw_only=True)
+class FPNConfig(FasterRCNNConfig):
+    """The paper's numbers, over Faster R-CNN's."""
+
+    image_size: Size = 800  # sec. 5
+    max_side: int = 1333  # later code; the paper has no limit
+    anchor_sizes: tuple[tuple[Positive, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))  # sec. 4.1
+    rpn_channels: Count = 256  # authors' code
+    cross_border: bool = True  # sec. 5.1
+    before_nms: tuple[Count, Count] = (2000, 1000)  # authors' code: of a level
+    proposals: tuple[Count, Count] = (2000, 1000)  # sec. 5.2
+    least_side: ZeroOrMore = 1e-3  # authors' code
+    least_side_first: bool = False  # authors' code
+    pooling: Literal["align"] = "align"
+    regions: Count = 512  # sec. 5.2: of an image
+    nms_iou: Share = 0.5  # authors' code
+    width: Count = 256  # sec. 3: channels of every level
+    head_layers: Count = 2  # sec. 4.2: of 1024
+    norm: bool = False  # torchvision's second version: batch norm in the pyramid and the head's convolutions
+    head_convs: Annotated[int, Ge(0)] = 0  # torchvision's second version: 3×3 convolutions before the layers
+    stride_in_1x1: bool = False  # detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels("anchor_sizes", self.anchor_sizes, len(STRIDES) + 1)
 
 
 class FeaturePyramid(nn.Module):
@@ -126,17 +142,31 @@ class PyramidPool(nn.Module):
         self.strides, self.size, self.samples, self.half_cell = tuple(strides), size, samples, half_cell
 
     def forward(self, features: Sequence[Tensor], regions: Tensor) -> Tensor:
-        """L or more maps (B, c, H_l, W_l), regions (B, R, 4) → (B * R, c, S, S).
-
-        The host waits for the number of regions of each level: pooling all from all would cost four times as much.
-        """
+        """L or more maps (B, c, H_l, W_l), regions (B, R, 4) → (B * R, c, S, S)."""
         rois, level = numbered(regions), level_of(regions.flatten(0, 1), len(self.strides))
+        pool = self.from_own_level if rois.device.type == "cpu" else self.from_all_levels
+        return pool(features, rois, level)
+
+    def from_own_level(self, features: Sequence[Tensor], rois: Tensor, level: Tensor) -> Tensor:
+        """Each level is asked for its regions, rois (K, 5) and level (K,): the host must know how many they are."""
         rows = [(level == number).nonzero().squeeze(1) for number in range(len(self.strides))]
-        pooled = [
-            roi_align(x, rois[own], self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
-            for x, stride, own in zip(features, self.strides, rows, strict=False)
+        return torch.cat(self._pool(features, [rois[own] for own in rows]))[torch.cat(rows).argsort()]
+
+    def from_all_levels(self, features: Sequence[Tensor], rois: Tensor, level: Tensor) -> Tensor:
+        """The same for a GPU, which never waits: each level is asked for all regions, and the answers are summed.
+
+        Those of other levels are moved to where there is no map: nothing is read for them, and their values are 0.
+        """
+        nowhere = torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], NOWHERE)], 1)
+        own = [torch.where((level == number)[:, None], rois, nowhere) for number in range(len(self.strides))]
+        return reduce(torch.add, self._pool(features, own))
+
+    def _pool(self, features: Sequence[Tensor], rois: Sequence[Tensor]) -> list[Tensor]:
+        """From each level the regions that are given for it."""
+        return [
+            roi_align(x, own, self.size, 1 / stride, samples=self.samples, aligned=self.half_cell)
+            for x, own, stride in zip(features, rois, self.strides, strict=False)
         ]
-        return torch.cat(pooled)[torch.cat(rows).argsort()]
 
 
 def level_of(boxes: Tensor, levels: int = len(STRIDES)) -> Tensor:
@@ -155,28 +185,14 @@ def conv(incoming: int, outgoing: int, kernel: int, norm: bool = False) -> nn.Mo
     return nn.Sequential(layer, nn.BatchNorm2d(outgoing)) if norm else layer
 
 
-def faster_rcnn_resnet_fpn(depth: Literal[50, 101], **config: Any) -> FasterRCNN:
-    """ResNet-50 or ResNet-101."""
-    c = _config(config)
-    return _on_pyramid(c, ResNet(depth, with_c2=True, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
-
-
-def faster_rcnn_timm_fpn(name: str, **config: Any) -> FasterRCNN:
-    """Any timm backbone with maps at strides 4 to 32."""
-    c = _config(config)
-    return _on_pyramid(c, TimmPyramid(name, STRIDES, train_norm=c.train_norm))
-
-
-def _config(given: dict[str, Any]) -> FasterRCNNConfig:
-    """This paper's settings and, over them, those given."""
-    c = FasterRCNNConfig(**(FPN | given))
-    if len(c.anchor_sizes) != len(STRIDES) + 1:
-        raise ValueError(f"anchor_sizes is {c.anchor_sizes}: give sizes for {len(STRIDES) + 1} levels")
-    if c.pooling != "align":
-        raise ValueError(f"pooling is {c.pooling!r}: regions of a pyramid are pooled by align")
-    return c
-
-
-def _on_pyramid(c: FasterRCNNConfig, body: Backbone) -> FasterRCNN:
-    backbone = FPNBackbone(body, width=c.width, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
-    return FasterRCNN(c, backbone, PyramidPool(STRIDES, backbone.pooled, c.align_samples, c.align_half_cell))
+def build(backbone: str, **fields: Any) -> FasterRCNN:
+    """On "resnet50" or "resnet101", or on timm's of that name, with maps at strides 4 to 32."""
+    c = FPNConfig(**fields)
+    depths: dict[str, Literal[50, 101]] = {"resnet50": 50, "resnet101": 101}
+    if backbone in depths:
+        resnet: dict[str, Any] = {"with_c2": True, "stride_in_1x1": c.stride_in_1x1, "train_norm": c.train_norm}
+        body: Backbone = ResNet(depths[backbone], **resnet)
+    else:
+        body = TimmPyramid(backbone, STRIDES, train_norm=c.train_norm)
+    pyramid = FPNBackbone(body, width=c.width, norm=c.norm, head_convs=c.head_convs, head_layers=c.head_layers)
+    return FasterRCNN(c, pyramid, PyramidPool(STRIDES, pyramid.pooled, c.align_samples, c.align_half_cell))

@@ -27,9 +27,10 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -41,15 +42,25 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
-from vedette.papers.ssd import Predictions, find_per_class, multibox_objective
-from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
+from vedette.papers.ssd import Predictions, multibox_objective
+from vedette.parts.anchors import (
+    AnchorCache,
+    Anchors,
+    Grid,
+    grid_anchors,
+    limit_anchors,
+    multibox_shapes,
+    stack_levels,
+)
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_matching, check_suppression, check_types
-from vedette.parts.detection import Candidates, check_score, unpad
+from vedette.parts.config import Count, Ge, IoU, Positive, Share, Size, Std, Suppression, ZeroOrMore, check
+from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
+from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
-from vedette.structures import Detections, InputSpec, Target
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec
 
 STRIDE = 8  # of the base feature
 DIVISOR = 16  # sides are multiples of it: then both maps that FFMv1 fuses fit
@@ -62,41 +73,35 @@ LATERAL_GAIN = 2.0  # ours: how much stronger than the coarser map a TUM's later
 class M2DetConfig:
     """The paper's numbers for 320 pixels."""
 
-    num_classes: int = 20  # VOC, without background
-    image_size: int = 320  # or 512, 800
-    sizes: tuple[float, ...] = (FINEST_SIZE[320], *LARGER_SIZES)  # of anchors, by input; one more than there are scales
-    aspect_ratios: tuple[float, ...] = (2.0, 3.0)  # and their inverses; with two squares six anchors a cell
+    num_classes: Count = 20  # VOC, without background
+    image_size: Size = 320  # or 512, 800
+    sizes: tuple[Positive, ...] = (FINEST_SIZE[320], *LARGER_SIZES)  # of anchors, by input; one more than scales
+    aspect_ratios: tuple[Positive, ...] = (2.0, 3.0)  # and their inverses; with two squares six anchors a cell
     clip_anchors: bool = False  # authors' code: centre and size limited to the image
     fused: tuple[int, int] = (0, -1)  # FFMv1: which maps of the backbone; conv4_3 and fc7 of VGG-16
-    base_channels: tuple[int, int] = (256, 512)  # fig. 4a: of the shallow and the deep half of the base feature
-    levels: int = 8  # TUMs, tab. 3
-    width: int = 256  # channels of a TUM, tab. 3; half of it of the base feature in FFMv2
+    base_channels: tuple[Count, Count] = (256, 512)  # fig. 4a: of the shallow and the deep half of the base feature
+    levels: Count = 8  # TUMs, tab. 3
+    width: Annotated[int, Ge(2)] = 256  # channels of a TUM, tab. 3; half of it of the base feature in FFMv2
     sfam: bool = True  # tab. 2; authors' published configs: off
-    squeeze: int = 16  # SFAM: channels over those of the bottleneck
+    squeeze: Count = 16  # SFAM: channels over those of the bottleneck
     share_layers: bool = False  # authors' code: one 1×1 for all levels and one attention for all scales
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     norm_finest: bool = False  # authors' code: batch norm on the finest map before the heads
-    match_iou: float = 0.5  # SSD
-    negatives_per_positive: float = 3.0  # SSD
-    min_negatives: int = 3  # ours
-    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # SSD
-    candidates: int = 200  # ours: into NMS, a class
-    nms: Literal["hard", "linear", "gaussian"] = "linear"
-    nms_iou: float = 0.45  # authors' code
-    keep: int = 200  # SSD: an image
+    match_iou: IoU = 0.5  # SSD
+    negatives_per_positive: ZeroOrMore = 3.0  # SSD
+    min_negatives: Annotated[int, Ge(0)] = 3  # ours
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # SSD
+    candidates: Count = 200  # ours: into NMS, a class
+    nms: Suppression = "linear"
+    nms_iou: Share = 0.45  # ours; authors' code: 0.3 (its 0.45 goes to a parameter that linear Soft-NMS does not use)
+    keep: Count = 200  # SSD: an image
 
     def __post_init__(self) -> None:
-        check_types(self)
-        if self.scales < 3 or min(self.sizes) <= 0:
-            raise ValueError(f"sizes is {self.sizes}: give numbers above 0, one more than scales, of which 3 or more")
+        check(self)
+        if self.scales < 3:
+            raise ValueError(f"sizes is {self.sizes}: give one more than scales, of which 3 or more")
         if not _fits(self.image_size, self.scales):
             raise ValueError(f"image_size is {self.image_size}: give {_allowed(self.scales)}")
-        if min(self.aspect_ratios, default=1.0) <= 0:
-            raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
-        if min(self.levels, self.width // 2, self.squeeze, *self.base_channels) < 1:
-            raise ValueError("levels, squeeze and base_channels must be 1 or more, width 2 or more")
-        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
 
     @property
     def scales(self) -> int:
@@ -196,13 +201,12 @@ class M2Det(nn.Module):
 
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=DIVISOR, **backbone.normalization)
-        self.register_buffer("anchors", self.build_anchors(c.image_size, c.image_size), persistent=False)
-        self.anchors: Tensor  # (A, 4)
+        self.anchor_cache = AnchorCache(self.build_anchors)
         self._initialize()
 
-    def forward(self, images: Tensor) -> Predictions:
-        """images (B, 3, H, W), normalised, sides multiples of 16. The whole of fig. 2."""
-        anchors = self.anchors_for(images)
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
+        """images (B, 3, H, W), normalised, sides multiples of 16; nothing is padded. The whole of fig. 2."""
+        self.check_size(images)
         maps = self.backbone(images)
         shallow, deep = self.config.fused
         pyramid = self.multi_level(self.ffm1(maps[shallow], maps[deep]))
@@ -211,8 +215,8 @@ class M2Det(nn.Module):
         if self.norm is not None:
             pyramid[0] = self.norm(pyramid[0])
         logits, deltas = self.head(pyramid)
-        height, width = images.shape[-2:]
-        return Predictions(logits, deltas, anchors, (height, width))
+        anchors = self.anchor_cache.of(images, pyramid).boxes
+        return Predictions(logits, deltas, anchors, (images.shape[2], images.shape[3]))
 
     def multi_level(self, base: Tensor) -> list[Tensor]:
         """Eq. 1: the levels' pyramids, each TUM after the one before, side by side: S maps of L × width channels."""
@@ -223,61 +227,66 @@ class M2Det(nn.Module):
             largest = levels[-1][0]
         return [torch.cat(maps, 1) for maps in zip(*levels, strict=True)]
 
-    def build_anchors(self, height: int, width: int) -> Tensor:
-        """(A, 4): six shapes around the centre of every cell (12810 at 320, 32760 at 512, 80208 at 800).
+    @property
+    def anchors(self) -> Tensor:
+        """(A, 4) at the model's own size."""
+        side = self.config.image_size
+        cells = map_sizes(side, self.config.scales)
+        grids = tuple(zip(cells, cells, strict=True))
+        return self.anchor_cache.at(side, side, grids, next(self.parameters()).device).boxes
 
-        Their size in pixels is that at the model's own input, whatever this input's; the step is the side over the
-        cells, rounded up (authors' code: 107 pixels for 3 cells in 320).
+    def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
+        """Six shapes around the centre of every cell (12810 at 320, 32760 at 512, 80208 at 800).
+
+        Their size in pixels is that at the model's own input, whatever this input's; from cell to cell are the side
+        over the cells, rounded up (authors' code: 107 pixels for 3 cells in 320).
         """
         c = self.config
-        rows, columns = map_sizes(height, c.scales), map_sizes(width, c.scales)
         levels = []
-        for (size, larger), down, across in zip(pairwise(c.sizes), rows, columns, strict=True):
+        for (size, larger), (down, across) in zip(pairwise(c.sizes), grids, strict=True):
             shapes = multibox_shapes(size * c.image_size, larger * c.image_size, c.aspect_ratios)
-            levels.append(grid_anchors(shapes, down, across, (ceil(height / down), ceil(width / across))))
-        anchors = torch.cat(levels)
-        return limit_anchors(anchors, width, height) if c.clip_anchors else anchors
+            anchors = grid_anchors(shapes, down, across, (ceil(height / down), ceil(width / across)))
+            levels.append(limit_anchors(anchors, width, height) if c.clip_anchors else anchors)
+        return stack_levels(levels, grids)
 
-    def anchors_for(self, images: Tensor) -> Tensor:
-        """(A, 4) for the size of these images; raises InputError for a size that cannot be."""
+    def check_size(self, images: Tensor) -> None:
+        """Raises InputError for images of a size that cannot be."""
         height, width = images.shape[-2:]
-        if height == width == self.config.image_size:
-            return self.anchors
         scales = self.config.scales
         if not _fits(height, scales) or not _fits(width, scales):
             raise InputError(f"M2Det takes images with sides that are {_allowed(scales)}, not {height}×{width}")
-        return self.build_anchors(height, width).to(images.device)
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """SSD's: (B, A) the object that each anchor answers for, -1 for background, -2 for neither."""
+        return match(predictions.anchors, *truth.for_matching, self.config.match_iou)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """SSD's, eq. 1 there: (L_conf + L_loc) / N, as "class" and "box"."""
         c = self.config
-        return multibox_objective(
-            predictions,
-            targets,
-            coder=self.coder,
-            match_iou=c.match_iou,
-            negative_ratio=c.negatives_per_positive,
-            min_negatives=c.min_negatives,
-        )
+        check_targets(targets, len(predictions.logits), c.num_classes)
+        truth = pad_targets(targets, predictions.anchors.device)
+        matched = self.assign(predictions, truth)
+        return multibox_objective(predictions, truth, matched, self.coder, c.negatives_per_positive, c.min_negatives)
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
-        c = self.config
-        return find_per_class(
-            predictions,
-            coder=self.coder,
-            floor=score,
-            candidates=c.candidates,
-            iou=c.nms_iou,
-            keep=c.keep,
-            method=c.nms,
-        )
+    def scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) the softmax, without background."""
+        return predictions.logits.float().softmax(-1)[..., 1:]
+
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, K, 4) the boxes of the anchors (B, K), the same for every class."""
+        return rows_of(self.coder.decode(predictions.deltas, predictions.anchors), rows)
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """Linear Soft-NMS of each class's best, the best 200 of an image."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_each_class, count=c.candidates)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """Linear Soft-NMS per class, the best 200 an image; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
     def _initialize(self) -> None:
         """New layers: convolutions by Kaiming (authors' code); heads so small that all classes begin alike."""
@@ -325,25 +334,14 @@ def _conv(
     return nn.Sequential(conv, norm, nn.ReLU(inplace=True))
 
 
-def _paper(config: dict[str, Any]) -> M2DetConfig:
-    """A config with the anchors of its input, where it says nothing else."""
-    finest = FINEST_SIZE.get(config.get("image_size", 320), FINEST_SIZE[512])
-    return M2DetConfig(**({"sizes": (finest, *LARGER_SIZES)} | config))
-
-
-def m2det_vgg16(**config: Any) -> M2Det:
-    """VGG-16 as SSD has it, fc7 at stride 16; conv4_3 and fc7 are fused."""
-    c = _paper(config)
-    return M2Det(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
-
-
-def m2det_resnet101(**config: Any) -> M2Det:
-    """ResNet-101 with res4 at stride 8 and res5 at 16; res3 and res5 are fused (authors' config)."""
-    c = _paper(config)
-    return M2Det(c, ResNet(101, layer3_stride=1, train_norm=c.train_norm))
-
-
-def m2det_timm(name: str, **config: Any) -> M2Det:
-    """Any timm backbone to stride 16; its last maps at strides 8 and 16 are fused."""
-    c = _paper(config)
-    return M2Det(c, TimmPyramid(name, strides=(8, 16), train_norm=c.train_norm))
+def build(backbone: str, **fields: Any) -> M2Det:
+    """On "vgg16" as SSD has it, conv4_3 and fc7 fused; "resnet101" with res4 at stride 8 and res5 at 16, res3 and res5
+    fused (authors' config); or timm's of that name, its last maps at strides 8 and 16.
+    """
+    finest = FINEST_SIZE.get(fields.get("image_size", 320), FINEST_SIZE[512])
+    c = M2DetConfig(**({"sizes": (finest, *LARGER_SIZES)} | fields))
+    if backbone == "vgg16":
+        return M2Det(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
+    if backbone == "resnet101":
+        return M2Det(c, ResNet(101, layer3_stride=1, train_norm=c.train_norm))
+    return M2Det(c, TimmPyramid(backbone, strides=(8, 16), train_norm=c.train_norm))

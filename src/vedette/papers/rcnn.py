@@ -7,7 +7,7 @@ Where the paper is in this file
     System overview (fig. 1) ..................... RegionClassifier.forward
     Warped region proposals (fig. 2, app. A) ..... warp
     Feature extraction (sec. 2.1) ................ RCNN.features
-    Fine-tuning (sec. 2.3, app. B) ............... RegionClassifier.loss, label_proposals, sample
+    Fine-tuning (sec. 2.3, app. B) ............... RegionClassifier.loss, label_proposals, draw
     Linear SVMs (sec. 2.3) ....................... RegionClassifier.svm, fitted by `vedette.train.fit_rcnn`
     Bounding-box regression (app. C) ............. RegionClassifier.regressor, fitted there too; BoxCoder
     Test-time detection (sec. 2.2) ............... RegionClassifier.detect
@@ -31,7 +31,8 @@ Where this file leaves the paper
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -44,13 +45,13 @@ from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
 from vedette.ops.boxes import clip_each, to_centers
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
-from vedette.parts.config import check_std, check_suppression, check_types
-from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
+from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check, check_at_most
+from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
-from vedette.parts.targets import TargetBatch, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Target
+from vedette.parts.sizes import whole_sizes
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec
 
 BACKGROUND, NEITHER = 0, -1  # what a proposal may be besides an object of class 1..C
 
@@ -59,49 +60,37 @@ BACKGROUND, NEITHER = 0, -1  # what a proposal may be besides an object of class
 class RegionClassifierConfig:
     """The paper's numbers for whatever is not the way to a proposal's features."""
 
-    num_classes: int = 20  # VOC, without background
+    num_classes: Count = 20  # VOC, without background
     search: Literal["fast", "quality"] = "fast"  # sec. 2.2: selective search's mode
-    proposals: int = 2000  # sec. 2.2: about as many an image
-    chunk: int = 256  # authors' code: proposals that go through the network at once
-    foreground_iou: float = 0.5  # sec. 2.3: of a window that is to be called by its class
-    background_iou: float = 0.0  # sec. 2.3: any other window is background; SPPNet: only from this overlap on
-    positives: int = 32  # sec. 2.3: windows of a fine-tuning batch
-    negatives: int = 96  # sec. 2.3
+    proposals: Count = 2000  # sec. 2.2: about as many an image
+    chunk: Count = 256  # authors' code: proposals that go through the network at once
+    foreground_iou: IoU = 0.5  # sec. 2.3: of a window that is to be called by its class
+    background_iou: Share = 0.0  # sec. 2.3: any other window is background; SPPNet: only from this overlap on
+    positives: Count = 32  # sec. 2.3: windows of a fine-tuning batch
+    negatives: Count = 96  # sec. 2.3
     scorer: Literal["svm", "softmax"] = "svm"  # app. B: the softmax is 3.3 points of mAP worse
     regress: bool = True  # app. C
-    box_std: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # app. C: deltas as they are
-    candidates: int = 400  # ours: into NMS, a class
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.3  # authors' code
-    keep: int = 200  # ours
+    box_std: Std = (1.0, 1.0, 1.0, 1.0)  # app. C: deltas as they are
+    candidates: Count = 400  # ours: into NMS, a class
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.3  # authors' code
+    keep: Count = 200  # ours
 
     def __post_init__(self) -> None:
-        check_types(self)
-        for name in ("proposals", "chunk", "positives", "negatives"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: give a whole number from 1 on")
-        if not 0 < self.foreground_iou <= 1:
-            raise ValueError(f"foreground_iou is {self.foreground_iou}: give a number above 0, at most 1")
-        if not 0 <= self.background_iou <= self.foreground_iou:
-            raise ValueError(
-                f"background_iou is {self.background_iou}: give 0 to foreground_iou, {self.foreground_iou}"
-            )
-        check_std(self.box_std)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
+        check(self)
+        check_at_most("background_iou", self.background_iou, "foreground_iou", self.foreground_iou)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RCNNConfig(RegionClassifierConfig):
     """The paper's numbers for AlexNet."""
 
-    warp_size: int = 227  # sec. 2.1: pixels; VGG-16: 224
-    context: int = 16  # app. A: pixels around the proposal, in the warped picture
+    warp_size: Count = 227  # sec. 2.1: pixels; VGG-16: 224
+    context: Annotated[int, Ge(0)] = 16  # app. A: pixels around the proposal, in the warped picture
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.warp_size < 1:
-            raise ValueError(f"warp_size is {self.warp_size}: give a whole number from 1 on")
-        if not 0 <= self.context < self.warp_size / 2:
+        if self.context >= self.warp_size / 2:
             raise ValueError(f"context is {self.context}: give 0 or more, below half of warp_size ({self.warp_size})")
 
 
@@ -112,7 +101,7 @@ class Predictions(NamedTuple):
     margins: Tensor  # (B, P, C) of the SVMs
     deltas: Tensor  # (B, P, C, 4) against the proposals
     proposals: Tensor  # (B, P, 4), padded
-    valid: Tensor  # (B, P) bool, False in the padding
+    real: Tensor  # (B, P) bool, False in the padding
     sizes: Tensor  # (B, 2) true height and width of the images
 
 
@@ -182,11 +171,16 @@ class RegionClassifier(nn.Module):
         looks = self.features(images, boxes, image.to(images.device), sizes)
         logits, margins = self.head(looks.fc7), self.svm(looks.fc7)
         deltas = self.regressor(looks.pool5).reshape(len(boxes), self.config.num_classes, 4)
-        valid = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-        logits, margins, deltas, boxes, valid = (_pad(x, counts) for x in (logits, margins, deltas, boxes, valid))
-        return Predictions(logits, margins, deltas, boxes, valid, sizes)
+        real = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+        logits, margins, deltas, boxes, real = (_pad(x, counts) for x in (logits, margins, deltas, boxes, real))
+        return Predictions(logits, margins, deltas, boxes, real, sizes)
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, P) what each proposal is to be called: 1..C, 0 background, -1 neither (sec. 2.3)."""
+        c = self.config
+        return label_proposals(predictions.proposals, predictions.real, truth, c.foreground_iou, c.background_iou)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Fine-tuning (sec. 2.3): the mean softmax loss over 32 positive and 96 background windows of the batch.
 
         Raises ValueError for targets that do not fit the predictions.
@@ -194,24 +188,25 @@ class RegionClassifier(nn.Module):
         c = self.config
         check_targets(targets, len(predictions.logits), c.num_classes)
         truth = pad_targets(targets, predictions.logits.device)
-        labels = label_proposals(predictions.proposals, predictions.valid, truth, c.foreground_iou, c.background_iou)
-        chosen = sample(labels, c.positives, c.negatives)
+        labels = self.assign(predictions, truth)
+        chosen = draw(labels, c.positives, c.negatives)
         loss = torch.where(chosen, class_loss(predictions.logits, labels.clamp(min=0)), 0.0)
         return {"class": loss.sum() / chosen.sum().clamp(min=1)}
 
     @torch.no_grad()
-    def draw_windows(self, proposals: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:
+    def draw_windows(self, proposals: Sequence[Tensor], targets: Targets) -> list[Tensor]:
         """The windows of a fine-tuning batch, the gt boxes among what they are drawn from (authors' code).
 
         They are what `loss` would draw: training gives the network these alone instead of thousands.
         """
         c = self.config
         truth = pad_targets(targets, proposals[0].device)
-        given = [torch.cat([target.boxes, boxes]) for target, boxes in zip(targets, proposals, strict=True)]
-        valid = pad_sequence([torch.ones(len(boxes), dtype=torch.bool) for boxes in given], batch_first=True)
+        objects = (boxes[real] for boxes, real in zip(truth.boxes, truth.valid, strict=True))
+        given = [torch.cat([own, boxes]) for own, boxes in zip(objects, proposals, strict=True)]
+        real = pad_sequence([torch.ones(len(boxes), dtype=torch.bool) for boxes in given], batch_first=True)
         padded = pad_sequence(given, batch_first=True)
-        labels = label_proposals(padded, valid.to(padded.device), truth, c.foreground_iou, c.background_iou)
-        chosen = sample(labels, c.positives, c.negatives)
+        labels = label_proposals(padded, real.to(padded.device), truth, c.foreground_iou, c.background_iou)
+        chosen = draw(labels, c.positives, c.negatives)
         return [boxes[keep] for boxes, keep in zip(padded, chosen, strict=True)]
 
     def scores(self, predictions: Predictions) -> Tensor:
@@ -219,34 +214,26 @@ class RegionClassifier(nn.Module):
         scores = predictions.logits.float().softmax(-1)[..., 1:]
         if self.config.scorer == "svm":
             scores = torch.where(self.svm_fitted, predictions.margins.float().sigmoid(), scores)
-        return torch.where(predictions.valid[..., None], scores, 0.0)
+        return torch.where(predictions.real[..., None], scores, 0.0)
 
-    def boxes(self, predictions: Predictions) -> Tensor:
-        """(B, P, C, 4): each proposal as each class would have it (app. C), cut at its image."""
-        references = predictions.proposals[:, :, None]
-        deltas = predictions.deltas if self.config.regress else torch.zeros_like(predictions.deltas)
-        decoded = self.coder.decode(deltas, references)
-        return clip_each(decoded.flatten(1, 2), predictions.sizes).view_as(decoded)
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor) -> Tensor:
+        """(B, K, 4) the proposals (B, K) as their class would have them (app. C), cut at their image."""
+        references = rows_of(predictions.proposals, rows)
+        deltas = rows_of(predictions.deltas.flatten(1, 2), rows * self.config.num_classes + labels)
+        deltas = deltas if self.config.regress else torch.zeros_like(deltas)
+        return clip_each(self.coder.decode(deltas, references), predictions.sizes)
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
-        c = self.config
-        boxes = self.boxes(predictions)
-        visible = (boxes[..., 2:] > boxes[..., :2]).all(-1)  # of NaN nothing is
-        by_class = boxes.transpose(1, 2)  # (B, C, P, 4)
-
-        def own(source: Tensor) -> Tensor:
-            rows = source.view(len(source), c.num_classes, source.shape[1] // c.num_classes, 1)
-            return by_class.gather(2, rows.expand(-1, -1, -1, 4)).flatten(1, 2)
-
-        best = best_of_each_class(self.scores(predictions) * visible, own, floor=score, count=c.candidates)
-        return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """Greedy NMS of each class (sec. 2.2)."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_each_class, count=c.candidates)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """Greedy NMS of each class (sec. 2.2); boxes in input pixels, `source` is the proposal's row."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the proposal's row."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
 
 def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[Tensor]:
@@ -263,7 +250,7 @@ def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[
 
 
 def label_proposals(
-    proposals: Tensor, valid: Tensor, truth: TargetBatch, foreground_iou: float, background_iou: float = 0.0
+    proposals: Tensor, real: Tensor, truth: TargetBatch, foreground_iou: float, background_iou: float = 0.0
 ) -> Tensor:
     """What each proposal is to be called: (B, P, 4), (B, P) → (B, P) int64.
 
@@ -271,14 +258,12 @@ def label_proposals(
     NEITHER is padding, what overlaps an ignored box as much and no other, and what overlaps its most overlapped gt
     box less than `background_iou`.
     """
-    given = (proposals, truth.boxes, truth.valid, truth.ignore)
-    matched = match_by_thresholds(
-        *given, positive=foreground_iou, negative=foreground_iou, negative_from=background_iou, usable=valid
-    )
+    how: dict[str, Any] = {"positive": foreground_iou, "negative": foreground_iou, "negative_from": background_iou}
+    matched = match_by_thresholds(proposals, *truth.for_matching, usable=real, **how)
     return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
 
 
-def sample(labels: Tensor, positives: int, negatives: int) -> Tensor:
+def draw(labels: Tensor, positives: int, negatives: int) -> Tensor:
     """(B, P) labels → (B, P) bool: so many objects and so many of the background at random, of the whole batch."""
     flat = labels.flatten()
     chosen = torch.zeros_like(flat, dtype=torch.bool)
@@ -315,16 +300,11 @@ class RCNN(RegionClassifier):
         return Looks(torch.cat(pool5), torch.cat(fc7))
 
 
-def rcnn_alexnet(**config: Any) -> RCNN:
-    """The paper's first network."""
-    return RCNN(RCNNConfig(**config), AlexNet())
-
-
-def rcnn_vgg16(**config: Any) -> RCNN:
-    """VGG-16, the paper's "O-Net" (sec. 3.3), at its own 224 pixels."""
-    return RCNN(RCNNConfig(**({"warp_size": 224} | config)), VGG16Classifier())
-
-
-def rcnn_timm(name: str, **config: Any) -> RCNN:
-    """Any timm backbone; the mean of its last map stands for fc7, that map pooled to 3 × 3 for pool5."""
-    return RCNN(RCNNConfig(**({"warp_size": 224} | config)), TimmClassifier(name))
+def build(backbone: str, **fields: Any) -> RCNN:
+    """On "alexnet", the paper's first network; on "vgg16", its "O-Net" (sec. 3.3); or on timm's of that name, the mean
+    of whose last map stands for fc7, that map pooled to 3 × 3 for pool5.
+    """
+    c = RCNNConfig(**fields)
+    if backbone == "alexnet":
+        return RCNN(c, AlexNet())
+    return RCNN(c, VGG16Classifier() if backbone == "vgg16" else TimmClassifier(backbone))

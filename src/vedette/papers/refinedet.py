@@ -19,12 +19,15 @@ Shapes
 Where this file leaves the paper
     * An image is given at least `min_negatives`: with 3:1 alone an image without objects would teach nothing.
     * Ignored ground truth (VOC's difficult) is neither matched nor mined; training may count it as ordinary instead.
-    * Other backbones than VGG-16 and ResNet-101: any of timm, with batch norm in the new layers.
+    * Other backbones than VGG-16 and ResNet-101: any of timm, its maps normalised as conv4_3 is, batch norm in the new
+      layers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from math import sqrt
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,71 +38,81 @@ from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.errors import InputError
-from vedette.parts.anchors import grid_anchors, limit_anchors, ratio_shapes
+from vedette.parts.anchors import (
+    AnchorCache,
+    Anchors,
+    Grid,
+    grid_anchors,
+    limit_anchors,
+    ratio_shapes,
+    stack_levels,
+)
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_matching, check_suppression, check_types
-from vedette.parts.detection import Candidates, best_candidates, check_score, suppress, unpad
+from vedette.parts.config import Count, Ge, IoU, Positive, Share, Std, Suppression, ZeroOrMore, check
+from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
-from vedette.parts.targets import check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Step, Target
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, HeadOutput, InputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefineDetConfig:
     """The paper's numbers for 320 pixels and VGG-16."""
 
-    num_classes: int = 20  # VOC, without background
-    image_size: int = 320  # or 512
-    anchor_scale: float = 4.0  # sec. 3.3: an anchor's side is 4 × stride
-    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 3.3
+    num_classes: Count = 20  # VOC, without background
+    image_size: Annotated[int, Ge(64)] = 320  # or 512
+    anchor_scale: Positive = 4.0  # sec. 3.3: an anchor's side is 4 × stride
+    aspect_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # sec. 3.3
     clip_anchors: bool = False  # authors' code: unclipped; ports limit centre and size to the image
     extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
-    extra_channels: tuple[int, int] = (256, 512)  # conv6_1, conv6_2
-    l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3
-    tcb_channels: int = 256  # fig. 2
+    extra_channels: tuple[Count, Count] = (256, 512)  # conv6_1, conv6_2
+    l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3, where the learned scales begin
+    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of every map of the backbone, to begin at that root mean square; 0: none
+    tcb_channels: Count = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.3: Gaussian for ResNet-101
     deep_heads: bool = False  # authors' code, ResNet-101: a residual block before each level's heads
     stride_in_1x1: bool = False  # authors' code, ResNet-101: where a stage's stride is; torchvision: in the 3×3
-    match_iou: float = 0.5  # sec. 3.3
-    theta: float = 0.99  # sec. 3.2
-    negatives_per_positive: float = 3.0  # sec. 3.3
-    min_negatives: int = 3  # ours
-    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # authors' code
-    candidates: int = 400  # sec. 3.3: into NMS, an image
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.45  # sec. 3.3
-    keep: int = 200  # sec. 3.3
+    match_iou: IoU = 0.5  # sec. 3.3
+    theta: Positive = 0.99  # sec. 3.2
+    negatives_per_positive: ZeroOrMore = 3.0  # sec. 3.3
+    min_negatives: Annotated[int, Ge(0)] = 3  # ours
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # authors' code
+    candidates: Count = 400  # sec. 3.3: into NMS, an image
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.45  # sec. 3.3
+    keep: Count = 200  # sec. 3.3
     filter_negatives: bool = True  # tab. 3, the three switches
     cascade: bool = True
     tcb: bool = True
 
     def __post_init__(self) -> None:
-        check_types(self)
-        if self.image_size < 64 or self.image_size % 64:
+        check(self)
+        if self.image_size % 64:
             raise ValueError(f"image_size is {self.image_size}: give a multiple of 64")
-        for name in ("anchor_scale", "theta"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: give a number above 0")
-        if not self.aspect_ratios or min(self.aspect_ratios) <= 0:
-            raise ValueError(f"aspect_ratios is {self.aspect_ratios}: give numbers above 0")
-        if min(self.tcb_channels, *self.extra_channels) < 1:
-            raise ValueError("tcb_channels and extra_channels must be 1 or more")
-        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
+        if not self.aspect_ratios:
+            raise ValueError("aspect_ratios is empty: give one number or more")
 
 
 class Predictions(NamedTuple):
-    """Both steps for every anchor; `arm` is None where all three switches are off."""
+    """Both modules for every anchor; `arm` is None where all three switches are off."""
 
-    arm: Step | None  # logits (B, A, 2): background, object
-    odm: Step  # logits (B, A, C + 1); deltas against the refined anchors
+    arm: HeadOutput | None  # logits (B, A, 2): background, object
+    odm: HeadOutput  # logits (B, A, C + 1); deltas against the refined anchors
     anchors: Tensor  # (A, 4) of this input's size
+
+
+class Assignment(NamedTuple):
+    """Which object each anchor answers for, -1 for background, -2 for neither."""
+
+    arm: Tensor  # (B, A) by the anchors
+    odm: Tensor  # (B, A) by the refined anchors
+    refined: Tensor  # (A, 4) or (B, A, 4)
 
 
 class TransferConnectionBlock(nn.Module):
@@ -134,7 +147,8 @@ class RefineDet(nn.Module):
         anchors = [len(c.aspect_ratios)] * len(channels)
         self.strides = (*backbone.strides, 2 * backbone.strides[-1])
         self.extra = _extra_level(c, channels[-2])
-        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, c.l2_norm, strict=False))
+        scales = [c.map_rms * sqrt(n) for n in backbone.channels] if c.map_rms else c.l2_norm
+        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, scales, strict=False))
 
         has_arm = c.filter_negatives or c.cascade or c.tcb
         self.arm_blocks, widths = _head_blocks(channels, c.deep_heads and has_arm)
@@ -151,17 +165,17 @@ class RefineDet(nn.Module):
 
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
-        self.register_buffer("anchors", self.build_anchors(c.image_size, c.image_size), persistent=False)
-        self.anchors: Tensor  # (A, 4)
+        self.anchor_cache = AnchorCache(self.build_anchors)
         new = (module for name, module in self.named_children() if name != "backbone")
         initialize(new, c.init)  # sec. 3.3: xavier for VGG-16, Gaussian for ResNet-101
 
-    def forward(self, images: Tensor) -> Predictions:
-        """images (B, 3, H, W), normalised, sides multiples of 64. The whole of fig. 1."""
-        anchors = self.anchors_for(images)
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
+        """images (B, 3, H, W), normalised, sides multiples of 64; nothing is padded. The whole of fig. 1."""
+        self.check_size(images)
         features = self.features(images)  # fine to coarse
         arm = self.arm(_each(self.arm_blocks, features)) if self.arm is not None else None
         odm = self.odm(_each(self.odm_blocks, self.transfer(features) if self.tcbs else features))
+        anchors = self.anchor_cache.of(images, features).boxes
         return Predictions(arm, odm, anchors)
 
     def features(self, images: Tensor) -> list[Tensor]:
@@ -181,28 +195,32 @@ class RefineDet(nn.Module):
             maps.insert(0, coarser)
         return maps
 
-    def build_anchors(self, height: int, width: int) -> Tensor:
-        """(A, 4): one scale a level, three ratios, around the centre of every cell (6375 at 320, 16320 at 512)."""
-        levels = []
-        for stride in self.strides:
-            shapes = ratio_shapes(self.config.anchor_scale * stride, self.config.aspect_ratios)
-            levels.append(grid_anchors(shapes, height // stride, width // stride, stride))
-        anchors = torch.cat(levels)
-        return limit_anchors(anchors, width, height) if self.config.clip_anchors else anchors
+    @property
+    def anchors(self) -> Tensor:
+        """(A, 4) at the model's own size."""
+        side = self.config.image_size
+        grids = tuple((side // stride, side // stride) for stride in self.strides)
+        return self.anchor_cache.at(side, side, grids, next(self.parameters()).device).boxes
 
-    def anchors_for(self, images: Tensor) -> Tensor:
-        """(A, 4) for the size of these images; raises InputError where a side is not a multiple of 64."""
+    def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
+        """One scale a level, three ratios, around the centre of every cell (6375 at 320, 16320 at 512)."""
+        levels = []
+        for stride, (rows, columns) in zip(self.strides, grids, strict=True):
+            shapes = ratio_shapes(self.config.anchor_scale * stride, self.config.aspect_ratios)
+            anchors = grid_anchors(shapes, rows, columns, stride)
+            levels.append(limit_anchors(anchors, width, height) if self.config.clip_anchors else anchors)
+        return stack_levels(levels, grids)
+
+    def check_size(self, images: Tensor) -> None:
+        """Raises InputError for images with a side that is not a multiple of 64."""
         height, width = images.shape[-2:]
-        if height == width == self.config.image_size:
-            return self.anchors
         coarsest = self.strides[-1]
         if height % coarsest or width % coarsest or not height or not width:
             raise InputError(
                 f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}"
             )
-        return self.build_anchors(height, width).to(images.device)
 
-    def refine(self, arm: Step | None, anchors: Tensor) -> Tensor:
+    def refine(self, arm: HeadOutput | None, anchors: Tensor) -> Tensor:
         """First step of the cascade: anchors moved by the ARM, (B, A, 4).
 
         Detached: no gradient of the ODM's loss reaches the ARM (authors' code).
@@ -211,73 +229,76 @@ class RefineDet(nn.Module):
             return anchors
         return self.coder.decode(arm.deltas.detach(), anchors)
 
-    def is_easy(self, arm: Step | None) -> Tensor | None:
+    def is_easy(self, arm: HeadOutput | None) -> Tensor | None:
         """(B, A) bool: anchors that the ARM is sure are background; None without the filter."""
         if arm is None or not self.config.filter_negatives:
             return None
         return arm.logits.detach().float().softmax(-1)[..., 0] > self.config.theta
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Assignment:
+        """SSD's matching (sec. 3.3), of the ARM against the anchors, of the ODM against the refined ones."""
+        arm, _, anchors = predictions
+        refined, iou = self.refine(arm, anchors), self.config.match_iou
+        first = match(anchors, *truth.for_matching, iou)
+        second = first if refined is anchors else match(refined, *truth.for_matching, iou)
+        return Assignment(first, second, refined)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Eq. 1: (L_b + L_r) / N_arm + (L_m + L_r) / N_odm.
 
-        L_b tells object from background, L_m the classes, L_r is smooth L1; each N counts that step's positives. Easy
+        L_b tells object from background, L_m the classes, L_r is smooth L1; each N counts that module's positives. Easy
         anchors may be positives of the ODM, never its negatives.
         """
         arm, odm, anchors = predictions
         check_targets(targets, len(odm.logits), self.config.num_classes)
-        boxes, labels, valid, ignore = pad_targets(targets, anchors.device)
+        truth = pad_targets(targets, anchors.device)
+        assigned = self.assign(predictions, truth)
         losses = {}
-        everything = torch.ones(odm.logits.shape[:2], dtype=torch.bool, device=anchors.device)
         if arm is not None:
-            matched = match(anchors, boxes, valid, ignore, self.config.match_iou)
-            objects = torch.ones_like(labels)
-            losses["arm_class"], losses["arm_box"] = self._loss(arm, anchors, boxes, objects, matched, everything)
-        refined = self.refine(arm, anchors)
+            objects = torch.ones_like(truth.labels)
+            losses["arm_class"], losses["arm_box"] = self._loss(arm, anchors, truth, objects, assigned.arm)
         easy = self.is_easy(arm)
-        if arm is None or self.config.cascade:
-            matched = match(refined, boxes, valid, ignore, self.config.match_iou)
-        minable = everything if easy is None else ~easy
-        losses["odm_class"], losses["odm_box"] = self._loss(odm, refined, boxes, labels + 1, matched, minable)
+        losses["odm_class"], losses["odm_box"] = self._loss(
+            odm, assigned.refined, truth, truth.labels + 1, assigned.odm, None if easy is None else ~easy
+        )
         return losses
 
     def _loss(
-        self, step: Step, anchors: Tensor, boxes: Tensor, labels: Tensor, matched: Tensor, minable: Tensor
+        self,
+        output: HeadOutput,
+        anchors: Tensor,
+        truth: TargetBatch,
+        labels: Tensor,
+        matched: Tensor,
+        minable: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         ratio, least = self.config.negatives_per_positive, self.config.min_negatives
-        return multibox_loss(
-            step, anchors, boxes, labels, matched, minable, coder=self.coder, negative_ratio=ratio, min_negatives=least
-        )
+        how: dict[str, Any] = {"coder": self.coder, "negative_ratio": ratio, "min_negatives": least}
+        return multibox_loss(output, anchors, truth.boxes, labels, matched, minable, **how)
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
+    def scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) the ODM's softmax without background, 0 where the ARM is sure that there is nothing."""
+        scores = predictions.odm.logits.float().softmax(-1)[..., 1:]
+        easy = self.is_easy(predictions.arm)
+        return scores if easy is None else scores.masked_fill(easy[..., None], 0.0)
+
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, K, 4) second step of the cascade, of the anchors (B, K), the same for every class."""
         arm, odm, anchors = predictions
-        scores = odm.logits.float().softmax(-1)[..., 1:]
-        easy = self.is_easy(arm)
-        if easy is not None:
-            scores = scores.masked_fill(easy[..., None], 0.0)
+        own = None if arm is None else HeadOutput(rows_of(arm.logits, rows), rows_of(arm.deltas, rows))
+        return self.coder.decode(rows_of(odm.deltas, rows), self.refine(own, anchors[rows]))
 
-        def decode(source: Tensor) -> Tensor:
-            refined = self.refine(_take(arm, source), anchors[source])
-            return self.coder.decode(_rows(odm.deltas, source), refined)
-
-        c = self.config
-        best = best_candidates(scores, decode, floor=score, count=c.candidates)
-        return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """The best 400 of an image into the NMS of each class, the best 200 of what stays (sec. 3.3)."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_image, count=c.candidates)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """Second step of the cascade, the best 400 an image, NMS per class, the best 200; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
         check_score(score)
-        return unpad(self.find(predictions, score))
-
-
-def _rows(values: Tensor, index: Tensor) -> Tensor:
-    """(B, A, 4) at (B, K) → (B, K, 4)."""
-    return values.gather(1, index[..., None].expand(-1, -1, values.shape[2]))
-
-
-def _take(step: Step | None, index: Tensor) -> Step | None:
-    return None if step is None else Step(_rows(step.logits, index), _rows(step.deltas, index))
+        return unpad(self.find(predictions, score).kept)
 
 
 def _conv3x3(incoming: int, outgoing: int, norm: bool, stride: int = 1) -> nn.Module:
@@ -314,27 +335,14 @@ def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
     return nn.Sequential(first, nn.ReLU(), _conv3x3(middle, outgoing, c.norm, stride=2), nn.ReLU())
 
 
-def refinedet_vgg16(**config: Any) -> RefineDet:
-    """VGG-16 with pool5 2×2 of stride 2 and dilation 3, so that fc7 lies at stride 32."""
-    c = RefineDetConfig(**config)
-    return RefineDet(c, VGG16(pool5_stride=2, dilation=3, train_norm=c.train_norm))
-
-
-def refinedet_resnet101(**config: Any) -> RefineDet:
-    """ResNet-101: res3, res4, res5 and one more residual block; no L2 norm, batch norm in the TCBs."""
-    paper: dict[str, Any] = {
-        "extra": "res6",
-        "extra_channels": (128, 512),
-        "l2_norm": (),
-        "norm": True,
-        "init": "gaussian",
-    }
-    c = RefineDetConfig(**(paper | config))
-    return RefineDet(c, ResNet(101, stride_in_1x1=c.stride_in_1x1, ceil_pool=c.stride_in_1x1, train_norm=c.train_norm))
-
-
-def refinedet_timm(name: str, **config: Any) -> RefineDet:
-    """Any timm backbone: no L2 norm, batch norm in the new layers."""
-    ours: dict[str, Any] = {"l2_norm": (), "norm": True, "init": "gaussian"}
-    c = RefineDetConfig(**(ours | config))
-    return RefineDet(c, TimmPyramid(name, train_norm=c.train_norm))
+def build(backbone: str, **fields: Any) -> RefineDet:
+    """On "vgg16" with pool5 2×2 of stride 2 and dilation 3, so that fc7 lies at stride 32; "resnet101", its res3, res4
+    and res5; or timm's of that name.
+    """
+    c = RefineDetConfig(**fields)
+    if backbone == "vgg16":
+        return RefineDet(c, VGG16(pool5_stride=2, dilation=3, train_norm=c.train_norm))
+    if backbone == "resnet101":
+        caffe = c.stride_in_1x1
+        return RefineDet(c, ResNet(101, stride_in_1x1=caffe, ceil_pool=caffe, train_norm=c.train_norm))
+    return RefineDet(c, TimmPyramid(backbone, train_norm=c.train_norm))

@@ -3,13 +3,14 @@
 Lin, Goyal, Girshick, He, Dollár. "Focal Loss for Dense Object Detection." ICCV 2017. arXiv:1708.02002
 
 Where the paper is in this file
-    Focal loss (sec. 3, eq. 5) ................ focal_loss
+    Focal loss (sec. 3, eq. 2, 4 and 5) ....... focal_loss
     Prior (sec. 3.3, 4.1) ..................... RetinaHead
     Pyramid p3 to p7 (sec. 4) ................. RetinaPyramid, on FeaturePyramid of fpn.py
     Anchors (sec. 4) .......................... RetinaNet.build_anchors
     Classification and box subnets (fig. 3) ... RetinaHead
-    Inference (sec. 4.1) ...................... RetinaNet.find
+    Which anchors learn (sec. 4) .............. RetinaNet.assign
     Training (sec. 4.1) ....................... RetinaNet.loss
+    Inference (sec. 4.1) ...................... RetinaNet.find
 
 Shapes
     B images, A anchors over all L levels, G padded ground-truth boxes, C foreground classes. Boxes are x1 y1 x2 y2 in
@@ -22,8 +23,9 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import log
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,19 +35,34 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.boxes import clip_each
-from vedette.papers.faster_rcnn import best_of_each_level
 from vedette.papers.fpn import FeaturePyramid
-from vedette.parts.anchors import pyramid_anchors
+from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.calls import whole_sizes
-from vedette.parts.config import check_input, check_std, check_suppression, check_types
-from vedette.parts.detection import Candidates, check_score, suppress, unpad
+from vedette.parts.config import (
+    Count,
+    Ge,
+    Gt,
+    Lt,
+    Positive,
+    Share,
+    Size,
+    Std,
+    Suppression,
+    ZeroOrMore,
+    check,
+    check_anchors,
+    check_at_most,
+    check_input,
+    check_levels,
+)
+from vedette.parts.detection import Found, best_of_each_level, check_score, find, rows_of, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
 from vedette.parts.losses import box_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
-from vedette.parts.targets import check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Step, Target
+from vedette.parts.sizes import whole_sizes
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, HeadOutput, InputSpec
 
 STRIDES = (8, 16, 32, 64, 128)  # p3 to p7
 OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sec. 4: sizes of a level's anchors, in its own
@@ -56,53 +73,42 @@ GROUPS = 32  # of the group norm in torchvision's second version
 class RetinaNetConfig:
     """The paper's numbers."""
 
-    num_classes: int = 20  # without background
-    image_size: int = 800  # tab. 2: the short side
+    num_classes: Count = 20  # without background
+    image_size: Size = 800  # tab. 2: the short side
     max_side: int = 1333  # authors' code: the long side at most
-    anchor_sizes: tuple[tuple[float, ...], ...] = tuple(
+    anchor_sizes: tuple[tuple[Positive, ...], ...] = tuple(
         tuple(4 * stride * octave for octave in OCTAVES) for stride in STRIDES
     )  # sec. 4: 32² to 512², of each level
-    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # sec. 4: height over width
+    aspect_ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0)  # sec. 4: height over width
+    width: Count = 256  # sec. 4: channels of every level and of the subnets
+    subnet_layers: Annotated[int, Ge(0)] = 4  # sec. 4
+    prior: Annotated[float, Gt(0), Lt(1)] = 0.01  # sec. 4.1: of an object, at first
+    alpha: Share = 0.25  # sec. 4.1
+    gamma: ZeroOrMore = 2.0  # sec. 4.1
+    positive_iou: Share = 0.5  # sec. 4
+    negative_iou: Share = 0.4  # sec. 4
+    candidates: Count = 1000  # sec. 4.1: of each level into NMS
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.5  # sec. 4.1
+    keep: Count = 100  # authors' code: an image
+    # what other code does else
+    beta: ZeroOrMore = 1 / 9  # authors' code: 0.11, from which difference on the box loss is linear
+    box_std: Std = (1.0, 1.0, 1.0, 1.0)
     anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
+    keep_best: bool = False  # later code: an object's best anchor is its own whatever the overlap
     p6_from: Literal["c5", "p5"] = "c5"  # sec. 4; torchvision's first version: p5
     relu_before_p7: bool = True  # sec. 4; mmdet: none
-    width: int = 256  # sec. 4: channels of every level and of the subnets
-    subnet_layers: int = 4  # sec. 4
     head_norm: bool = False  # torchvision's second version: group norm in the subnets
-    prior: float = 0.01  # sec. 4.1: of an object, at first
-    alpha: float = 0.25  # sec. 4.1
-    gamma: float = 2.0  # sec. 4.1
-    positive_iou: float = 0.5  # sec. 4
-    negative_iou: float = 0.4  # sec. 4
-    keep_best: bool = False  # later code: an object's best anchor is its own whatever the overlap
-    beta: float = 1 / 9  # authors' code: from which difference on the box loss is linear
-    box_std: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
-    candidates: int = 1000  # sec. 4.1: of each level into NMS
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.5  # sec. 4.1
-    keep: int = 100  # authors' code: an image
     stride_in_1x1: bool = False  # detectron2: where a stage's stride is in the ResNet; torchvision: in the 3×3
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:
-        check_types(self)
+        check(self)
         check_input(self.image_size, self.max_side)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
-        if len({len(sizes) for sizes in self.anchor_sizes}) != 1:
-            raise ValueError(f"anchor_sizes is {self.anchor_sizes}: give as many sizes for each level as for another")
-        if not self.aspect_ratios or not self.anchor_sizes[0]:
-            raise ValueError("aspect_ratios and anchor_sizes must not be empty")
-        if self.beta < 0:
-            raise ValueError(f"beta is {self.beta}: give 0 or more")
-        check_std(self.box_std)
-        if min(*self.aspect_ratios, *(size for sizes in self.anchor_sizes for size in sizes)) <= 0:
-            raise ValueError("anchor_sizes and aspect_ratios must be above 0")
-        if not 0 <= self.negative_iou <= self.positive_iou <= 1:
-            raise ValueError(f"negative_iou is {self.negative_iou}: give 0 to positive_iou, {self.positive_iou}")
-        if self.width < 1 or (self.head_norm and self.width % GROUPS):
-            raise ValueError(f"width is {self.width}: give 1 or more, with head_norm a multiple of {GROUPS}")
-        if not (0 < self.prior < 1 and 0 <= self.alpha <= 1 and self.gamma >= 0 and self.subnet_layers >= 0):
-            raise ValueError("prior must lie between 0 and 1, alpha from 0 to 1, gamma and subnet_layers be 0 or more")
+        check_anchors(self.anchor_sizes, self.aspect_ratios)
+        check_at_most("negative_iou", self.negative_iou, "positive_iou", self.positive_iou)
+        if self.head_norm and self.width % GROUPS:
+            raise ValueError(f"width is {self.width}: give a multiple of {GROUPS} with head_norm")
 
 
 class Predictions(NamedTuple):
@@ -111,7 +117,7 @@ class Predictions(NamedTuple):
     logits: Tensor  # (B, A, C), a sigmoid each
     deltas: Tensor  # (B, A, 4), against the anchors
     anchors: Tensor  # (A, 4) of this input's size
-    counts: tuple[int, ...]  # anchors of each level
+    levels: tuple[int, ...]  # anchors of each level
     sizes: Tensor  # (B, 2) height and width of the images inside the padded batch
 
 
@@ -146,11 +152,11 @@ class RetinaHead(nn.Module):
         initialize(self.children(), "gaussian")
         nn.init.constant_(self.logits.bias, -log((1 - prior) / prior))  # type: ignore[arg-type]  # sec. 4.1: every anchor an object by `prior`
 
-    def forward(self, features: Sequence[Tensor]) -> Step:
+    def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """L maps (B, width, H_l, W_l) → logits (B, A, C), deltas (B, A, 4)."""
         logits = [per_anchor(self.logits(self.class_subnet(x)), self.num_classes) for x in features]
         deltas = [per_anchor(self.deltas(self.box_subnet(x)), 4) for x in features]
-        return Step(torch.cat(logits, 1), torch.cat(deltas, 1))
+        return HeadOutput(torch.cat(logits, 1), torch.cat(deltas, 1))
 
 
 class RetinaNet(nn.Module):
@@ -173,8 +179,7 @@ class RetinaNet(nn.Module):
     ) -> None:
         super().__init__()
         self.config = c = config
-        if len(c.anchor_sizes) != len(strides):
-            raise ValueError(f"anchor_sizes is {c.anchor_sizes}: give sizes for {len(strides)} levels")
+        check_levels("anchor_sizes", c.anchor_sizes, len(strides))
         self.backbone, self.strides = backbone, tuple(strides)
         if pyramid is None:
             pyramid = RetinaPyramid(backbone.channels, c.width, c.p6_from, c.relu_before_p7)
@@ -185,66 +190,70 @@ class RetinaNet(nn.Module):
         self.input_spec = InputSpec(
             size=c.image_size, resize="short side", max_side=c.max_side, divisor=32, **backbone.normalization
         )
+        self.anchor_cache = AnchorCache(self.build_anchors)
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised and padded; sizes (B, 2): what of them is image. The whole of fig. 3."""
         features = self.pyramid(self.backbone(images))
         logits, deltas = self.head(features)
-        levels = self.build_anchors(images.shape[2], images.shape[3], [(f.shape[2], f.shape[3]) for f in features])
-        anchors, counts = torch.cat(levels).to(images.device), tuple(len(level) for level in levels)
-        return Predictions(logits, deltas, anchors, counts, whole_sizes(images, sizes))
+        anchors = self.anchor_cache.of(images, features)
+        return Predictions(logits, deltas, anchors.boxes, anchors.counts, whole_sizes(images, sizes))
 
-    def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """(A_l, 4) of each level for a batch of that size; grids: rows and columns of each."""
+    def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
+        """Of every size and ratio in every cell, for a batch of that size and the rows and columns of each level."""
         c = self.config
         return pyramid_anchors(c.anchor_sizes, c.aspect_ratios, self.strides, grids, (height, width), c.anchor_grid)
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, A) the object that each anchor answers for, -1 for background, -2 between 0.4 and 0.5 (sec. 4)."""
+        c = self.config
+        how: dict[str, Any] = {"positive": c.positive_iou, "negative": c.negative_iou, "keep_best": c.keep_best}
+        return match_by_thresholds(predictions.anchors, *truth.for_matching, **how)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Focal loss of all anchors as "class", smooth L1 of the matched ones as "box", both over their number."""
         c, (logits, deltas, anchors, _, _) = self.config, predictions
         check_targets(targets, len(logits), c.num_classes)
         truth = pad_targets(targets, anchors.device)
-        matched = match_by_thresholds(
-            anchors,
-            truth.boxes,
-            truth.valid,
-            truth.ignore,
-            positive=c.positive_iou,
-            negative=c.negative_iou,
-            keep_best=c.keep_best,
-        )
+        matched = self.assign(predictions, truth)
         total = (matched >= 0).sum().clamp(min=1)
         labels = gather_labels(truth.labels + 1, matched)  # 0 is background
-        wanted = F.one_hot(labels, c.num_classes + 1)[..., 1:]
-        focal = focal_loss(logits, wanted.to(logits), c.alpha, c.gamma).sum(-1)  # (B, A)
+        y = F.one_hot(labels, c.num_classes + 1)[..., 1:]
+        focal = focal_loss(logits, y, c.alpha, c.gamma).sum(-1)  # (B, A)
         classes = torch.where(matched == IGNORED, 0.0, focal).sum()
         boxes = box_loss(deltas, anchors, truth.boxes, matched, self.coder, c.beta)
         return {"class": classes / total, "box": boxes / total}
 
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: the best 1000 of each level, NMS per class over all (sec. 4.1)."""
-        c, (logits, deltas, anchors, counts, sizes) = self.config, predictions
-        scores = logits.float().sigmoid()
-        best, _ = best_of_each_level(scores, deltas, anchors, counts, coder=self.coder, floor=score, count=c.candidates)
-        boxes = clip_each(best.boxes, sizes)
-        inside = (boxes[..., 2:] > boxes[..., :2]).all(-1)  # what lies in the padding has no area
-        best = best._replace(boxes=boxes, scores=best.scores * inside)
-        return suppress(best, iou=c.nms_iou, keep=c.keep, floor=score, method=c.nms)
+    def scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) a sigmoid each."""
+        return predictions.logits.float().sigmoid()
+
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, K, 4) the boxes of the anchors (B, K), cut at their image: what lies in the padding has no area."""
+        _, deltas, anchors, _, sizes = predictions
+        return clip_each(self.coder.decode(rows_of(deltas, rows), anchors[rows]), sizes)
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """The best 1000 of each level into the NMS of each class, the best 100 of an image (sec. 4.1)."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_each_level, count=c.candidates, levels=predictions.levels)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """NMS per class, the best 100 of an image; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
 
-def focal_loss(logits: Tensor, wanted: Tensor, alpha: float, gamma: float) -> Tensor:
-    """-α_t (1 - p_t)^γ log(p_t) of each sigmoid (eq. 5), in float32: logits and wanted (0 or 1) of one shape."""
-    logits, wanted = logits.float(), wanted.float()
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    p = logits.sigmoid()
-    wrong = p + wanted - 2 * p * wanted  # 1 - p_t
-    return (1 - alpha + (2 * alpha - 1) * wanted) * wrong**gamma * entropy
+def focal_loss(x: Tensor, y: Tensor, alpha: float, gamma: float) -> Tensor:
+    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) (eq. 5) of each logit x; y is 1 for an object, else 0; in float32."""
+    x, y = x.float(), y.float()
+    p = x.sigmoid()
+    p_t = p * y + (1 - p) * (1 - y)  # eq. 2
+    alpha_t = alpha * y + (1 - alpha) * (1 - y)
+    log_p_t = -F.binary_cross_entropy_with_logits(x, y, reduction="none")
+    return -alpha_t * (1 - p_t) ** gamma * log_p_t
 
 
 def _subnet(width: int, layers: int, norm: bool) -> nn.Sequential:
@@ -257,13 +266,10 @@ def _subnet(width: int, layers: int, norm: bool) -> nn.Sequential:
     return subnet
 
 
-def retinanet_resnet_fpn(depth: Literal[50, 101], **config: Any) -> RetinaNet:
-    """ResNet-50 or ResNet-101."""
-    c = RetinaNetConfig(**config)
-    return RetinaNet(c, ResNet(depth, stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
-
-
-def retinanet_timm_fpn(name: str, **config: Any) -> RetinaNet:
-    """Any timm backbone with maps at strides 8, 16 and 32."""
-    c = RetinaNetConfig(**config)
-    return RetinaNet(c, TimmPyramid(name, train_norm=c.train_norm))
+def build(backbone: str, **fields: Any) -> RetinaNet:
+    """On "resnet50" or "resnet101", or on timm's of that name, with maps at strides 8, 16 and 32."""
+    c = RetinaNetConfig(**fields)
+    depths: dict[str, Literal[50, 101]] = {"resnet50": 50, "resnet101": 101}
+    if backbone in depths:
+        return RetinaNet(c, ResNet(depths[backbone], stride_in_1x1=c.stride_in_1x1, train_norm=c.train_norm))
+    return RetinaNet(c, TimmPyramid(backbone, train_norm=c.train_norm))

@@ -26,7 +26,7 @@ Where this file leaves the paper
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,7 @@ from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.zf5 import ZF5
 from vedette.ops.roi import roi_max_pool
 from vedette.papers.rcnn import RegionClassifier, RegionClassifierConfig
+from vedette.parts.config import Count, Ge, Le, Lt, Share
 from vedette.structures import InputSpec
 
 DIVISOR = 32  # the sides of what the convolutions see: no layer's padding depends on the image then
@@ -46,13 +47,13 @@ DIVISOR = 32  # the sides of what the convolutions see: no layer's padding depen
 class SPPNetConfig(RegionClassifierConfig):
     """The paper's numbers for ZF-5."""
 
-    scales: tuple[int, ...] = (480, 576, 688, 864, 1200)  # sec. 4.1: pixels of the short side
-    window: int = 224  # sec. 4.1: a proposal takes the scale at which it is nearest to a square of this side
-    levels: tuple[int, ...] = (1, 2, 3, 6)  # sec. 4.1: bins a side, 50 in all
-    offset: float = 0.0  # app. A: pixels from the image's corner to the centre of the map's first cell
-    hidden: int = 4096  # fig. 5: of fc6 and fc7
-    dropout: float = 0.5  # sec. 3.1
-    background_iou: float = 0.1  # sec. 4.1: background windows of fine-tuning overlap an object at least so much
+    scales: tuple[Annotated[int, Ge(DIVISOR)], ...] = (480, 576, 688, 864, 1200)  # sec. 4.1: pixels of the short side
+    window: Count = 224  # sec. 4.1: a proposal takes the scale at which it is nearest to a square of this side
+    levels: tuple[Count, ...] = (1, 2, 3, 6)  # sec. 4.1: bins a side, 50 in all
+    offset: Annotated[float, Ge(0), Le(DIVISOR)] = 0.0  # app. A: pixels from the corner to the first cell's centre
+    hidden: Count = 4096  # fig. 5: of fc6 and fc7
+    dropout: Annotated[float, Ge(0), Lt(1)] = 0.5  # sec. 3.1
+    background_iou: Share = 0.1  # sec. 4.1: background windows of fine-tuning overlap an object at least so much
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,16 +61,8 @@ class SPPNetConfig(RegionClassifierConfig):
             values = getattr(self, name)
             if not values or list(values) != sorted(set(values)):
                 raise ValueError(f"{name} is {values}: give whole numbers that rise")
-        if self.scales[0] < DIVISOR:
-            raise ValueError(f"scales is {self.scales}: give whole numbers from {DIVISOR} on")
-        if self.levels[0] < 1 or any(self.levels[-1] % level for level in self.levels):
+        if any(self.levels[-1] % level for level in self.levels):
             raise ValueError(f"levels is {self.levels}: give numbers that divide the last of them")
-        if min(self.window, self.hidden) < 1:
-            raise ValueError("window and hidden must be 1 or more")
-        if not 0 <= self.offset <= DIVISOR:
-            raise ValueError(f"offset is {self.offset}: give pixels from 0 to {DIVISOR}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: give a number from 0 on, below 1")
 
     @property
     def bins(self) -> int:
@@ -165,11 +158,6 @@ def pool_pyramid(feature: Tensor, cells: Tensor, image: Tensor, levels: Sequence
     return torch.cat([F.max_pool2d(finest, levels[-1] // level).flatten(1) for level in levels], 1)
 
 
-def sppnet_zf5(**config: Any) -> SPPNet:
-    """The paper's network."""
-    return SPPNet(SPPNetConfig(**config), ZF5())
-
-
-def sppnet_timm(name: str, **config: Any) -> SPPNet:
-    """Any timm backbone: the pyramid on its map at stride 16, two layers of 1024 behind it."""
-    return SPPNet(SPPNetConfig(**({"hidden": 1024, "dropout": 0.0} | config)), TimmPyramid(name, (16,)))
+def build(backbone: str, **fields: Any) -> SPPNet:
+    """On "zf5", the paper's network, or on the map at stride 16 of timm's of that name."""
+    return SPPNet(SPPNetConfig(**fields), ZF5() if backbone == "zf5" else TimmPyramid(backbone, (16,)))

@@ -6,10 +6,11 @@ Where the paper is in this file
     Network (fig. 2) ............................. SSD.forward
     Extra feature layers (fig. 2, conv8 on) ...... ExtraLevel
     L2 normalisation of conv4_3 (sec. 3.1) ....... SSD.features
-    Default boxes: scales and ratios (sec. 2.2) .. SSD.build_anchors, multibox_shapes
-    Matching, objective, mining (sec. 2.2, eq. 1)  multibox_objective
-    Inference (sec. 3.7) ......................... find_per_class, SSD.detect
-    SSD512 (sec. 3.1) ............................ SSD512
+    Default boxes: scales and ratios (sec. 2.2) .. scale, SSD.build_anchors, multibox_shapes
+    Matching (sec. 2.2) .......................... SSD.assign
+    Objective, hard negatives (sec. 2.2, eq. 1) .. multibox_objective
+    Inference (sec. 3.7) ......................... SSD.find, SSD.detect
+    SSD512 (sec. 3.1) ............................ SSD_512 of zoo.py
 
 Shapes
     B images, A anchors over all levels, L levels, G padded ground-truth boxes, C foreground classes.
@@ -19,12 +20,14 @@ Where this file leaves the paper
     * An image is given at least `min_negatives`: with 3:1 alone an image without objects would teach nothing.
     * Ignored ground truth (VOC's difficult) is neither matched nor mined; training may count it as ordinary instead.
     * Other sizes than its own are taken: the anchors keep their sizes in pixels, the maps say how many there are.
-    * Other backbones than VGG-16: any of timm, with batch norm in the new layers.
+    * Other backbones than VGG-16: any of timm, its maps normalised as conv4_3 is, batch norm in the new layers.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from functools import partial
+from math import sqrt
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,19 +38,51 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import clip
-from vedette.parts.anchors import grid_anchors, limit_anchors, multibox_shapes
+from vedette.parts.anchors import (
+    AnchorCache,
+    Anchors,
+    Grid,
+    grid_anchors,
+    limit_anchors,
+    multibox_shapes,
+    stack_levels,
+)
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import check_matching, check_suppression, check_types
-from vedette.parts.detection import Candidates, best_of_each_class, check_score, suppress, unpad
+from vedette.parts.config import (
+    Count,
+    Ge,
+    IoU,
+    Positive,
+    Share,
+    Size,
+    Std,
+    Suppression,
+    ZeroOrMore,
+    check,
+    check_levels,
+)
+from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
-from vedette.parts.targets import check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Step, Target
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, HeadOutput, InputSpec
 
-# Sides in pixels of the square anchors: one a level, and one more for the last level's second square (authors' code).
+Layer = tuple[int, int, int]  # kernel, stride, padding
+HALVE: Layer = (3, 2, 1)
+UNPADDED: Layer = (3, 1, 0)
+TO_ONE: Layer = (4, 1, 1)  # 2×2 → 1×1 (conv12_2 of SSD512)
+
+
+def scale(k: int, m: int, s_min: float = 0.2, s_max: float = 0.9) -> float:
+    """Eq. 4: s_k = s_min + (s_max - s_min) / (m - 1) · (k - 1), of the input's side, for the level k of m."""
+    return s_min + (s_max - s_min) / (m - 1) * (k - 1)
+
+
+# What the authors' code makes of it: conv4_3 has a smaller scale of its own (sec. 3.1), eq. 4 counts the levels behind
+# it and is rounded down to whole percents, and one more closes the last level's second square. In pixels.
 VOC_SIZES = {
     300: (30.0, 60.0, 111.0, 162.0, 213.0, 264.0, 315.0),
     512: (35.84, 76.8, 153.6, 230.4, 307.2, 384.0, 460.8, 537.6),
@@ -57,53 +92,47 @@ COCO_SIZES = {  # smaller, since COCO's objects are (sec. 3.4)
     512: (20.48, 51.2, 133.12, 215.04, 296.96, 378.88, 460.8, 542.72),
 }
 
-Layer = tuple[int, int, int]  # kernel, stride, padding
-HALVE: Layer = (3, 2, 1)
-UNPADDED: Layer = (3, 1, 0)
-TO_ONE: Layer = (4, 1, 1)  # 2×2 → 1×1 (conv12_2 of SSD512)
-
 
 @dataclass(frozen=True, kw_only=True)
 class SSDConfig:
     """The paper's numbers for 300 pixels and VGG-16."""
 
-    num_classes: int = 20  # VOC, without background
-    image_size: int = 300  # or 512
+    num_classes: Count = 20  # VOC, without background
+    image_size: Size = 300  # or 512
     sources: tuple[int, ...] = (0, 2)  # which of the backbone's maps: conv4_3 and fc7 of VGG-16
-    extra_channels: tuple[tuple[int, int], ...] = ((256, 512), (128, 256), (128, 256), (128, 256))  # fig. 2: conv8 on
+    extra_channels: tuple[tuple[Count, Count], ...] = (
+        (256, 512),
+        (128, 256),
+        (128, 256),
+        (128, 256),
+    )  # fig. 2: conv8 on
     extra_layers: tuple[Layer, ...] = (HALVE, HALVE, UNPADDED, UNPADDED)  # fig. 2: what makes each smaller
-    l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3
+    l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3, where the learned scale begins
+    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of every map of the backbone, to begin at that root mean square; 0: none
     norm: bool = False  # batch norm in the new layers
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
-    anchor_sizes: tuple[float, ...] = VOC_SIZES[300]  # pixels
+    anchor_sizes: tuple[Positive, ...] = VOC_SIZES[300]  # pixels
     aspect_ratios: tuple[tuple[float, ...], ...] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))  # sec. 3.1; 1 is in all
-    steps: tuple[float, ...] = (8, 16, 32, 64, 100, 300)  # authors' code: pixels from cell to cell
+    steps: tuple[Positive, ...] = (8, 16, 32, 64, 100, 300)  # authors' code: pixels from cell to cell
     clip_anchors: bool | Literal["size"] = False  # authors' code: unclipped; ports: centre and size; torchvision: size
     clip_boxes: bool = False  # torchvision: boxes are cut at the image before NMS
-    match_iou: float = 0.5  # sec. 2.2
-    negatives_per_positive: float = 3.0  # sec. 2.2
-    min_negatives: int = 3  # ours
-    box_std: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)  # authors' code
-    candidates: int = 400  # authors' code: into NMS, a class
-    nms: Literal["hard", "linear", "gaussian"] = "hard"
-    nms_iou: float = 0.45  # sec. 3.7
-    keep: int = 200  # sec. 3.7
+    match_iou: IoU = 0.5  # sec. 2.2
+    negatives_per_positive: ZeroOrMore = 3.0  # sec. 2.2
+    min_negatives: Annotated[int, Ge(0)] = 3  # ours
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # authors' code
+    candidates: Count = 400  # authors' code: into NMS, a class
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.45  # sec. 3.7
+    keep: Count = 200  # sec. 3.7
 
     def __post_init__(self) -> None:
-        check_types(self)
-        if self.image_size < 32:
-            raise ValueError(f"image_size is {self.image_size}: give a whole number from 32 on")
-        extra = len(self.extra_layers)
-        levels = len(self.sources) + extra
-        lengths = {"extra_channels": extra, "aspect_ratios": levels, "steps": levels, "anchor_sizes": levels + 1}
-        for name, length in lengths.items():
-            if len(getattr(self, name)) != length:
-                raise ValueError(f"{name} is {getattr(self, name)}: give {length} for {levels} levels")
-        if min(*self.anchor_sizes, *self.steps) <= 0:
-            raise ValueError("anchor_sizes and steps must be above 0")
-        check_matching(self.match_iou, self.negatives_per_positive, self.min_negatives, self.box_std)
-        check_suppression(self.nms_iou, self.candidates, self.keep)
+        check(self)
+        levels = len(self.sources) + len(self.extra_layers)
+        check_levels("extra_channels", self.extra_channels, len(self.extra_layers))
+        check_levels("aspect_ratios", self.aspect_ratios, levels)
+        check_levels("steps", self.steps, levels)
+        check_levels("anchor_sizes", self.anchor_sizes, levels + 1)
 
 
 class Predictions(NamedTuple):
@@ -149,7 +178,8 @@ class SSD(nn.Module):
         self.config = c = config
         self.backbone = backbone
         channels = [backbone.channels[source] for source in c.sources]
-        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, c.l2_norm, strict=False))
+        scales = [c.map_rms * sqrt(n) for n in channels] if c.map_rms else c.l2_norm
+        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, scales, strict=False))
         self.extras = nn.ModuleList()
         for widths, layer in zip(c.extra_channels, c.extra_layers, strict=True):
             self.extras.append(ExtraLevel(channels[-1], widths, layer, c.norm))
@@ -158,17 +188,16 @@ class SSD(nn.Module):
 
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, **backbone.normalization)
-        side = c.image_size
-        self.register_buffer("anchors", self.build_anchors(side, side, self.map_sizes(side, side)), persistent=False)
-        self.anchors: Tensor  # (A, 4)
+        self.anchor_cache = AnchorCache(self.build_anchors)
+        self.own_grids = self.grids(c.image_size, c.image_size)
         initialize((module for name, module in self.named_children() if name != "backbone"), c.init)
 
-    def forward(self, images: Tensor) -> Predictions:
-        """images (B, 3, H, W), normalised. The whole of fig. 2."""
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
+        """images (B, 3, H, W), normalised; nothing is padded. The whole of fig. 2."""
         features = self.features(images)  # fine to coarse
         logits, deltas = self.head(features)
-        height, width = images.shape[-2:]
-        return Predictions(logits, deltas, self.anchors_for(images, features), (height, width))
+        anchors = self.anchor_cache.of(images, features).boxes
+        return Predictions(logits, deltas, anchors, (images.shape[2], images.shape[3]))
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The maps that are predicted from: conv4_3 (normalised), fc7, conv8_2 … of VGG-16."""
@@ -180,18 +209,24 @@ class SSD(nn.Module):
             maps[level] = norm(maps[level])
         return maps
 
-    def build_anchors(self, height: int, width: int, grids: Sequence[tuple[int, int]]) -> Tensor:
-        """(A, 4) for an input of that size; grids: rows and columns of each level (8732 at 300, 24564 at 512)."""
+    @property
+    def anchors(self) -> Tensor:
+        """(A, 4) at the model's own size."""
+        side = self.config.image_size
+        return self.anchor_cache.at(side, side, self.own_grids, next(self.parameters()).device).boxes
+
+    def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
+        """For an input of that size and the rows and columns of its levels (8732 at 300, 24564 at 512)."""
         c = self.config
         levels = []
         for level, (rows, columns) in enumerate(grids):
             shapes = multibox_shapes(c.anchor_sizes[level], c.anchor_sizes[level + 1], c.aspect_ratios[level])
-            step = (self.cell_side(level, rows, height), self.cell_side(level, columns, width))
-            levels.append(grid_anchors(shapes, rows, columns, step))
-        anchors = torch.cat(levels)
-        if not c.clip_anchors:
-            return anchors
-        return limit_anchors(anchors, width, height, centers=c.clip_anchors is True)
+            cell = (self.cell_side(level, rows, height), self.cell_side(level, columns, width))
+            anchors = grid_anchors(shapes, rows, columns, cell)
+            if c.clip_anchors:
+                anchors = limit_anchors(anchors, width, height, centers=c.clip_anchors is True)
+            levels.append(anchors)
+        return stack_levels(levels, grids)
 
     def cell_side(self, level: int, cells: int, side: int) -> float:
         """Pixels from cell to cell: the level's step, also in images of another size.
@@ -202,96 +237,72 @@ class SSD(nn.Module):
         unpadded = level >= len(self.config.sources) and self.extras[level - len(self.config.sources)].stride == 1
         return side / cells if unpadded and side != self.config.image_size else self.config.steps[level]
 
-    def map_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+    def grids(self, height: int, width: int) -> tuple[Grid, ...]:
         """Rows and columns of each level for an input of that size, found without computing anything."""
         maps = _on_meta(self.backbone, torch.empty(1, 3, height, width, device="meta"))
         maps = [maps[source] for source in self.config.sources]
         for extra in self.extras:
             maps.append(_on_meta(extra, maps[-1]))
-        return [(m.shape[2], m.shape[3]) for m in maps]
+        return tuple((x.shape[2], x.shape[3]) for x in maps)
 
-    def anchors_for(self, images: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """(A, 4) for the size of these images."""
-        height, width = images.shape[-2:]
-        if height == width == self.config.image_size:
-            return self.anchors
-        grids = [(feature.shape[2], feature.shape[3]) for feature in features]
-        return self.build_anchors(height, width, grids).to(images.device)
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, A) the object that each anchor answers for, -1 for background, -2 for neither (sec. 2.2)."""
+        return match(predictions.anchors, *truth.for_matching, self.config.match_iou)
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Eq. 1, L_conf / N as "class" and L_loc / N as "box"; N counts the matched anchors."""
-        iou, ratio, least = self.config.match_iou, self.config.negatives_per_positive, self.config.min_negatives
-        return multibox_objective(
-            predictions, targets, coder=self.coder, match_iou=iou, negative_ratio=ratio, min_negatives=least
-        )
-
-    def find(self, predictions: Predictions, score: float = 0.05) -> Candidates:
-        """`detect` before the padding is cut off: static shapes, so it compiles as one graph."""
         c = self.config
-        return find_per_class(
-            predictions,
-            coder=self.coder,
-            floor=score,
-            candidates=c.candidates,
-            iou=c.nms_iou,
-            keep=c.keep,
-            method=c.nms,
-            clip_boxes=c.clip_boxes,
-        )
+        check_targets(targets, len(predictions.logits), c.num_classes)
+        truth = pad_targets(targets, predictions.anchors.device)
+        matched = self.assign(predictions, truth)
+        return multibox_objective(predictions, truth, matched, self.coder, c.negatives_per_positive, c.min_negatives)
+
+    def scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) the softmax, without background."""
+        return predictions.logits.float().softmax(-1)[..., 1:]
+
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, K, 4) the boxes of the anchors (B, K), the same for every class."""
+        boxes = self.coder.decode(predictions.deltas, predictions.anchors)
+        if self.config.clip_boxes and predictions.size is not None:
+            height, width = predictions.size
+            boxes = clip(boxes, width, height)
+        return rows_of(boxes, rows)
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """The best 400 of each class into the NMS of that class, the best 200 of an image (sec. 3.7)."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_each_class, count=c.candidates)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """The best 400 of each class, NMS per class, the best 200 of an image; boxes in input pixels."""
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
         check_score(score)
-        return unpad(self.find(predictions, score))
+        return unpad(self.find(predictions, score).kept)
 
 
 def multibox_objective(
     predictions: Predictions,
-    targets: Sequence[Target],
-    *,
+    truth: TargetBatch,
+    matched: Tensor,
     coder: BoxCoder,
-    match_iou: float,
-    negative_ratio: float,
+    negatives_per_positive: float,
     min_negatives: int,
 ) -> dict[str, Tensor]:
-    """Eq. 1, its parts weighed alike: the softmax loss of positives and mined negatives, and smooth L1, both over N.
-
-    Raises ValueError for targets that do not fit the predictions.
-    """
-    logits, deltas, anchors = predictions[:3]
-    check_targets(targets, len(logits), logits.shape[2] - 1)
-    boxes, labels, valid, ignore = pad_targets(targets, anchors.device)
-    matched = match(anchors, boxes, valid, ignore, match_iou)
-    everything = torch.ones_like(matched, dtype=torch.bool)
-    given = (Step(logits, deltas), anchors, boxes, labels + 1, matched, everything)
+    """Eq. 1, its parts weighed alike: the softmax loss of positives and mined negatives, and smooth L1, both over N."""
+    output = HeadOutput(predictions.logits, predictions.deltas)
     class_loss, box_loss = multibox_loss(
-        *given, coder=coder, negative_ratio=negative_ratio, min_negatives=min_negatives
+        output,
+        predictions.anchors,
+        truth.boxes,
+        truth.labels + 1,
+        matched,
+        coder=coder,
+        negative_ratio=negatives_per_positive,
+        min_negatives=min_negatives,
     )
     return {"class": class_loss, "box": box_loss}
-
-
-def find_per_class(
-    predictions: Predictions,
-    *,
-    coder: BoxCoder,
-    floor: float,
-    candidates: int,
-    iou: float,
-    keep: int,
-    method: Literal["hard", "linear", "gaussian"] = "hard",
-    clip_boxes: bool = False,
-) -> Candidates:
-    """The best `candidates` of each class into the NMS of that class, the best `keep` of an image (sec. 3.7)."""
-    logits, deltas, anchors, size = predictions
-    scores = logits.float().softmax(-1)[..., 1:]
-    boxes = coder.decode(deltas, anchors)
-    if clip_boxes and size is not None:
-        boxes = clip(boxes, width=size[1], height=size[0])
-    best = best_of_each_class(
-        scores, lambda source: boxes.gather(1, source[..., None].expand(-1, -1, 4)), floor=floor, count=candidates
-    )
-    return suppress(best, iou=iou, keep=keep, floor=floor, method=method)
 
 
 def _conv(incoming: int, outgoing: int, layer: Layer, norm: bool) -> nn.Module:
@@ -304,43 +315,13 @@ def _on_meta(module: nn.Module, x: Tensor) -> Any:
     return functional_call(module, {name: tensor.to("meta") for name, tensor in state.items()}, x)
 
 
-SSD512: dict[str, Any] = {
-    "image_size": 512,
-    "extra_channels": ((256, 512), (128, 256), (128, 256), (128, 256), (128, 256)),
-    "extra_layers": (HALVE, HALVE, HALVE, HALVE, TO_ONE),
-    "aspect_ratios": ((2,), (2, 3), (2, 3), (2, 3), (2, 3), (2,), (2,)),
-    "steps": (8, 16, 32, 64, 128, 256, 512),
-}
-TIMM: dict[str, Any] = {"sources": (0, 1, 2), "l2_norm": (), "norm": True, "init": "gaussian"}
-TIMM300 = TIMM | {"extra_channels": ((128, 256),) * 3, "extra_layers": (HALVE, UNPADDED, UNPADDED)}
-TIMM512 = SSD512 | TIMM | {"extra_channels": ((128, 256),) * 4, "extra_layers": (HALVE, HALVE, HALVE, TO_ONE)}
+def build(backbone: str, **fields: Any) -> SSD:
+    """On "vgg16", with pool5 3×3 of stride 1 and dilation 6, so that fc7 lies at stride 16; or on timm's of that name.
 
-
-def ssd300_vgg16(**config: Any) -> SSD:
-    """VGG-16 with pool5 3×3 of stride 1 and dilation 6, so that fc7 lies at stride 16."""
-    c = _config(300, {}, config)
-    return SSD(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
-
-
-def ssd512_vgg16(**config: Any) -> SSD:
-    """The same with one level more."""
-    c = _config(512, SSD512, config)
-    return SSD(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
-
-
-def ssd300_timm(name: str, **config: Any) -> SSD:
-    """Any timm backbone: its maps at strides 8, 16, 32 stand for conv4_3, fc7 and conv8_2; no L2 norm, batch norm."""
-    c = _config(300, TIMM300, config)
-    return SSD(c, TimmPyramid(name, train_norm=c.train_norm))
-
-
-def ssd512_timm(name: str, **config: Any) -> SSD:
-    """The same with one level more."""
-    c = _config(512, TIMM512, config)
-    return SSD(c, TimmPyramid(name, train_norm=c.train_norm))
-
-
-def _config(size: int, ours: dict[str, Any], given: dict[str, Any]) -> SSDConfig:
-    """The paper's settings and, over them, those given; COCO's anchor sizes for as many classes as COCO has."""
-    sizes = COCO_SIZES if given.get("num_classes") == 80 else VOC_SIZES
-    return SSDConfig(**({"anchor_sizes": sizes[size]} | ours | given))
+    Unless given, the anchors' sizes are COCO's for as many classes as COCO has.
+    """
+    sizes = COCO_SIZES if fields.get("num_classes") == 80 else VOC_SIZES
+    c = SSDConfig(**({"anchor_sizes": sizes.get(fields.get("image_size", 300), sizes[300])} | fields))
+    if backbone == "vgg16":
+        return SSD(c, VGG16(pool5_stride=1, dilation=6, train_norm=c.train_norm))
+    return SSD(c, TimmPyramid(backbone, train_norm=c.train_norm))

@@ -3,13 +3,90 @@
 Shapes: `A` anchors over all levels, `K` anchors a cell. Order: level by level, row by row, cell by cell, then K.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from math import inf, sqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vedette.ops.boxes import to_centers, to_corners
+
+Grid = tuple[int, int]  # rows and columns of a level
+KEPT_SIZES = 16  # of inputs, and devices, whose anchors a model keeps
+
+
+class Place(NamedTuple):
+    """Where an anchor is in the pyramid, each (...) int64."""
+
+    level: Tensor
+    row: Tensor
+    column: Tensor
+    shape: Tensor  # which of the K of its cell
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """All anchors of an input of one size."""
+
+    boxes: Tensor  # (A, 4)
+    grids: tuple[Grid, ...]  # of each level
+    per_cell: tuple[int, ...]  # K of each level
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many anchors each level has."""
+        return tuple(rows * columns * k for (rows, columns), k in zip(self.grids, self.per_cell, strict=True))
+
+    def where(self, index: Tensor) -> Place:
+        """Level, row, column and shape of the anchors (...) of these indices."""
+        ends = torch.tensor([*accumulate(self.counts)], device=index.device)
+        level = torch.bucketize(index, ends, right=True)
+        starts = torch.cat([ends.new_zeros(1), ends[:-1]])
+        columns = torch.tensor([columns for _, columns in self.grids], device=index.device)[level]
+        shapes = torch.tensor(self.per_cell, device=index.device)[level]
+        cell, shape = (index - starts[level]) // shapes, (index - starts[level]) % shapes
+        return Place(level, cell // columns, cell % columns, shape)
+
+
+@dataclass(eq=False)
+class AnchorCache:
+    """The anchors of a model's last few sizes, on their devices: made once, and no part of its state dict.
+
+    build: height and width of the input, and the levels' grids → the anchors, on the CPU.
+    """
+
+    build: Callable[[int, int, tuple[Grid, ...]], Anchors]
+    kept: dict[tuple[int, int, tuple[Grid, ...], torch.device], Anchors] = field(default_factory=dict)
+
+    def of(self, images: Tensor, maps: Sequence[Tensor]) -> Anchors:
+        """The anchors on the maps (B, C, H_l, W_l) of images (B, 3, H, W), on their device."""
+        grids = tuple((x.shape[2], x.shape[3]) for x in maps)
+        return self.at(images.shape[2], images.shape[3], grids, images.device)
+
+    def at(self, height: int, width: int, grids: tuple[Grid, ...], device: torch.device) -> Anchors:
+        """The anchors of an input of that size and the levels' grids, on that device."""
+        if torch.compiler.is_compiling():  # a graph has them as constants
+            return self._made(height, width, grids, device)
+        key = (height, width, grids, device)
+        if key not in self.kept:
+            if len(self.kept) >= KEPT_SIZES:
+                self.kept.pop(next(iter(self.kept)))
+            self.kept[key] = self._made(height, width, grids, device)
+        return self.kept[key]
+
+    def _made(self, height: int, width: int, grids: tuple[Grid, ...], device: torch.device) -> Anchors:
+        with torch.inference_mode(False):  # whoever asks first, others may train with them
+            made = self.build(height, width, grids)
+            return replace(made, boxes=made.boxes.to(device))
+
+
+def stack_levels(levels: Sequence[Tensor], grids: Sequence[Grid]) -> Anchors:
+    """The anchors of each level (A_l, 4), a cell after another, as one record."""
+    per_cell = tuple(len(level) // max(1, rows * columns) for level, (rows, columns) in zip(levels, grids, strict=True))
+    return Anchors(torch.cat(list(levels)), tuple(grids), per_cell)
 
 
 def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
@@ -32,14 +109,14 @@ def multibox_shapes(size: float, next_size: float, ratios: Sequence[float]) -> T
 
 
 def grid_anchors(
-    shapes: Tensor, rows: int, columns: int, step: float | tuple[float, float], offset: float = 0.5
+    shapes: Tensor, rows: int, columns: int, stride: float | tuple[float, float], offset: float = 0.5
 ) -> Tensor:
     """(rows * columns * K, 4) anchors: the K `shapes` (K, 2) around a point of every cell.
 
-    step: a cell's side in pixels, or its height and width. offset: where the point is, in cells; 0.5 is the centre, 0
+    stride: a cell's side in pixels, or its height and width. offset: where the point is, in cells; 0.5 is the centre, 0
     the upper left corner.
     """
-    high, wide = step if isinstance(step, tuple) else (step, step)
+    high, wide = stride if isinstance(stride, tuple) else (stride, stride)
     y = (torch.arange(rows, dtype=torch.float32) + offset) * high
     x = (torch.arange(columns, dtype=torch.float32) + offset) * wide
     centers = torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)], -1)  # (rows, columns, 2)
@@ -52,19 +129,19 @@ def pyramid_anchors(
     sizes: Sequence[Sequence[float]],
     ratios: Sequence[float],
     strides: Sequence[float],
-    grids: Sequence[tuple[int, int]],
+    grids: Sequence[Grid],
     image: tuple[int, int],
     place: str,
-) -> list[Tensor]:
-    """(A_l, 4) of each level: in each of its cells every ratio in every one of its sizes.
+) -> Anchors:
+    """In each cell of each level every ratio in every one of the level's sizes.
 
-    sizes, strides, grids (rows and columns): the levels'; image: the batch's height and width; place as in
-    `region_anchors`.
+    sizes, strides, grids: the levels'; image: the batch's height and width; place as in `region_anchors`.
     """
-    return [
+    levels = [
         region_anchors(region_shapes(own, ratios), rows, columns, stride, image, place)
         for own, stride, (rows, columns) in zip(sizes, strides, grids, strict=True)
     ]
+    return stack_levels(levels, grids)
 
 
 def region_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:
@@ -77,11 +154,11 @@ def region_anchors(
 ) -> Tensor:
     """(rows * columns * K, 4): the shapes around the "centre" of each cell, or its "corner", as most code has it.
 
-    "torchvision": corners, whole pixels, and the step is the batch's side over the cells, rounded down.
+    "torchvision": corners, whole pixels, and the stride is the batch's side over the cells, rounded down.
     """
     if place == "torchvision":
-        step = (image[0] // rows, image[1] // columns)
-        return grid_anchors((shapes / 2).round() * 2, rows, columns, step, offset=0.0)
+        down, across = image[0] // rows, image[1] // columns
+        return grid_anchors((shapes / 2).round() * 2, rows, columns, (down, across), offset=0.0)
     return grid_anchors(shapes, rows, columns, stride, offset=0.5 if place == "centre" else 0.0)
 
 

@@ -1,12 +1,11 @@
 """Boxes ↔ deltas against reference boxes (R-CNN, appendix C; the divisors are SSD's "variances")."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
 
 import torch
 from torch import Tensor
-
-from vedette.ops.boxes import to_centers, to_corners
 
 LARGEST_GROWTH = log(1000 / 16)  # keeps exp() finite on wild predictions; no trained box comes near
 
@@ -19,15 +18,28 @@ class BoxCoder:
 
     def encode(self, boxes: Tensor, references: Tensor) -> Tensor:
         """(..., 4) boxes and (..., 4) references in pixels → (..., 4) deltas. Both need an area."""
-        box, reference = to_centers(boxes), to_centers(references)
-        shift = (box[..., :2] - reference[..., :2]) / reference[..., 2:]
-        growth = torch.log(box[..., 2:] / reference[..., 2:])
-        return torch.cat([shift, growth], -1) / boxes.new_tensor(self.std)
+        (center, size), (reference_center, reference_size) = _center_and_size(boxes), _center_and_size(references)
+        shift = (center - reference_center) / reference_size
+        growth = torch.log(size / reference_size)
+        return torch.cat([_by(torch.div, shift, *self.std[:2]), _by(torch.div, growth, *self.std[2:])], -1)
 
     def decode(self, deltas: Tensor, references: Tensor) -> Tensor:
         """(..., 4) deltas and (..., 4) references in pixels → (..., 4) boxes x1 y1 x2 y2, in float32 or better."""
         deltas = deltas.float() if deltas.dtype in (torch.bfloat16, torch.float16) else deltas
-        scaled, reference = deltas * deltas.new_tensor(self.std), to_centers(references)
-        center = reference[..., :2] + scaled[..., :2] * reference[..., 2:]
-        size = reference[..., 2:] * torch.exp(scaled[..., 2:].clamp(max=LARGEST_GROWTH))
-        return to_corners(torch.cat([center, size], -1))
+        shift = _by(torch.mul, deltas[..., :2], *self.std[:2])
+        growth = _by(torch.mul, deltas[..., 2:], *self.std[2:])
+        center, size = _center_and_size(references)
+        center, half = center + shift * size, size * torch.exp(growth.clamp(max=LARGEST_GROWTH)) / 2
+        return torch.cat([center - half, center + half], -1)
+
+
+def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return (low + high) / 2, high - low
+
+
+def _by(operation: Callable[[Tensor, float], Tensor], pairs: Tensor, x: float, y: float) -> Tensor:
+    """(..., 2) pairs times, or over, a number for each of the two: a tensor of them would be copied to the device."""
+    if x == y:
+        return operation(pairs, x)
+    return torch.stack([operation(pairs[..., 0], x), operation(pairs[..., 1], y)], -1)

@@ -1,17 +1,29 @@
-"""From the scores of all anchors to the detections of a batch, with static shapes all the way.
+"""From the scores of all anchors to the detections of a batch: pick, decode, suppress, with static shapes all the way.
 
-Shapes: `B` images, `A` anchors, `C` classes, `K` candidates an image, `N` detections of one image.
+A paper says what is its own: the scores, the boxes at the rows that were picked, how candidates are picked (the best of
+an image, of a class, of a level) and suppressed. The rest is `find`.
+
+Shapes: `B` images, `A` anchors (or regions), `C` classes, `K` candidates an image, `N` detections of one image.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vedette.errors import InputError
-from vedette.ops.nms import nms, soft_nms
+from vedette.ops.nms import nms, soft_nms, suppressors
+from vedette.parts.config import Suppression
 from vedette.structures import Detections
+
+
+class Picked(NamedTuple):
+    """Pairs of anchor and class, padded: a score of 0 means there is none."""
+
+    scores: Tensor  # (B, K)
+    rows: Tensor  # (B, K) int64, index of the anchor
+    labels: Tensor  # (B, K) int64
 
 
 class Candidates(NamedTuple):
@@ -24,51 +36,91 @@ class Candidates(NamedTuple):
 
     def take(self, order: Tensor) -> "Candidates":
         """The candidates at (B, N) positions."""
-        boxes = self.boxes.gather(1, order[..., None].expand(-1, -1, 4))
+        boxes = rows_of(self.boxes, order)
         scores, labels, source = (t.gather(1, order) for t in (self.scores, self.labels, self.source))
         return Candidates(boxes, scores, labels, source)
 
 
-def check_score(score: float) -> None:
-    """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
-    if not isinstance(score, int | float) or not 0 <= score <= 1:  # NaN is not either
-        raise InputError(f"score is {score!r}: give a number from 0 to 1")
+class Found(NamedTuple):
+    """What `find` did: the candidates, and which of them stayed."""
+
+    candidates: Candidates  # (B, K) before suppression
+    kept: Candidates  # (B, N) after it, best first
+    places: Tensor  # (B, N) int64: where each kept one stands among the candidates
+
+    def suppressor(self, iou: float) -> Tensor:
+        """(B, K) the candidate that dropped each one in hard NMS; its own place where it stayed, -1 in the padding."""
+        stayed = torch.zeros_like(self.candidates.labels, dtype=torch.bool)
+        stayed = stayed.scatter(1, self.places, self.kept.scores > 0)
+        boxes, scores, labels, _ = self.candidates
+        return suppressors(boxes, scores, labels, stayed, iou)
+
+    def from_sources(self, sources: Tensor) -> "Found":
+        """The same, where each row of the candidates came from one of (B, A) sources of its own."""
+        candidates, kept = (
+            part._replace(source=sources.gather(1, part.source)) for part in (self.candidates, self.kept)
+        )
+        return Found(candidates, kept, self.places)
 
 
-def best_candidates(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
-    """The `count` best pairs of anchor and class above `floor` in each image.
-
-    scores (B, A, C) without background; decode turns (B, K) anchor indices into (B, K, 4) boxes, so that only boxes
-    that can be found are decoded.
-    """
-    num_classes = scores.shape[2]
-    count = min(count, scores.shape[1] * num_classes)
-    best, pair = torch.where(scores > floor, scores, 0.0).flatten(1).topk(count)
-    source = pair // num_classes
-    return Candidates(decode(source), best, pair % num_classes, source)
+Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are not above the floor
+BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
 
 
-def best_of_each_class(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
-    """The `count` best anchors above `floor` of each class in each image, class by class: K is C × `count`.
-
-    scores and decode as in `best_candidates`.
-    """
-    anchors, num_classes = scores.shape[1:]
-    by_class = torch.where(scores > floor, scores, 0.0).transpose(1, 2).contiguous()  # topk is far slower on strides
-    best, source = by_class.topk(min(count, anchors))  # (B, C, count)
-    labels = torch.arange(num_classes, device=scores.device)[:, None].expand_as(source)
-    boxes = decode(source.flatten(1))
-    return Candidates(boxes, best.flatten(1), labels.flatten(1), source.flatten(1))
-
-
-def suppress(
-    candidates: Candidates,
+def find(
+    scores: Tensor,
+    boxes_at: BoxesAt,
+    pick: Pick,
     *,
+    floor: float,
     iou: float,
     keep: int,
-    floor: float,
-    method: Literal["hard", "linear", "gaussian"] = "hard",
-) -> Candidates:
+    method: Suppression = "hard",
+    least_side: float = 0.0,
+) -> Found:
+    """The `keep` best detections of each image.
+
+    scores (B, A, C) without background; boxes are decoded at the picked rows alone. One without area is none, and one
+    with a side below `least_side` pixels.
+    """
+    picked = pick(torch.where(scores > floor, scores, 0.0))
+    boxes = boxes_at(picked.rows, picked.labels)
+    side = (boxes[..., 2:] - boxes[..., :2]).amin(-1)
+    visible = side >= least_side if least_side > 0 else side > 0  # of NaN nothing is
+    candidates = Candidates(boxes, torch.where(visible, picked.scores, 0.0), picked.labels, picked.rows)
+    return suppress(candidates, iou=iou, keep=keep, floor=floor, method=method)
+
+
+def best_of_image(scores: Tensor, count: int) -> Picked:
+    """The `count` best pairs of anchor and class of each image."""
+    num_classes = scores.shape[2]
+    best, pair = scores.flatten(1).topk(min(count, scores.shape[1] * num_classes))
+    return Picked(best, pair // num_classes, pair % num_classes)
+
+
+def best_of_each_class(scores: Tensor, count: int) -> Picked:
+    """The `count` best anchors of each class in each image, class by class: K is C × `count`."""
+    by_class = scores.transpose(1, 2).contiguous()  # topk is far slower on strides
+    best, rows = by_class.topk(min(count, scores.shape[1]))  # (B, C, count)
+    labels = torch.arange(scores.shape[2], device=scores.device)[:, None].expand_as(rows)
+    return Picked(best.flatten(1), rows.flatten(1), labels.flatten(1))
+
+
+def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart: bool = False) -> Picked:
+    """The `count` best pairs of each level; levels: how many of the A anchors are each one's.
+
+    apart: the levels are the labels, so that no level suppresses another.
+    """
+    parts, start = [], 0
+    for level, amount in enumerate(levels):
+        best = best_of_image(scores[:, start : start + amount], count)
+        labels = torch.full_like(best.labels, level) if apart else best.labels
+        parts.append(Picked(best.scores, best.rows + start, labels))
+        start += amount
+    return Picked(*(torch.cat(columns, 1) for columns in zip(*parts, strict=True)))
+
+
+def suppress(candidates: Candidates, *, iou: float, keep: int, floor: float, method: Suppression = "hard") -> Found:
     """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score."""
     boxes, scores, labels, _ = candidates
     if method == "hard":
@@ -76,14 +128,25 @@ def suppress(
     else:
         softened = soft_nms(boxes, scores, labels, method=method, iou=iou)
         scores = torch.where(softened > floor, softened, 0.0)
-    best, order = scores.topk(min(keep, scores.shape[1]))
-    return candidates.take(order)._replace(scores=best)
+    best, places = scores.topk(min(keep, scores.shape[1]))
+    return Found(candidates, candidates.take(places)._replace(scores=best), places)
 
 
-def unpad(candidates: Candidates) -> list[Detections]:
+def rows_of(values: Tensor, rows: Tensor) -> Tensor:
+    """(B, A, D) at (B, K) → (B, K, D)."""
+    return values.gather(1, rows[..., None].expand(-1, -1, values.shape[2]))
+
+
+def unpad(found: Candidates) -> list[Detections]:
     """Each image's detections without the padding."""
-    counts: list[int] = (candidates.scores > 0).sum(1).tolist()
+    counts: list[int] = (found.scores > 0).sum(1).tolist()
     return [
         Detections(boxes=boxes[:n].float(), scores=scores[:n].float(), labels=labels[:n], source=source[:n])
-        for n, boxes, scores, labels, source in zip(counts, *candidates, strict=True)
+        for n, boxes, scores, labels, source in zip(counts, *found, strict=True)
     ]
+
+
+def check_score(score: float) -> None:
+    """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
+    if not isinstance(score, int | float) or not 0 <= score <= 1:  # NaN is not either
+        raise InputError(f"score is {score!r}: give a number from 0 to 1")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vedette.structures import Step
+from vedette.structures import HeadOutput
 
 
 class MultiboxHead(nn.Module):
@@ -21,11 +21,11 @@ class MultiboxHead(nn.Module):
         self.logits = nn.ModuleList(nn.Conv2d(c, k * num_scores, 3, padding=1) for c, k in levels)
         self.deltas = nn.ModuleList(nn.Conv2d(c, k * 4, 3, padding=1) for c, k in levels)
 
-    def forward(self, features: Sequence[Tensor]) -> Step:
+    def forward(self, features: Sequence[Tensor]) -> HeadOutput:
         """L maps (B, C_l, H_l, W_l) → logits (B, A, num_scores), deltas (B, A, 4), in the order of the anchors."""
         logits = [per_anchor(conv(x), self.num_scores) for conv, x in zip(self.logits, features, strict=True)]
         deltas = [per_anchor(conv(x), 4) for conv, x in zip(self.deltas, features, strict=True)]
-        return Step(torch.cat(logits, 1), torch.cat(deltas, 1))
+        return HeadOutput(torch.cat(logits, 1), torch.cat(deltas, 1))
 
 
 def per_anchor(maps: Tensor, size: int) -> Tensor:

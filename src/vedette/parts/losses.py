@@ -10,16 +10,16 @@ from torch import Tensor
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.matching import NEGATIVE
 from vedette.parts.sampling import mine_hard_negatives
-from vedette.structures import Step
+from vedette.structures import HeadOutput
 
 
 def multibox_loss(
-    step: Step,
+    step: HeadOutput,
     anchors: Tensor,
     boxes: Tensor,
     labels: Tensor,
     matched: Tensor,
-    minable: Tensor,
+    minable: Tensor | None = None,
     *,
     coder: BoxCoder,
     negative_ratio: float,
@@ -28,12 +28,14 @@ def multibox_loss(
     """Classification and box loss of one step, each a scalar divided by the batch's positives N (SSD, eq. 1).
 
     anchors (A, 4) or (B, A, 4); boxes (B, G, 4); labels (B, G) as indices of the logits, 1..C; matched (B, A) from
-    `match`; minable (B, A) bool: negatives outside it are not mined. N counts as 1 where nothing matched.
+    `match`; minable (B, A) bool: negatives outside it are not mined, None: all may; N counts as 1 if nothing matched.
     """
     positive = matched >= 0
     number = positive.sum(1)  # (B,)
     loss = class_loss(step.logits, gather_labels(labels, matched))  # (B, A)
-    negative = mine_hard_negatives(loss, (matched == NEGATIVE) & minable, number, negative_ratio, min_negatives)
+    negative = matched == NEGATIVE
+    negative = negative if minable is None else negative & minable
+    negative = mine_hard_negatives(loss, negative, number, negative_ratio, min_negatives)
     chosen = torch.where(positive | negative, loss, 0.0)
     total = number.sum().clamp(min=1)
     return chosen.sum() / total, box_loss(step.deltas, anchors, boxes, matched, coder) / total
@@ -52,12 +54,11 @@ def box_loss(
 
     beta: from which difference on it is linear.
     """
-    positive = (matched >= 0)[..., None]
-    unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])  # stands in for the boxes of negatives: their deltas are 0, not NaN
     if boxes.shape[1] == 0:
         return deltas[:, :0].float().sum()
+    positive = (matched >= 0)[..., None]
     own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
-    wanted = coder.encode(torch.where(positive, own, unit), torch.where(positive, anchors, unit))
+    wanted = torch.where(positive, coder.encode(own, anchors), 0.0)  # a NaN of a negative would be one of the gradient
     loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none", beta=beta)
     return torch.where(positive, loss, 0.0).sum()
 
@@ -66,4 +67,4 @@ def gather_labels(labels: Tensor, matched: Tensor) -> Tensor:
     """(B, G) labels 1..C, (B, A) matches → (B, A) class to learn, 0 (background) where nothing matched."""
     if labels.shape[1] == 0:
         return torch.zeros_like(matched)
-    return labels.gather(1, matched.clamp(min=0)).masked_fill(matched < 0, 0)
+    return labels.gather(1, matched.clamp(min=0)) * (matched >= 0)

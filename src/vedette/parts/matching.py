@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vedette.ops.boxes import iou as pairwise_iou
+from vedette.ops.kernels import has_kernels
 
 NEGATIVE = -1
 IGNORED = -2
@@ -24,18 +25,24 @@ def match(anchors: Tensor, boxes: Tensor, valid: Tensor, ignore: Tensor, iou: fl
     """
     if boxes.shape[1] == 0:
         return torch.full((len(boxes), anchors.shape[-2]), NEGATIVE, device=boxes.device)
-    overlap = pairwise_iou(boxes, anchors)  # (B, G, A)
-    candidates = overlap.masked_fill(~(valid & ~ignore)[..., None], -1.0)
-    best, matched = candidates.max(1)  # (B, A)
-    skipped = overlap.masked_fill(~(valid & ignore)[..., None], -1.0).amax(1) >= iou
-    rest = torch.where(skipped, IGNORED, NEGATIVE)
+    overlap = _signed_overlap(boxes, anchors, valid, ignore)
+    best, matched = overlap.max(1)  # (B, A)
+    rest = torch.where(overlap.amin(1) <= -iou, IGNORED, NEGATIVE)
     matched = torch.where(best >= iou, matched, rest)
-    return _give_each_its_own(matched, *assign_bipartite(candidates))
+    return _give_each_its_own(matched, *assign_bipartite(overlap))
+
+
+def _signed_overlap(boxes: Tensor, references: Tensor, valid: Tensor, ignore: Tensor) -> Tensor:
+    """(B, G, A) IoU, negative for ignored boxes and 0 for padding: every further pass over it costs time on a GPU."""
+    overlap = pairwise_iou(boxes, references)
+    sign = torch.add(valid.to(overlap.dtype), valid & ignore, alpha=-2)  # 1, -1 for ignored boxes, 0 for padding
+    return overlap.mul_(sign[..., None])
 
 
 def assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
     """One anchor for each box, best pair first, no anchor twice: (B, G, A) overlaps → (B, G) anchors, (B, G) taken.
 
+    Pairs without overlap are never made, so a box that is to take none has overlaps of 0 or less.
     Ties: the first box, then its first anchor. A box that could take none has anchor 0 and `taken` False.
     """
     anchor, taken = torch.ops.vedette.assign_bipartite(overlap)
@@ -44,11 +51,16 @@ def assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("vedette::assign_bipartite", mutates_args=())
 def _assign_bipartite(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """Rounds over the whole batch, one opaque step in a compiled loss: how many there are depends on the data.
+    """Rounds over the whole batch, one opaque operation in a compiled loss: how many there are depends on the data.
 
     Each round makes the pairs that are the best left of their box and of their anchor; the greedy loop over pairs would
     make the same. The best pair of all is always among them, so G rounds are enough, and two are as a rule.
+    A kernel of ours makes pick after pick instead.
     """
+    if overlap.numel() and has_kernels(overlap):
+        from vedette.ops.bipartite_triton import assign_bipartite as assign_on_device
+
+        return assign_on_device(overlap, NO_OVERLAP)
     left = overlap.clone()
     images, boxes, anchors = overlap.shape
     anchor = torch.zeros(images, boxes, dtype=torch.int64, device=overlap.device)
@@ -103,19 +115,23 @@ def match_by_thresholds(
     box whatever the threshold says (Faster R-CNN, section 3.1.2).
     → (B, A) int64: index of the box, -1 or -2.
     """
-    images, amount = len(boxes), references.shape[-2]
-    everything = torch.ones(images, amount, dtype=torch.bool, device=boxes.device)
-    usable = everything if usable is None else usable.expand(images, amount)
     if boxes.shape[1] == 0:
-        return torch.where(usable & (negative_from <= 0), NEGATIVE, IGNORED)
-    overlap = pairwise_iou(boxes, references)  # (B, G, A)
-    candidates = overlap.masked_fill(~((valid & ~ignore)[..., None] & usable[:, None]), -1.0)
-    best, matched = candidates.max(1)  # (B, A)
-    skipped = overlap.masked_fill(~(valid & ignore)[..., None], -1.0).amax(1) >= positive
-    background = (best < negative) & (best.clamp(min=0) >= negative_from) & ~skipped
-    rest = torch.where(background, NEGATIVE, IGNORED)
-    belongs = best >= positive
-    if keep_best:
-        highest = candidates.amax(2, keepdim=True)
-        belongs |= ((candidates == highest) & (highest > NO_OVERLAP)).any(1)
-    return torch.where(usable, torch.where(belongs, matched, rest), IGNORED)
+        nothing = NEGATIVE if negative_from <= 0 else IGNORED
+        matched = torch.full((len(boxes), references.shape[-2]), nothing, device=boxes.device)
+    else:
+        overlap = _signed_overlap(boxes, references, valid, ignore)
+        best, matched = overlap.max(1)  # (B, A)
+        background = (best < negative) & (best.clamp(min=0) >= negative_from) & (overlap.amin(1) > -positive)
+        belongs = best >= positive
+        if keep_best:
+            belongs |= _best_of_a_box(overlap, usable)
+        matched = torch.where(belongs, matched, torch.where(background, NEGATIVE, IGNORED))
+    return matched if usable is None else torch.where(usable, matched, IGNORED)
+
+
+def _best_of_a_box(overlap: Tensor, usable: Tensor | None) -> Tensor:
+    """(B, A) bool: the usable references that overlap some box more than all others."""
+    if usable is not None:
+        overlap = torch.where(usable[..., None, :], overlap, 0.0)
+    highest = overlap.amax(2, keepdim=True)
+    return (overlap == torch.where(highest > NO_OVERLAP, highest, torch.inf)).any(1)

@@ -1,7 +1,7 @@
-"""The ground truth of a batch, padded once at the door of `loss`."""
+"""The ground truth of a batch, padded once: at the door of `loss`, or before, where the batch is loaded."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,31 +18,53 @@ class TargetBatch(NamedTuple):
     valid: Tensor  # (B, G) bool, False in the padding
     ignore: Tensor  # (B, G) bool
 
+    @property
+    def for_matching(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What `match` asks of it: boxes, valid, ignore."""
+        return self.boxes, self.valid, self.ignore
 
-def check_targets(targets: Sequence[Target], images: int, num_classes: int) -> None:
+    @classmethod
+    def of(cls, targets: Sequence[Target]) -> "TargetBatch":
+        """The targets of one batch, where they are; G is the largest number of boxes in an image."""
+        if not targets:
+            empty = torch.zeros(0, 0, dtype=torch.bool)
+            return cls(torch.zeros(0, 0, 4), empty.long(), empty, empty)
+        columns = (
+            [t.boxes.float() for t in targets],
+            [t.labels for t in targets],
+            [torch.ones_like(t.labels, dtype=torch.bool) for t in targets],
+            [torch.zeros_like(t.labels, dtype=torch.bool) if t.ignore is None else t.ignore for t in targets],
+        )
+        return cls(*(pad_sequence(column, batch_first=True) for column in columns))
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "TargetBatch":
+        """The same on another device; from pinned memory and `non_blocking`, the host does not wait."""
+        return TargetBatch(*(t.to(device, non_blocking=non_blocking) for t in self))
+
+    def pin_memory(self) -> "TargetBatch":
+        """The same in memory from which a GPU copies by itself."""
+        return TargetBatch(*(t.pin_memory() for t in self))
+
+
+Targets: TypeAlias = Sequence[Target] | TargetBatch  # what a `loss` takes
+
+
+def check_targets(targets: Targets, images: int, num_classes: int) -> None:
     """Raises ValueError unless there is a target for each of the images, with labels that the model has.
 
     Labels on a GPU are not looked at: the host would have to wait.
     """
-    if len(targets) != images:
-        raise ValueError(f"{len(targets)} targets for {images} images: give one for each, empty where nothing is")
+    labels = targets.labels if isinstance(targets, TargetBatch) else [t.labels for t in targets]
+    if len(labels) != images:
+        raise ValueError(f"{len(labels)} targets for {images} images: give one for each, empty where nothing is")
     if torch.compiler.is_compiling():
         return
-    for row, target in enumerate(targets):
-        if not target.labels.is_cuda and bool((target.labels >= num_classes).any()):
-            raise ValueError(f"targets[{row}] has label {int(target.labels.max())}; the model has 0..{num_classes - 1}")
+    for row, own in enumerate(labels):
+        if own.device.type == "cpu" and bool((own >= num_classes).any()):
+            raise ValueError(f"targets[{row}] has label {int(own.max())}; the model has 0..{num_classes - 1}")
 
 
-def pad_targets(targets: Sequence[Target], device: torch.device) -> TargetBatch:
-    """Targets of one batch as four tensors; G is the largest number of boxes in an image, 0 if there is none."""
-    if not targets:
-        empty = torch.zeros(0, 0, dtype=torch.bool, device=device)
-        return TargetBatch(torch.zeros(0, 0, 4, device=device), empty.long(), empty, empty)
-    boxes = pad_sequence([t.boxes.float() for t in targets], batch_first=True)
-    labels = pad_sequence([t.labels for t in targets], batch_first=True)
-    valid = pad_sequence([torch.ones_like(t.labels, dtype=torch.bool) for t in targets], batch_first=True)
-    ignore = pad_sequence(
-        [torch.zeros_like(t.labels, dtype=torch.bool) if t.ignore is None else t.ignore for t in targets],
-        batch_first=True,
-    )
-    return TargetBatch(*(t.to(device, non_blocking=True) for t in (boxes, labels, valid, ignore)))
+def pad_targets(targets: Targets, device: torch.device) -> TargetBatch:
+    """The targets of one batch as four tensors on that device; those that are padded already are moved alone."""
+    batch = targets if isinstance(targets, TargetBatch) else TargetBatch.of(targets)
+    return batch.to(device, non_blocking=True)

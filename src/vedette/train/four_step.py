@@ -32,9 +32,9 @@ from vedette.data.loader import AnnotatedImages
 from vedette.papers.fast_rcnn import Predictions as RegionPredictions
 from vedette.papers.fast_rcnn import pad_proposals
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
-from vedette.parts.calls import whole_sizes
-from vedette.parts.targets import TargetBatch, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec, Target
+from vedette.parts.sizes import whole_sizes
+from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec
 from vedette.train.around import Around
 from vedette.train.checkpoint import LAST
 from vedette.train.loop import SaveWeights, Training, Validate
@@ -84,7 +84,7 @@ class Part(nn.Module):
                 layer.train(mode)
         return self
 
-    def truth(self, targets: Sequence[Target], images: int, device: torch.device) -> TargetBatch:
+    def truth(self, targets: Targets, images: int, device: torch.device) -> TargetBatch:
         """The targets of so many images, padded; raises ValueError for those that do not fit."""
         check_targets(targets, images, self.detector.config.num_classes)
         return pad_targets(targets, device)
@@ -97,14 +97,14 @@ class RPNPart(Part):
         """The RPN's."""
         return self.detector.rpn.parameters()
 
-    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Predictions:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), sizes (B, 2); there are no proposals, for nothing looks at them yet."""
         features = self.backbone(images)
-        rpn, anchors, _ = self.detector.slide(features, images)
+        rpn, anchors = self.detector.rpn(features), self.detector.anchor_cache.of(images, features).boxes
         none = rpn.logits[:, :0, 0]
         return Predictions(rpn, features, rpn.deltas[:, :0], none, none.long(), anchors, whole_sizes(images, sizes))
 
-    def loss(self, predictions: Predictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
         """Eq. 1."""
         truth = self.truth(targets, len(predictions.sizes), predictions.anchors.device)
         rpn_class, rpn_box = self.detector.rpn_loss(predictions, truth)
@@ -128,7 +128,7 @@ class DetectorPart(Part):
         padded, there = pad_proposals(images, proposals)
         return RegionPredictions(self.backbone(images), padded, there, whole_sizes(images, sizes))
 
-    def loss(self, predictions: RegionPredictions, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: RegionPredictions, targets: Targets) -> dict[str, Tensor]:
         """Fast R-CNN's eq. 1."""
         features, proposals, there, _ = predictions
         truth = self.truth(targets, len(proposals), proposals.device)
@@ -143,7 +143,7 @@ class Unshared(nn.Module):
         super().__init__()
         self.proposer, self.detector = proposer, detector
 
-    def forward(self, images: Tensor, sizes: Tensor | None = None) -> Predictions:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """As FasterRCNN, with the detector's maps."""
         proposed: Predictions = self.proposer(images, sizes)
         return proposed._replace(features=self.detector.backbone(images))

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, train_loader
 from vedette.data.sampler import repeat_factors
 from vedette.errors import InputError
-from vedette.structures import InputSpec, Target
+from vedette.parts.targets import TargetBatch
+from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.average import Average
 from vedette.train.checkpoint import LAST, save_state
@@ -152,10 +153,11 @@ class Training:
                 self._update()
         self.begins_step = self.accelerator.sync_gradients
 
-    def _on_device(self, batch: Batch) -> tuple[Tensor, list[Target], Tensor, Sequence[Tensor] | None]:
+    def _on_device(self, batch: Batch) -> tuple[Tensor, TargetBatch, Tensor, Sequence[Tensor] | None]:
         """What a step takes, copied while the device works: a GPU's batches come from page-locked memory."""
         images, shapes = (tensor.to(self.device, non_blocking=True) for tensor in (batch.images, batch.shapes))
-        targets = [target.to(self.device, non_blocking=True) for target in batch.targets]
+        padded = TargetBatch.of(batch.targets)
+        targets = (padded.pin_memory() if self.device.type == "cuda" else padded).to(self.device, non_blocking=True)
         proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
         return images, targets, shapes, proposals
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
 from vedette.data.selective_search import proposals_of
+from vedette.infer.look import Look
 from vedette.ops.boxes import iou
-from vedette.ops.images import normalize_batch
 from vedette.papers.rcnn import RegionClassifier
 from vedette.train.around import Around
 from vedette.train.checkpoint import removed_if_damaged, save_tensors
@@ -135,15 +135,15 @@ class RCNNTraining:
         gt, labels = truth.boxes[counts], truth.labels[counts]
         boxes, device = torch.cat([gt, proposals]), self.tuning.device
         sizes, whose = batch.shapes.to(device), torch.zeros(len(boxes), dtype=torch.int64, device=device)
-        pixels = normalize_batch(batch.images.to(device), sizes, self.model.input_spec)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            looks = self.model.features(pixels, boxes.to(device), whose, sizes)
+        look = Look(self.model, self.model.input_spec, self.recipe.precision == "bf16").to(device)
+        with look.autocast(device):
+            seen = self.model.features(look.pixels(batch.images.to(device), sizes), boxes.to(device), whose, sizes)
         near, deltas, near_labels = self._near(boxes, gt, labels)
         return {
-            "fc7": _half(looks.fc7),
+            "fc7": _half(seen.fc7),
             "labels": torch.cat([labels, torch.full((len(proposals),), -1)]),
             "overlap": _overlap_by_class(boxes, truth.boxes, truth.labels, self.model.config.num_classes),
-            "pool5": _half(looks.pool5[near.to(device)]),
+            "pool5": _half(seen.pool5[near.to(device)]),
             "deltas": deltas,
             "near_labels": near_labels,
         }

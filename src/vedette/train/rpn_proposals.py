@@ -16,9 +16,8 @@ from vedette.data.loader import AnnotatedImages, Batch, eval_loader
 from vedette.errors import InputError
 from vedette.evaluate.recall import proposal_recall
 from vedette.evaluate.truth import Truth
-from vedette.ops.images import normalize_batch
+from vedette.infer.look import Look
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
-from vedette.parts.calls import predict
 from vedette.structures import InputSpec
 from vedette.train.checkpoint import removed_if_damaged, save_tensors
 
@@ -42,13 +41,11 @@ def rpn_proposals(
     c, device = detector.config, next(detector.parameters()).device
     network = copy(detector).eval()
     network.config = replace(c, before_nms=(c.before_nms[0],) * 2, proposals=(c.proposals[0],) * 2)
+    look = Look(network, spec, bf16).to(device)
     found: list[Tensor] = []
     batch: Batch
     for batch in eval_loader(data, spec, batch_size, workers):
-        shapes = batch.shapes.to(device)
-        pixels = normalize_batch(batch.images.to(device), shapes, spec).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            proposed: Predictions = predict(network, pixels, spec, shapes)
+        proposed: Predictions = look(batch.images.to(device), batch.shapes.to(device))
         scales = (batch.sizes / batch.shapes.flip(1)).repeat(1, 2)
         for boxes, scores, scale in zip(proposed.proposals.cpu(), proposed.scores.cpu(), scales, strict=True):
             found.append(boxes[scores > 0].float() * scale)

@@ -1,6 +1,7 @@
 """Weight files: safetensors that say themselves which detector they belong to and how its pictures are prepared.
 
-The header's metadata holds strings alone: `vedette` (the version of this format), `name`, and as JSON `config`,
+The header's metadata holds strings alone: `vedette` (the version of this format; 2 since timm's maps are normalised,
+which a file of version 1 does not know), `name`, and as JSON `config`,
 `classes`, `category_ids`, `input_spec` and `extra`.
 """
 
@@ -18,7 +19,7 @@ from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 
-FORMAT_KEY, FORMAT_VERSION = "vedette", 1
+FORMAT_KEY, FORMAT_VERSION = "vedette", 2
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")  # torch.save's zip, and bare pickles
 PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".bin", ".caffemodel")
 SHOWN = 3  # tensors that an error names
@@ -29,6 +30,7 @@ class WeightFile:
     """What a weight file holds, tensors on the CPU."""
 
     path: Path
+    version: int  # of the format
     name: str  # of the detector, as `build` knows it
     config: dict[str, Any]  # what `build` needs to build it again
     classes: tuple[str, ...] | None
@@ -159,6 +161,7 @@ def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Ten
     _check_classes("category_ids", category_ids, int, count)
     return WeightFile(
         path=path,
+        version=int(metadata[FORMAT_KEY]),
         name=metadata["name"],
         config=config,
         classes=None if classes is None else tuple(classes),

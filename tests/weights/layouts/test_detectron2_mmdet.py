@@ -11,11 +11,11 @@ from torch import Tensor
 from torchvision.models import detection
 
 from vedette.errors import InputError
-from vedette.papers.fpn import faster_rcnn_resnet_fpn
-from vedette.papers.retinanet import OCTAVES, retinanet_resnet_fpn
+from vedette.papers.retinanet import OCTAVES
 from vedette.weights.layouts import READERS, detectron2, faster_rcnn_torchvision, mmdet, retinanet_torchvision
 from vedette.weights.layouts.checkpoint import Checkpoint
 from vedette.weights.layouts.pickled import read_state_dict
+from vedette.zoo import build
 
 CLASSES = 5  # torchvision's, with a background
 
@@ -145,12 +145,14 @@ def test_faster_rcnn(layout: str, faster_rcnn: dict[str, Tensor]) -> None:
     checkpoint = module.convert(rename(faster_rcnn))
     right = faster_rcnn_torchvision.convert(faster_rcnn)
     same(checkpoint, right)
-    theirs = faster_rcnn_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config).eval()
+    theirs = build("faster-rcnn-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config).eval()
     theirs.load_state_dict(checkpoint.tensors)
     images = torch.randn(1, 3, 96, 128)
     found = theirs.detect(theirs(images), score=0.0)[0]
     assert len(found) > 10
-    ours, torchvisions = (faster_rcnn_resnet_fpn(50, num_classes=CLASSES - 1, **right.config).eval() for _ in range(2))
+    ours, torchvisions = (
+        build("faster-rcnn-resnet50-fpn", num_classes=CLASSES - 1, **right.config).eval() for _ in range(2)
+    )
     ours.load_state_dict(checkpoint.tensors)
     torchvisions.load_state_dict(right.tensors)
     for a, b in zip(ours.detect(ours(images), 0.0), torchvisions.detect(torchvisions(images), 0.0), strict=True):
@@ -163,7 +165,7 @@ def test_retinanet(layout: str, retinanet: dict[str, Tensor]) -> None:
     module, rename = (detectron2, as_detectron2) if layout == "detectron2" else (mmdet, as_mmdet)
     checkpoint = module.convert(rename(retinanet))
     same(checkpoint, retinanet_torchvision.convert(retinanet))
-    model = retinanet_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config).eval()
+    model = build("retinanet-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config).eval()
     model.load_state_dict(checkpoint.tensors)
     assert model.pyramid.relu == (layout == "detectron2")
     predictions = model(torch.randn(1, 3, 64, 96))

@@ -1,6 +1,7 @@
 """The authors' checkpoints of M2Det: their network's own outputs on the same weights, and what is refused."""
 
 import json
+from functools import partial
 from math import prod, sqrt
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ import vedette
 from vedette.cli.main import run
 from vedette.errors import InputError
 from vedette.ops.boxes import to_centers
-from vedette.papers.m2det import m2det_resnet101, m2det_vgg16
 from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
 from vedette.weights.layouts.m2det import SHARED, convert
+from vedette.zoo import build
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "m2det.json"
-BUILDERS = {"vgg16": m2det_vgg16, "resnet101": m2det_resnet101}
+BUILDERS = {"vgg16": partial(build, "m2det320-vgg16"), "resnet101": partial(build, "m2det320-resnet101")}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,6 @@ def test_raw_outputs_are_the_authors(golden: dict[str, Any], shared_by_all: dict
     check_fit(imported, model.state_dict(), "the golden", imported.models[0])
     model.load_state_dict(imported.tensors, assign=True)
     images = np.random.RandomState(320).random_sample((1, 3, 320, 320)) * 4 - 2
-    model.anchors = model.build_anchors(320, 320)
     with torch.no_grad():
         logits, deltas, anchors = model(torch.from_numpy(images.astype(np.float32)))[:3]
     rows = golden["rows"]
@@ -125,7 +125,7 @@ def test_layers_that_are_no_copies_stay_apart(golden: dict[str, Any], name: str)
     separate = convert(weights)
     assert not separate.config["share_layers"]
     with torch.device("meta"):
-        expected = m2det_vgg16(num_classes=3, **separate.config).state_dict()
+        expected = build("m2det320-vgg16", num_classes=3, **separate.config).state_dict()
     check_fit(separate, expected, "a.pth", "m2det320-vgg16")
     assert set(separate.tensors) == set(expected)
 

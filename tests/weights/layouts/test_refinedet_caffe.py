@@ -14,10 +14,11 @@ from torch import Tensor
 
 from vedette.errors import InputError
 from vedette.ops.images import normalize
-from vedette.papers.refinedet import RefineDet, refinedet_resnet101, refinedet_vgg16
+from vedette.papers.refinedet import RefineDet
 from vedette.structures import InputSpec
 from vedette.weights.layouts.checkpoint import check_fit
 from vedette.weights.layouts.refinedet_caffe import convert
+from vedette.zoo import build
 
 FACTOR = 999.98  # what BatchNorm's sums are divided by
 CLASSES = 3
@@ -143,9 +144,9 @@ def resnet101(net: CaffeNet, x: Tensor) -> tuple[Tensor, ...]:
 
 def imported(blobs: dict[str, Tensor]) -> RefineDet:
     checkpoint = convert(blobs)
-    build = refinedet_vgg16 if "vgg16" in checkpoint.models[0] else refinedet_resnet101
+    name = "refinedet320-vgg16" if "vgg16" in checkpoint.models[0] else "refinedet320-resnet101"
     with torch.device("meta"):  # without the time that drawing weights takes
-        model = build(num_classes=checkpoint.num_classes, **checkpoint.config).eval()
+        model = build(name, num_classes=checkpoint.num_classes, **checkpoint.config).eval()
     check_fit(checkpoint, model.state_dict(), "the net", checkpoint.models[0])
     model.load_state_dict(checkpoint.tensors, assign=True)
     return model
@@ -167,7 +168,7 @@ def test_raw_outputs_are_the_networks(network: object) -> None:
 
 def test_anchors_are_in_the_order_of_prior_box() -> None:
     vgg = convert({"fc7[0]": torch.zeros(1)})
-    anchors = refinedet_vgg16(num_classes=1, **vgg.config).anchors
+    anchors = build("refinedet320-vgg16", num_classes=1, **vgg.config).anchors
     priors = []
     for step, size in ((8, 32), (16, 64), (32, 128), (64, 256)):
         for row in range(320 // step):

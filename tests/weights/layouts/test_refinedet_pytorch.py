@@ -14,11 +14,12 @@ from torch import Tensor
 from vedette.errors import InputError
 from vedette.ops.boxes import to_centers
 from vedette.ops.images import normalize
-from vedette.papers.refinedet import RefineDet, refinedet_vgg16
+from vedette.papers.refinedet import RefineDet
 from vedette.structures import InputSpec
 from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
 from vedette.weights.layouts.pickled import read_state_dict
 from vedette.weights.layouts.refinedet_pytorch import convert
+from vedette.zoo import build
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "refinedet_pytorch.json"
 
@@ -48,7 +49,7 @@ def imported(golden: dict[str, Any]) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def model(imported: Checkpoint) -> RefineDet:
-    model = refinedet_vgg16(num_classes=imported.num_classes, **imported.config).eval()
+    model = build("refinedet320-vgg16", num_classes=imported.num_classes, **imported.config).eval()
     check_fit(imported, model.state_dict(), "the golden", "refinedet320-vgg16")
     model.load_state_dict(imported.tensors)
     return model
@@ -83,7 +84,7 @@ def tiny_tensors(golden: dict[str, Any]) -> dict[str, Tensor]:
 
 def refusal(checkpoint: Checkpoint) -> str:
     with torch.device("meta"):
-        expected = refinedet_vgg16(num_classes=checkpoint.num_classes).state_dict()
+        expected = build("refinedet320-vgg16", num_classes=checkpoint.num_classes).state_dict()
     with pytest.raises(InputError) as error:
         check_fit(checkpoint, expected, "a.pth", "refinedet320-vgg16")
     return str(error.value)

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from torchvision.models import detection
 
 from vedette.errors import InputError
-from vedette.papers.fpn import faster_rcnn_resnet_fpn
-from vedette.papers.retinanet import retinanet_resnet_fpn
 from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvision
 from vedette.weights.layouts import torchvision as torchvision_layout
 from vedette.weights.layouts.checkpoint import check_fit
 from vedette.weights.layouts.torchvision_names import renamed
+from vedette.zoo import build
 
 CLASSES = 5  # theirs, with a background
 
@@ -88,7 +87,7 @@ def test_faster_rcnn_finds_the_same(version: str) -> None:
     checkpoint = faster_rcnn_torchvision.convert(theirs.state_dict())
     assert checkpoint.faults == []
     assert checkpoint.num_classes == CLASSES - 1
-    ours = faster_rcnn_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config)
+    ours = build("faster-rcnn-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config)
     ours.load_state_dict(checkpoint.tensors)
     check_same(theirs, ours)
 
@@ -99,7 +98,7 @@ def test_retinanet_finds_the_same(version: str) -> None:
     checkpoint = retinanet_torchvision.convert(theirs.state_dict())
     assert checkpoint.faults == []
     assert checkpoint.num_classes == CLASSES - 1
-    ours = retinanet_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config)
+    ours = build("retinanet-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config)
     ours.load_state_dict(checkpoint.tensors)
     check_same(theirs, ours)
 
@@ -107,7 +106,7 @@ def test_retinanet_finds_the_same(version: str) -> None:
 def test_rpn_scores_and_proposals_are_the_same() -> None:
     theirs = their_faster_rcnn("")
     checkpoint = faster_rcnn_torchvision.convert(theirs.state_dict())
-    ours = faster_rcnn_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config).eval()
+    ours = build("faster-rcnn-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config).eval()
     ours.load_state_dict(checkpoint.tensors)
     with torch.inference_mode():
         batch, _ = theirs.transform([torch.rand(3, 160, 192)])
@@ -156,7 +155,7 @@ def test_what_does_not_fit_is_named() -> None:
     weights["nonsense"] = torch.zeros(1)
     checkpoint = retinanet_torchvision.convert(weights)
     with torch.device("meta"):
-        expected = retinanet_resnet_fpn(50, num_classes=CLASSES - 1, **checkpoint.config).state_dict()
+        expected = build("retinanet-resnet50-fpn", num_classes=CLASSES - 1, **checkpoint.config).state_dict()
     with pytest.raises(InputError) as raised:
         check_fit(checkpoint, expected, Path("x.pth"), "retinanet-resnet50-fpn")
     assert "missing backbone.fpn.inner_blocks.1.0.weight; unexpected nonsense; " in str(raised.value)

@@ -1,0 +1,118 @@
+"""The one way from pictures to what is on them: normalise, autocast, network, `find`, back into the pictures' pixels.
+
+Shapes: `B` pictures of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vedette.infer.graphs import Graphs
+from vedette.ops.boxes import clip, mirror
+from vedette.ops.images import Normalize, mirror_images
+from vedette.parts.detection import unpad
+from vedette.structures import Detections, InputSpec
+
+
+class Inputs(NamedTuple):
+    """Pictures as they go into a network, before they are normalised."""
+
+    images: Tensor  # (B, 3, H, W) uint8, RGB, padded right and below
+    shapes: Tensor  # (B, 2) int64, heights and widths without the padding
+    frames: Tensor  # (B, 2) int64, widths and heights of the pictures in whose pixels boxes are given
+    proposals: Sequence[Tensor] | None = None  # (N_i, 4) each, in pixels of the images; for a model that needs them
+
+    def mirrored(self) -> Inputs:
+        """The same, seen in a mirror."""
+        found = self.proposals
+        if found is not None:
+            found = [mirror(boxes, width) for boxes, width in zip(found, self.shapes[:, 1].tolist(), strict=True)]
+        return self._replace(images=mirror_images(self.images, self.shapes.to(self.images.device)), proposals=found)
+
+
+class Look(nn.Module):
+    """A model with all that stands between a batch of uint8 pictures and its predictions.
+
+    bf16: the network runs in bfloat16 under autocast. graphs: on a GPU, network and `find` are replayed as one CUDA
+    graph for each shape of a batch.
+    """
+
+    def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
+        super().__init__()
+        self.model, self.bf16 = model, bf16
+        self.normalize = Normalize(spec)
+        self.graphs = Graphs() if graphs else None
+
+    def forward(self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None = None) -> Any:
+        """(B, 3, H, W) uint8, (B, 2) heights and widths, B times (N_i, 4) → what the model predicts."""
+        with self.autocast(images.device):
+            return self.model(self.pixels(images, shapes), shapes if self.normalize.padded else None, proposals)
+
+    def pixels(self, images: Tensor, shapes: Tensor) -> Tensor:
+        """Normalised, 0 (the mean colour) in the padding, and in the layout in which convolutions are fast."""
+        pixels: Tensor = self.normalize(images, shapes)
+        return pixels.contiguous(memory_format=torch.channels_last)
+
+    @contextmanager
+    def autocast(self, device: torch.device) -> Iterator[None]:
+        """The precision of the network; a head may run in `loss` and `detect`, so these belong inside too."""
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            yield
+
+    def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
+        """What is found in each picture with at least this score, on the CPU, in the pixels of its frame.
+
+        mirrored: the pictures are looked at in a mirror; the boxes are those of the pictures as they are.
+        """
+        device = self.normalize.mean.device
+        seen = inputs.mirrored() if mirrored else inputs
+        with torch.inference_mode():
+            images = seen.images.to(device, non_blocking=True)
+            shapes = seen.shapes.to(device, non_blocking=True)
+            found = _to_cpu(self._detect(images, shapes, seen.proposals, score))
+        if mirrored:
+            widths = inputs.shapes[:, 1].tolist()
+            found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
+        return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
+
+    def _detect(
+        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
+    ) -> list[Detections]:
+        if self.graphs is not None and images.is_cuda and proposals is None:
+            return unpad(self.graphs.run(self._kept, images, shapes, score))
+        predictions = self(images, shapes, proposals)
+        with self.autocast(images.device):
+            found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
+        return found
+
+    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Any:
+        predictions = self(images, shapes)
+        with self.autocast(images.device):
+            return self.model.find(predictions, score).kept  # type: ignore[operator]
+
+
+def in_frame(found: Detections, shape: Tensor, frame: Tensor) -> Detections:
+    """Detections in pixels of an input, in those of its picture; what lies outside of the picture is left out.
+
+    shape (2,): height and width of the input without padding; frame (2,): the picture's width and height.
+    """
+    width, height = frame.tolist()
+    boxes = clip(found.boxes.float() * (frame / shape.flip(0)).repeat(2), width, height)
+    visible = (boxes[:, 2:] > boxes[:, :2]).all(1)
+    return replace(found, boxes=boxes, scores=found.scores.float())[visible]
+
+
+def _to_cpu(found: list[Detections]) -> list[Detections]:
+    """All at once: a copy for each picture and column would wait each time."""
+    if not found or found[0].boxes.device.type == "cpu":
+        return found
+    counts = [len(one) for one in found]
+    names = ("boxes", "scores", "labels", "source")
+    columns = [torch.split(torch.cat([getattr(one, name) for one in found]).cpu(), counts) for name in names]
+    return [Detections(*row) for row in zip(*columns, strict=True)]
