@@ -112,6 +112,29 @@ class Shapes(Pictures):
         return image
 
 
+def test_some_images_in_the_order_of_their_indices() -> None:
+    batches = eval_loader(Pictures(5), SPEC, batch_size=2, workers=0, indices=[3, 0, 4])
+    assert [batch.indices for batch in batches] == [[3, 0], [4]]
+
+
+def test_all_that_a_gpu_needs_of_a_batch_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned: list[Tensor] = []
+
+    def pin(tensor: Tensor) -> Tensor:
+        pinned.append(tensor.clone())
+        return pinned[-1]
+
+    (batch,) = eval_loader(Pictures(3), SPEC, batch_size=3, workers=0, proposals=lambda index: torch.ones(index, 4))
+    monkeypatch.setattr(Tensor, "pin_memory", pin)
+    found = batch.pin_memory()
+    parts = [found.images, found.shapes, *(found.proposals or [])]
+    parts += [part for target in found.targets for part in (target.boxes, target.labels, target.ignore)]
+    assert len(parts) == len(pinned) == 14
+    assert all(any(part is one for one in pinned) for part in parts)
+    assert_same([batch], [found])
+    assert found.files == batch.files
+
+
 def test_images_of_several_shapes_are_padded_to_one() -> None:
     """20 x 10 becomes 40 x 20, 30 x 41 becomes 20 x 27, 100 x 10 meets the longest side: 60 x 6."""
     (batch,) = eval_loader(Shapes((20, 10), (30, 41), (100, 10)), PADDED, batch_size=4, workers=0)

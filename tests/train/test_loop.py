@@ -11,11 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from train.painted import Painted, PaintedImages
+from vedette.data.loader import train_loader
 from vedette.errors import InputError
 from vedette.structures import InputSpec, Target
 from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
-from vedette.train.loop import Training
+from vedette.train.loop import COMPILED, Training
 from vedette.train.recipe import Recipe
 
 SPEC = InputSpec(size=32, range=1.0)
@@ -56,7 +57,13 @@ class Regions(MeanColour):
         return super().forward(images)
 
 
-def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: list[float] | None = None) -> Training:
+def training(
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    break_at: int = -1,
+    scores: list[float] | None = None,
+    compile: bool = False,
+) -> Training:
     torch.manual_seed(0)
     folder.mkdir(exist_ok=True)
     results = iter(scores or [])
@@ -71,7 +78,7 @@ def training(folder: Path, recipe: Recipe = RECIPE, break_at: int = -1, scores: 
         PAINTED,
         SPEC,
         recipe,
-        Around(folder=folder, device="cpu", say=lines.append),
+        Around(folder=folder, device="cpu", compile=compile, say=lines.append),
         validate=validate,
         save_weights=save,
     )
@@ -270,6 +277,63 @@ def test_smaller_images_first(tmp_path: Path) -> None:
     run.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
     run.run()
     assert seen == [16] * 6 + [32] * 6
+
+
+def test_the_loader_is_made_once_for_each_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[InputSpec] = []
+
+    def counted(data: Any, spec: InputSpec, *more: Any, **ways: Any) -> Any:
+        made.append(spec)
+        return train_loader(data, spec, *more, **ways)
+
+    monkeypatch.setattr("vedette.train.loop.train_loader", counted)
+    training(tmp_path / "run").run()
+    assert [spec.size for spec in made] == [32]
+    made.clear()
+    training(tmp_path / "small", replace(RECIPE, start_size=16, start_share=0.5)).run()
+    assert [spec.size for spec in made] == [32, 16, 32]
+
+
+def test_epochs_differ_and_workers_that_stay_change_no_random_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on starts workers of its own in a later epoch."""
+    seen: list[tuple[list[int], Tensor]] = []
+    monkeypatch.setattr(Training, "_train_step", lambda run, batch, epoch: seen.append((batch.indices, torch.rand(2))))
+    recipe = replace(RECIPE, workers=1, epochs=3)
+    whole, later = training(tmp_path / "whole", recipe), training(tmp_path / "later", recipe)
+    whole.run()
+    later.epoch = 2
+    later.run()
+    assert [indices for indices, _ in seen[:3]] != [indices for indices, _ in seen[3:6]]
+    for (indices, drawn), (others, again) in zip(seen[6:9], seen[9:], strict=True):
+        assert indices == others
+        assert torch.equal(drawn, again)
+
+
+class Uncounted(MeanColour):
+    """A number that changes would be compiled anew in each call."""
+
+    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+        return {"mean": (predictions - targets[0].boxes.mean()).square().mean()}
+
+
+def test_a_compiled_step_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[Any] = []
+
+    def spy(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setitem(COMPILED, "cpu", {"backend": spy})
+    monkeypatch.setattr("train.test_loop.MeanColour", Uncounted)
+    plain = training(tmp_path / "plain")
+    plain.run()
+    assert graphs == []
+    compiled = training(tmp_path / "compiled", compile=True)
+    compiled.run()
+    assert graphs
+    torch.testing.assert_close(weights(compiled), weights(plain))
 
 
 def test_a_checkpoint_survives_a_crash_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

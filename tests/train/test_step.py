@@ -64,6 +64,23 @@ def test_sizes_and_proposals_go_to_the_model() -> None:
     assert model.sizes.tolist() == SHAPES.tolist()
 
 
+class Draws(Remembers):
+    """Looks at the first proposal of each image alone."""
+
+    def draw_windows(self, proposals: list[Tensor], targets: list[Target]) -> list[Tensor]:
+        self.given = targets
+        return [boxes[:1] for boxes in proposals]
+
+
+def test_a_model_that_draws_windows_is_given_these_alone() -> None:
+    model = Draws(needs_proposals=True)
+    targets = [Target(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([0]))] * 2
+    proposals = [torch.tensor([[0.0, 0, 2, 2], [0, 0, 1, 1]]), torch.zeros(0, 4)]
+    TrainStep(model, PADDED)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), targets, SHAPES, proposals)
+    assert [boxes.tolist() for boxes in model.more["proposals"]] == [[[0, 0, 2, 2]], []]
+    assert model.given is targets
+
+
 class Odd:
     """Very small, very large and very long images: with nothing on them, one pixel, or one box over all."""
 

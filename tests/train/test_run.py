@@ -1,0 +1,111 @@
+"""A training as a record: what a script starts is what the command line does."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import vedette
+from cli.test_train import MODEL, write_data
+from vedette.data.read import read_dataset
+from vedette.errors import InputError
+from vedette.train.around import Around
+from vedette.train.plan import Wanted, plan
+from vedette.train.recipe import Recipe
+from vedette.train.run import start
+from vedette.train.run_file import Run
+
+CONFIG = {"image_size": 64, "tcb_channels": 8, "extra_channels": [8, 16]}
+RECIPE = {"epochs": 1, "batch_size": 2, "workers": 0, "precision": "fp32"}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data")
+
+
+def around(folder: Path, **more: Any) -> Around:
+    return Around(folder=folder, device="cpu", **more)
+
+
+def wanted(data: Path, **more: Any) -> Wanted:
+    return Wanted(model=MODEL, data=[str(data)], config=CONFIG, recipe=RECIPE, backbone="random", **more)
+
+
+def test_a_planned_run_is_started_stored_and_gone_on_with(data: Path, tmp_path: Path) -> None:
+    out, lines = tmp_path / "run", list[str]()
+    run, dataset = plan(wanted(data), around(out))
+    assert (run.metric, run.val, run.backbone, run.init) == ("voc12", f"{data}:val", "random", None)
+    best = start(run, around(out, say=lines.append), dataset)
+    assert best == out / "best.safetensors"
+    assert Run.read(out) == run
+    assert lines[0] == f"{MODEL} on 5 images of 2 classes, cpu"
+    further = replace(wanted(data), recipe=RECIPE | {"epochs": 2})
+    again, _ = plan(further, around(out, resume=True))
+    assert again == replace(run, recipe=replace(run.recipe, epochs=2))
+    start(again, around(out, resume=True, say=lines.append))
+    assert [json.loads(line)["epoch"] for line in (out / "log.jsonl").read_text().splitlines()] == [1, 2]
+    assert vedette.load(best, device="cpu").classes == ("square", "disc")
+
+
+def test_a_run_begins_with_what_its_record_says(data: Path, tmp_path: Path) -> None:
+    run, dataset = plan(wanted(data), around(tmp_path / "a"))
+    first = start(run, around(tmp_path / "a", say=lambda line: None), dataset)
+    again = start(run, around(tmp_path / "b", say=lambda line: None))
+    assert all(torch.equal(tensor, load_file(again)[name]) for name, tensor in load_file(first).items())
+    third, _ = plan(replace(wanted(data), backbone="imagenet", init=str(first)), around(tmp_path / "c"))
+    slow = replace(third, recipe=replace(third.recipe, lr=1e-12, ema=0.0))
+    kept = load_file(start(slow, around(tmp_path / "c", say=lambda line: None), dataset))
+    assert torch.allclose(kept["odm.logits.0.weight"], load_file(first)["odm.logits.0.weight"], atol=1e-6)
+
+
+def test_a_model_without_a_name_is_trained(data: Path, tmp_path: Path) -> None:
+    model = vedette.build(MODEL, num_classes=2, **CONFIG)  # type: ignore[arg-type]
+    run = Run(
+        model=MODEL,
+        config={},
+        classes=("square", "disc"),
+        data=("nowhere",),
+        val=None,
+        metric="voc12",
+        recipe=Recipe(**RECIPE),  # type: ignore[arg-type]
+        version="0",
+    )
+    lines: list[str] = []
+    best = start(run, around(tmp_path / "run", say=lines.append), read_dataset(data, "train"), model)
+    assert lines[0].startswith("note: no validation data")
+    assert vedette.load(best, device="cpu").model.config == model.config  # type: ignore[union-attr]
+
+
+def test_nothing_is_written_over(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_text("mine")
+    run = Run(model=MODEL, config={}, classes=(), data=(), val=None, metric="coco", recipe=Recipe(), version="0")
+    with pytest.raises(InputError, match="already holds a run"):
+        start(run, around(tmp_path))
+    with pytest.raises(InputError, match="already holds a run"):
+        plan(wanted(data), around(tmp_path))
+
+
+def test_one_process_of_several_speaks_and_writes(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    around(tmp_path).tell("heard twice")
+    monkeypatch.setenv("RANK", "0")
+    around(tmp_path).tell("heard once")
+    assert capsys.readouterr().out == "heard once\n"
+    with around(tmp_path).watch(3, "images") as bar:
+        bar.reach(1, 3)
+
+
+def test_an_older_record_does_not_say_how_it_began(data: Path, tmp_path: Path) -> None:
+    run, _ = plan(wanted(data), around(tmp_path / "run"))
+    run.save(tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())
+    del stored["init"], stored["backbone"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(stored))
+    assert Run.read(tmp_path / "run") == replace(run, backbone="imagenet")
