@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from train.painted import Painted, PaintedImages
 from vedette.data.loader import train_loader
 from vedette.errors import InputError
-from vedette.structures import InputSpec, Target
+from vedette.parts.targets import TargetBatch
+from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
 from vedette.train.loop import COMPILED, Training
@@ -40,9 +41,9 @@ class MeanColour(nn.Module):
         found: Tensor = self.head(self.norm(self.backbone(images)).relu().mean((2, 3)))
         return found
 
-    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
         self.calls += 1
-        sides = torch.stack([(t.boxes[:, 2:] - t.boxes[:, :2]).prod(1).sum() for t in targets]) / 1024
+        sides = (targets.boxes[..., 2:] - targets.boxes[..., :2]).prod(-1).sum(1) / 1024
         broken = torch.inf if self.calls == self.break_at else 1.0
         return {"area": (predictions[:, 0] - sides).square().mean() * broken}
 
@@ -314,7 +315,7 @@ def test_epochs_differ_and_workers_that_stay_change_no_random_number(
 class Uncounted(MeanColour):
     """A number that changes would be compiled anew in each call."""
 
-    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
         return {"mean": (predictions - targets[0].boxes.mean()).square().mean()}
 
 
