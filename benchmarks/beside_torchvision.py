@@ -73,7 +73,7 @@ def train(ours: Any, theirs: Any, device: str, rounds: int, batch: int, size: tu
 
     calls: dict[str, Callable[[], object]] = {}
     for suffix, bf16 in (("", False), (" bf16", True)):
-        step = TrainStep(ours, ours.input_spec, bf16)
+        step = TrainStep(ours, ours.input_spec, bf16).to(device)
         calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
         calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
     _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))
