@@ -24,7 +24,7 @@ def report(what: str, ours: list[float], theirs: list[float], unit: str = "ratio
 
 def detect(ours: Any, theirs: Any, photo: Path, device: str, rounds: int, floor: float) -> None:
     """From a JPEG on the disk to boxes on the CPU."""
-    detector = Detector(ours, ours.input_spec, None, device)
+    detector, recorded = (Detector(ours, ours.input_spec, None, device, graphs=graphs) for graphs in (False, True))
     theirs = theirs.eval().to(device)
 
     def their_way(bf16: bool) -> None:
@@ -38,7 +38,15 @@ def detect(ours: Any, theirs: Any, photo: Path, device: str, rounds: int, floor:
         "ours bf16": lambda: detector.detect(photo, score=floor, bf16=True),
         "theirs bf16": lambda: their_way(True),
     }
-    _report_pairs("JPEG to boxes", in_turns(calls, rounds, WARM_UP))
+    if recorded.device.type == "cuda":  # as CUDA graphs
+        calls["graphs"] = lambda: recorded.detect(photo, score=floor)
+        calls["graphs bf16"] = lambda: recorded.detect(photo, score=floor, bf16=True)
+    times = in_turns(calls, rounds, WARM_UP)
+    _report_pairs("JPEG to boxes", times)
+    if "graphs" in times:
+        report("JPEG to boxes, ours as graphs, both in fp32", times["graphs"], times["theirs"])
+        report("JPEG to boxes, ours as graphs in bf16, theirs in fp32", times["graphs bf16"], times["theirs"])
+        report("JPEG to boxes, ours as graphs, both in bf16", times["graphs bf16"], times["theirs bf16"])
 
 
 def train(ours: Any, theirs: Any, device: str, rounds: int, batch: int, size: tuple[int, int], classes: int) -> None:
@@ -65,7 +73,7 @@ def train(ours: Any, theirs: Any, device: str, rounds: int, batch: int, size: tu
 
     calls: dict[str, Callable[[], object]] = {}
     for suffix, bf16 in (("", False), (" bf16", True)):
-        step = TrainStep(ours, ours.input_spec, bf16)
+        step = TrainStep(ours, ours.input_spec, bf16).to(device)
         calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
         calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
     _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))

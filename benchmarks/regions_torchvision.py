@@ -1,6 +1,6 @@
-"""NMS and RoIAlign on a CPU against torchvision's: what a two-stage detector does besides its convolutions.
+"""NMS and RoIAlign against torchvision's: what a two-stage detector does besides its convolutions.
 
-    python benchmarks/regions_torchvision.py [--rounds 7]
+    python benchmarks/regions_torchvision.py [--rounds 7] [--device cuda]
 
 NMS of two images' proposals of the RPN, in training and in detection, and of what RetinaNet finds in 80 classes;
 RoIAlign of 512 regions of each of two images on FPN's map at stride 8, alone and with its gradient. fp32, random
@@ -32,10 +32,11 @@ def proposals() -> Tensor:
     return (anchors + 0.1 * sides * torch.randn(IMAGES, *anchors.shape)).clamp(0, SIDE)
 
 
-def suppression(count: int, classes: int, iou: float, enough: int) -> Calls:
+def suppression(device: str, count: int, classes: int, iou: float, enough: int) -> Calls:
     """The best `enough` of an image's `count` candidates, by both."""
-    boxes = proposals()[:, torch.randperm(SIDE * SIDE // 256 * 12)[:count]]
-    scores, groups = torch.rand(boxes.shape[:2]), torch.randint(classes, boxes.shape[:2])
+    boxes = proposals()[:, torch.randperm(SIDE * SIDE // 256 * 12)[:count]].to(device)
+    scores = torch.rand(boxes.shape[:2], device=device)
+    groups = torch.randint(classes, boxes.shape[:2], device=device)
 
     def theirs() -> None:
         for row in zip(boxes, scores, groups, strict=True):
@@ -44,11 +45,11 @@ def suppression(count: int, classes: int, iou: float, enough: int) -> Calls:
     return {"ours": lambda: nms(boxes, scores, groups, iou, enough), "theirs": theirs}
 
 
-def pooling(gradient: bool) -> Calls:
+def pooling(device: str, gradient: bool) -> Calls:
     """512 regions of each image, 7 × 7 with 2 × 2 samples, of 256 channels."""
-    feature = torch.randn(IMAGES, 256, SIDE // 8, SIDE // 8).contiguous(memory_format=torch.channels_last)
-    feature.requires_grad_(gradient)
-    rois = numbered(proposals()[:, :: SIDE * SIDE // 256 * 12 // 512][:, :512])
+    feature = torch.randn(IMAGES, 256, SIDE // 8, SIDE // 8, device=device)
+    feature = feature.contiguous(memory_format=torch.channels_last).requires_grad_(gradient)
+    rois = numbered(proposals()[:, :: SIDE * SIDE // 256 * 12 // 512][:, :512].to(device))
 
     def run(pooled: Tensor) -> None:
         if gradient:
@@ -60,12 +61,12 @@ def pooling(gradient: bool) -> Calls:
     }
 
 
-CASES: dict[str, Callable[[], Calls]] = {
-    "NMS of 12 000 proposals, 2000 wanted": lambda: suppression(12000, 1, 0.7, 2000),
-    "NMS of 6000 proposals, 300 wanted": lambda: suppression(6000, 1, 0.7, 300),
-    "NMS of 5000 boxes of 80 classes, 100 wanted": lambda: suppression(5000, 80, 0.5, 100),
-    "RoIAlign": lambda: pooling(gradient=False),
-    "RoIAlign and its gradient": lambda: pooling(gradient=True),
+CASES: dict[str, Callable[[str], Calls]] = {
+    "NMS of 12 000 proposals, 2000 wanted": lambda device: suppression(device, 12000, 1, 0.7, 2000),
+    "NMS of 6000 proposals, 300 wanted": lambda device: suppression(device, 6000, 1, 0.7, 300),
+    "NMS of 5000 boxes of 80 classes, 100 wanted": lambda device: suppression(device, 5000, 80, 0.5, 100),
+    "RoIAlign": lambda device: pooling(device, gradient=False),
+    "RoIAlign and its gradient": lambda device: pooling(device, gradient=True),
 }
 
 
@@ -73,12 +74,13 @@ def main() -> None:
     """Prints the table, a line as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, {arguments.device}")
     print("| | ours | torchvision | ratio (quartiles) |\n|---|---|---|---|")
     for name, prepare in CASES.items():
-        times = in_turns(prepare(), arguments.rounds)
+        times = in_turns(prepare(arguments.device), arguments.rounds)
         c = compare(times["ours"], times["theirs"], per=IMAGES)
         print(
             f"| {name} | {c.ours:.1f} ms | {c.theirs:.1f} ms | {c.ratio:.1f} ({c.low:.1f} to {c.high:.1f}) |",

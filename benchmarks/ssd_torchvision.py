@@ -9,12 +9,14 @@ The last lines are what comes behind the network: its share of the network's tim
 
 import argparse
 import platform
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 
 from beside_torchvision import WARM_UP, detect, report, train
@@ -49,9 +51,32 @@ def after_the_network(model: SSD, device: str, rounds: int) -> None:
             with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=bf16):
                 predictions = model(images)
                 calls = {"net": lambda x=images: model(x), "post": lambda p=predictions: model.detect(p, FLOOR)}
+                if device == "cuda":
+                    calls |= {name: replayed(call) for name, call in recordable(model, images, predictions).items()}
                 times = in_turns(calls, rounds, WARM_UP)
             kind = "bf16" if bf16 else "fp32"
             report(f"network, post-processing, batch of {batch}, {kind}", times["net"], times["post"], unit="share")
+            if "net graph" in times:
+                graphs = times["net graph"], times["post graph"]
+                report(f"the same as CUDA graphs, batch of {batch}, {kind}", *graphs, unit="share")
+
+
+def recordable(model: SSD, images: Tensor, predictions: Any) -> dict[str, Callable[[], object]]:
+    """The network, and what comes after it on the device."""
+    return {"net graph": lambda: model(images), "post graph": lambda: model.find(predictions, FLOOR)}
+
+
+def replayed(call: Callable[[], object]) -> Callable[[], object]:
+    """A call as a CUDA graph."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        call()
+    return graph.replay
 
 
 def main() -> None:

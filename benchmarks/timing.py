@@ -23,13 +23,18 @@ def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: in
     times: dict[str, list[float]] = {name: [] for name in calls}
     for round_ in range(warm_up + rounds):
         for name, call in calls.items():
+            _finish()
             start = time.perf_counter()
             call()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
+            _finish()
             if round_ >= warm_up:
                 times[name].append(time.perf_counter() - start)
     return times
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def compare(ours: Sequence[float], theirs: Sequence[float], per: int = 1) -> Comparison:

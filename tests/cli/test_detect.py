@@ -22,7 +22,7 @@ class UpperLeft(nn.Module):
 
     config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, sizes: None, proposals: None) -> Tensor:
         return images
 
     def detect(self, predictions: Tensor, score: float = 0.05) -> list[Detections]:

@@ -24,7 +24,7 @@ class Told(nn.Module):
 
     config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, sizes: None, proposals: None) -> torch.Tensor:
         return images
 
     def detect(self, predictions: torch.Tensor, score: float) -> list[Detections]:

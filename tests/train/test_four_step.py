@@ -19,7 +19,7 @@ from vedette.backbones.resnet import ResNet
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure
 from vedette.evaluate.truth import Truth
-from vedette.ops.images import normalize, stack_padded, to_input
+from vedette.ops.images import Normalize, stack_padded, to_input
 from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, RegionPool
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from vedette.papers.fpn import FPNBackbone, PyramidPool
@@ -339,7 +339,7 @@ def test_proposals_are_the_rpns_in_the_annotated_frame() -> None:
         image = to_input(data.image(index), model.input_spec)
         (height, width), (true_width, true_height) = image.shape[1:], data.size(index)
         padded = stack_padded([image], model.input_spec.divisor)
-        pixels = normalize(padded, model.input_spec)
+        pixels = Normalize(model.input_spec)(padded)
         pixels[..., height:, :], pixels[..., width:] = 0.0, 0.0
         with torch.no_grad():
             model.training = True  # as many as in training, from layers as in detection

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from train.painted import Painted, PaintedImages
 from train.test_loop import RECIPE, SPEC, MeanColour
-from vedette.structures import Target
+from vedette.parts.targets import TargetBatch
 from vedette.train.around import Around
 from vedette.train.loop import NotFiniteError, Training
 from vedette.train.losses import Given, Losses
@@ -25,11 +25,11 @@ State = dict[str, Tensor]
 class Breaks(MeanColour):
     """From its n-th loss on, one is NaN; the pictures of that batch spoil the statistics too."""
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: Any = None) -> Tensor:
         spoilt = self.training and self.calls + 1 == self.break_at
         return super().forward(images * torch.nan if spoilt else images)
 
-    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
         return {**super().loss(predictions, targets), "mean": predictions.mean()}
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from train.painted import Painted, PaintedImages
 from vedette.data.loader import train_loader
 from vedette.errors import InputError
-from vedette.structures import InputSpec, Target
+from vedette.parts.targets import TargetBatch
+from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
 from vedette.train.loop import COMPILED, Training
@@ -36,13 +37,13 @@ class MeanColour(nn.Module):
         self.head = nn.Linear(4, 1)
         self.calls, self.break_at = 0, break_at
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: Any = None) -> Tensor:
         found: Tensor = self.head(self.norm(self.backbone(images)).relu().mean((2, 3)))
         return found
 
-    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
         self.calls += 1
-        sides = torch.stack([(t.boxes[:, 2:] - t.boxes[:, :2]).prod(1).sum() for t in targets]) / 1024
+        sides = (targets.boxes[..., 2:] - targets.boxes[..., :2]).prod(-1).sum(1) / 1024
         broken = torch.inf if self.calls == self.break_at else 1.0
         return {"area": (predictions[:, 0] - sides).square().mean() * broken}
 
@@ -52,7 +53,7 @@ class Regions(MeanColour):
 
     needs_proposals = True
 
-    def forward(self, images: Tensor, sizes: Tensor, proposals: list[Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: Any = None) -> Tensor:
         self.seen = [*getattr(self, "seen", []), (tuple(images.shape[2:]), sizes.tolist(), proposals)]
         return super().forward(images)
 
@@ -328,7 +329,7 @@ def test_epochs_differ_and_workers_that_stay_change_no_random_number(
 class Uncounted(MeanColour):
     """A number that changes would be compiled anew in each call."""
 
-    def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
         return {"mean": (predictions - targets[0].boxes.mean()).square().mean()}
 
 

@@ -17,7 +17,7 @@ from vedette.data.read import read_dataset
 from vedette.data.selective_search import proposals_of
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
-from vedette.ops.images import normalize
+from vedette.ops.images import Normalize
 from vedette.papers.rcnn import RCNN
 from vedette.structures import Target
 from vedette.train.around import Around
@@ -277,7 +277,7 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
     decoded = one.model.coder.decode(found["deltas"], torch.cat([target.boxes[[0, 2]], proposals[:1]]))
     assert torch.allclose(decoded, target.boxes[[0, 2, 0]], atol=1e-4)
     with torch.no_grad():
-        images = normalize(pixels, one.model.input_spec)[None]
+        images = Normalize(one.model.input_spec)(pixels)[None]
         looks = one.model.features(images, proposals, torch.zeros(3, dtype=torch.int64), batch.shapes)
     assert torch.allclose(found["fc7"][2:].float(), looks.fc7, rtol=1e-2, atol=1e-3)
     assert torch.allclose(found["pool5"][2].float(), looks.pool5[0], rtol=1e-2, atol=1e-3)

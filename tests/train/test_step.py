@@ -19,12 +19,8 @@ from vedette.zoo import build
 class Remembers(nn.Module):
     """Keeps what it is given; no loss to speak of."""
 
-    def __init__(self, needs_proposals: bool = False) -> None:
-        super().__init__()
-        self.needs_proposals = needs_proposals
-
-    def forward(self, images: Tensor, **more: Any) -> Tensor:
-        self.images, self.more = images, more
+    def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: Any = None) -> Tensor:
+        self.images, self.sizes, self.proposals = images, sizes, proposals
         return images
 
     def loss(self, predictions: Tensor, targets: list[Target]) -> dict[str, Tensor]:
@@ -40,8 +36,8 @@ def test_the_padding_of_a_batch_is_0_once_it_is_normalised() -> None:
     losses = TrainStep(model, PADDED)(images, [], SHAPES)
     wide, high = [[5, 5, 5, 5]] * 2 + [[0] * 4] * 2, [[5, 5, 0, 0]] * 3 + [[0] * 4]
     assert model.images[:, 1].tolist() == [wide, high]
-    assert set(model.more) == {"sizes"}
-    assert model.more["sizes"].tolist() == [[2, 4], [3, 2]]
+    assert model.proposals is None
+    assert model.sizes.tolist() == [[2, 4], [3, 2]]
     assert losses["mean"].item() == pytest.approx(5 * 14 / 32)
 
 
@@ -49,24 +45,23 @@ def test_without_shapes_all_of_the_batch_is_image() -> None:
     model = Remembers()
     TrainStep(model, PADDED)(torch.full((2, 3, 4, 8), 20, dtype=torch.uint8), [])
     assert model.images.unique().tolist() == [5]
-    assert model.more["sizes"].tolist() == [[4, 8]] * 2
+    assert model.sizes.tolist() == [[4, 8]] * 2
 
 
 def test_one_stage_models_are_given_images_alone() -> None:
     model, spec = Remembers(), InputSpec(size=8, range=1.0, mean=(0.4, 0.5, 0.6), std=(0.2, 0.2, 0.2))
     images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
     TrainStep(model, spec)(images, [], torch.tensor([[8, 8], [8, 8]]))
-    assert model.more == {}
+    assert model.sizes is model.proposals is None
     assert torch.equal(model.images, Normalize(spec)(images))
 
 
-def test_proposals_go_to_models_that_need_them() -> None:
+def test_sizes_and_proposals_go_to_the_model() -> None:
     proposals = [torch.tensor([[0.0, 0, 2, 2]]), torch.zeros(0, 4)]
-    for needs in (False, True):
-        model = Remembers(needs)
-        TrainStep(model, PADDED)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), [], SHAPES, proposals)
-        assert ("proposals" in model.more) is needs
-        assert model.more.get("proposals", proposals) is proposals
+    model = Remembers()
+    TrainStep(model, PADDED)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), [], SHAPES, proposals)
+    assert model.proposals is proposals
+    assert model.sizes.tolist() == SHAPES.tolist()
 
 
 class Draws(Remembers):
