@@ -158,6 +158,20 @@ def test_a_resumed_run_learns_at_the_rate_that_it_is_given(tmp_path: Path, optim
     assert slower.optimizer.param_groups[-1]["lr"] < 1e-5
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_checkpoint_of_an_optimizer_that_was_not_fused_is_gone_on_with(tmp_path: Path, optimizer: str) -> None:
+    recipe = replace(RECIPE, optimizer=optimizer)
+    training(tmp_path / "run", replace(recipe, epochs=1)).run()
+    state = read_state(tmp_path / "run" / "last.pt")
+    for group in state["optimizer"]["param_groups"]:
+        group["fused"] = None
+    save_state(tmp_path / "run" / "last.pt", state)
+    resumed = training(tmp_path / "run", recipe)
+    resumed.resume()
+    resumed.run()
+    assert resumed.epoch == 4
+
+
 def test_gradients_are_summed_within_an_epoch(tmp_path: Path) -> None:
     recipe = replace(RECIPE, accumulate=2)  # of three batches an epoch one is left out
     whole = training(tmp_path / "whole", recipe)
