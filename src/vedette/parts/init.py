@@ -6,10 +6,10 @@ from typing import Literal
 from torch import nn
 
 
-def start_even(layers: Iterable[nn.Conv2d]) -> None:
+def start_even(layers: Iterable[nn.Module]) -> None:
     """Outputs that begin at 0: all classes alike in every anchor, a loss of ln (C + 1) each."""
     for layer in layers:
-        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
 
 
 def initialize(modules: Iterable[nn.Module], kind: Literal["xavier", "gaussian"]) -> None:
