@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vedette.parts.calls import predict
+from vedette.parts.calls import predict, whole_sizes
 from vedette.structures import InputSpec
 
 SIZES = torch.tensor([[30, 20]])
@@ -33,3 +33,11 @@ def test_a_model_is_given_what_it_takes(needs: bool, resize: str) -> None:
     assert more.get("proposals", PROPOSALS) is PROPOSALS
     assert more.get("sizes", SIZES).tolist() == [[30, 20]]
     assert predict(nn.Identity(), SIZES, InputSpec(size=32), SIZES) is SIZES
+
+
+def test_without_sizes_the_whole_batch_is_image() -> None:
+    images = torch.zeros(2, 3, 40, 60)
+    assert whole_sizes(images, None).tolist() == [[40, 60], [40, 60]]
+    assert whole_sizes(images, SIZES.repeat(2, 1)).tolist() == [[30, 20], [30, 20]]
+    with pytest.raises(ValueError, match=r"sizes has shape \(1, 2\): give \(2, 2\)"):
+        whole_sizes(images, SIZES)
