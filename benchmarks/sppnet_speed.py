@@ -20,8 +20,9 @@ from torch import Tensor
 
 from timing import compare, in_turns
 from vedette.backbones.regions import VGG16Regions
+from vedette.data.decode import decode_image
 from vedette.data.selective_search import proposals
-from vedette.ops.images import Normalize, decode_image, sizes_of, stack_padded, to_input
+from vedette.ops.images import Normalize, sizes_of, stack_padded, to_input
 from vedette.papers.rcnn import RegionClassifier
 from vedette.papers.sppnet import SPPNet, SPPNetConfig
 from vedette.zoo import build
