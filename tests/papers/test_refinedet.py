@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import exp, log, sqrt
+from typing import Any
 
 import pytest
 import torch
@@ -404,3 +405,30 @@ def test_detect_refuses_a_score_that_cannot_be(score: float) -> None:
     model = vedette.build("refinedet320-timm/resnet10t", image_size=64, tcb_channels=8, extra_channels=(8, 16)).eval()
     with pytest.raises(ValueError, match="give a number from 0 to 1"):
         model.detect(model(torch.zeros(1, 3, 64, 64)), score=score)
+
+
+@pytest.mark.parametrize("name", ["ssd300-timm/resnet10t", "refinedet320-timm/resnet10t"])
+def test_on_timm_maps_are_normalised_and_all_classes_begin_alike(name: str) -> None:
+    """N counts positives, each has three negatives: 4 ln (C + 1), and 4 ln 2 of the ARM."""
+    torch.manual_seed(0)
+    detector: Any = build(name, num_classes=7)
+    images = 3 * torch.randn(2, 3, detector.config.image_size, detector.config.image_size)
+    for maps in detector.features(images)[:3]:
+        assert float(maps.detach().square().mean().sqrt()) == pytest.approx(0.88, rel=1e-3)
+    truth = [target((40.0, 40.0, 200.0, 260.0, 1)), target((90.0, 20.0, 120.0, 90.0, 6), (10.0, 10.0, 90.0, 60.0, 0))]
+    losses = detector.loss(detector(images), truth)
+    classes = {"class": 8, "odm_class": 8, "arm_class": 2}
+    for key, count in classes.items():
+        if key in losses:
+            assert float(losses[key].detach()) == pytest.approx(4 * log(count), rel=1e-3)
+    assert len(losses) in (2, 4)
+
+
+def test_resnets_heads_are_xavier_and_its_other_new_layers_gaussian() -> None:
+    detector = build("refinedet320-resnet101", num_classes=20)
+    for head in (detector.arm, detector.odm):
+        for layer in (*head.logits, *head.deltas):
+            fan = 9 * (layer.in_channels + layer.out_channels)
+            assert float(layer.weight.detach().std()) == pytest.approx((2 / fan) ** 0.5, rel=0.05)
+    for block in detector.tcbs:
+        assert float(block.conv1[0].weight.detach().std()) == pytest.approx(0.01, rel=0.05)

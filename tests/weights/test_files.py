@@ -8,9 +8,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+import vedette
 from vedette.errors import InputError
 from vedette.structures import InputSpec
 from vedette.weights.files import load_into, read_weights, save_weights
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+DEMO = Path(vedette.__file__).parent / "assets" / "demo"
 
 SPEC = InputSpec(size=320, mean=(1.0, 2.0, 3.0), std=(4.0, 5.0, 6.0), channels="bgr", divisor=64)
 
@@ -218,3 +222,16 @@ def test_layers_can_be_left_out(tmp_path: Path) -> None:
     load_into(model, read_weights(write(tmp_path / "a.safetensors", source)), leave_out=["head."])
     assert torch.equal(model.body.weight, source.body.weight)
     assert torch.equal(model.head.weight, head)
+
+
+def test_a_file_of_format_1_still_finds_the_same_boxes() -> None:
+    """The detector bundled until then, whose maps are not normalised, on the demo's photographs: as its code found."""
+    golden = json.loads((GOLDEN / "format1.json").read_text())
+    detector = vedette.load(GOLDEN / "format1-refinedet320-lite0.safetensors", device="cpu")
+    assert detector.model.config.map_rms == 0
+    for name, wanted in golden.items():
+        found = detector.detect(DEMO / name, score=0.02)
+        assert found.labels.tolist() == wanted["labels"]
+        assert found.source.tolist() == wanted["source"]
+        torch.testing.assert_close(found.boxes, torch.tensor(wanted["boxes"]), rtol=0, atol=0.02)
+        torch.testing.assert_close(found.scores, torch.tensor(wanted["scores"]), rtol=0, atol=1e-3)

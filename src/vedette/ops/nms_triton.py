@@ -190,9 +190,9 @@ def _iou_of_pairs(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):
 
 @triton.jit
 def _iou(ax1, ay1, ax2, ay2, bx1, by1, bx2, by2):
-    """Operation by operation what `ops.boxes.iou` does."""
-    width = tl.minimum(ax2, bx2, propagate_nan=ALL) - tl.maximum(ax1, bx1, propagate_nan=ALL)
-    height = tl.minimum(ay2, by2, propagate_nan=ALL) - tl.maximum(ay1, by1, propagate_nan=ALL)
+    """Operation by operation what `ops.boxes.iou` does; the area of a box that is no box, and so the union, is NaN."""
+    width = tl.minimum(ax2, bx2) - tl.maximum(ax1, bx1)
+    height = tl.minimum(ay2, by2) - tl.maximum(ay1, by1)
     shared = _side(width) * _side(height)
     union = _side(ax2 - ax1) * _side(ay2 - ay1) + _side(bx2 - bx1) * _side(by2 - by1) - shared
     if union.dtype == tl.float64:

@@ -51,7 +51,7 @@ from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Positive, Share, Std, Suppression, ZeroOrMore, check
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import initialize
+from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
@@ -71,7 +71,7 @@ class RefineDetConfig:
     extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
     extra_channels: tuple[Count, Count] = (256, 512)  # conv6_1, conv6_2
     l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3, where the learned scales begin
-    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of every map of the backbone, to begin at that root mean square; 0: none
+    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     tcb_channels: Count = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
@@ -168,6 +168,15 @@ class RefineDet(nn.Module):
         self.anchor_cache = AnchorCache(self.build_anchors)
         new = (module for name, module in self.named_children() if name != "backbone")
         initialize(new, c.init)  # sec. 3.3: xavier for VGG-16, Gaussian for ResNet-101
+        self._initialize_heads()
+
+    def _initialize_heads(self) -> None:
+        """xavier (authors' code, ResNet-101's too); with normalised maps of timm's all classes alike."""
+        heads = [head for head in (self.arm, self.odm) if head is not None]
+        if not self.config.map_rms:
+            initialize(heads, "xavier")
+        else:
+            start_even(layer for head in heads for layer in head.logits)
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 64; nothing is padded. The whole of fig. 1."""

@@ -63,7 +63,7 @@ from vedette.parts.config import (
 )
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import initialize
+from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
@@ -108,7 +108,7 @@ class SSDConfig:
     )  # fig. 2: conv8 on
     extra_layers: tuple[Layer, ...] = (HALVE, HALVE, UNPADDED, UNPADDED)  # fig. 2: what makes each smaller
     l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3, where the learned scale begins
-    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of every map of the backbone, to begin at that root mean square; 0: none
+    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     norm: bool = False  # batch norm in the new layers
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
@@ -191,6 +191,8 @@ class SSD(nn.Module):
         self.anchor_cache = AnchorCache(self.build_anchors)
         self.own_grids = self.grids(c.image_size, c.image_size)
         initialize((module for name, module in self.named_children() if name != "backbone"), c.init)
+        if c.map_rms:
+            start_even(self.head.logits)
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised; nothing is padded. The whole of fig. 2."""
