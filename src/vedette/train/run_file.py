@@ -41,9 +41,7 @@ class Run:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             recipe = Recipe(**stored.pop("recipe"))
-            known = {
-                field.name: stored[field.name] for field in fields(cls) if field.name in stored
-            }  # of others the default
+            known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
             return cls(recipe=recipe, **(known | tuples))
         except (KeyError, TypeError, ValueError) as error:
