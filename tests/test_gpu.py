@@ -146,7 +146,9 @@ def test_soft_nms_is_the_cpus(method: Any, images: int, count: int, groups: int)
 def test_soft_nms_is_fast_enough_for_m2det() -> None:
     for images in (1, 4):
         boxes, scores, groups = in_runs(images, 20, 200)
-        torch.testing.assert_close(soft_nms(boxes, scores, groups, runs=20), soft_nms(boxes, scores, groups))
+        scores[:, 3] = torch.nan  # padding in the midst
+        of_runs, of_any = (soft_nms(boxes, scores, groups, runs=runs) for runs in (20, 0))
+        torch.testing.assert_close(of_runs, of_any, equal_nan=True)
         for runs in (0, 20):
             took = milliseconds(partial(soft_nms, boxes, scores, groups, runs=runs))
             print(f"linear, {images} × 20 × 200{', in runs' if runs else ''}: {took:.3f} ms")

@@ -168,10 +168,13 @@ def test_soft_nms_in_more_than_one_chunk(monkeypatch: pytest.MonkeyPatch) -> Non
     torch.testing.assert_close(soft_nms(boxes, scores, groups, True, 0.25, 0.5), wanted)
 
 
-def test_soft_nms_leaves_padding_and_ends_at_0() -> None:
-    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10]]])
-    scores = torch.tensor([[0.5, 0.75, -1.0, 0.0]])
-    assert soft_nms(boxes, scores, torch.zeros(1, 4).long(), True, 0.5, 0.5).tolist() == [[0.0, 0.75, -1.0, 0.0]]
+@pytest.mark.parametrize("runs", [0, 1])
+def test_soft_nms_leaves_padding_and_ends_at_0(runs: int) -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 10], [0, 0, 10, 10]]])
+    scores = torch.tensor([[0.5, 0.75, -1.0, 0.0, torch.nan]])
+    found = soft_nms(boxes, scores, torch.zeros(1, 5).long(), True, 0.5, 0.5, runs)
+    assert found[0, :4].tolist() == [0.0, 0.75, -1.0, 0.0]
+    assert found[0, 4].isnan()
 
 
 @pytest.mark.parametrize("seed", range(12))

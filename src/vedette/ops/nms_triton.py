@@ -165,7 +165,7 @@ def _compare(boxes, present, ends, drops, width, iou: tl.float64, TILE: tl.const
     asked = earlier <= later
     if ends is not None:
         end = tl.load(ends + row * width + earlier * TILE + TILE - 1, mask=earlier < later, other=width)
-        asked &= (earlier == later) | (end > later * TILE)
+        asked &= end > later * TILE
     above = tl.load(present + row * width + rivals, mask=asked & (rivals < width), other=0) > 0
     below = tl.load(present + row * width + own, mask=asked & (own < width), other=0) > 0
     if (tl.max(above.to(tl.int32), 0) > 0) & (tl.max(below.to(tl.int32), 0) > 0):
