@@ -1,4 +1,4 @@
-"""Many image files: decoded ahead in a thread while the network works, the bad ones passed over and named."""
+"""Many image files: decoded ahead in threads while the network works, the bad ones passed over and named."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,6 +16,7 @@ from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
 Decoded = Image.Image | InputError
+DECODERS = 8  # threads; decoding leaves Python's lock alone
 
 
 def detect_files(
@@ -31,7 +32,8 @@ def detect_files(
     detector's spec (`plan_passes`); score and bf16 are those of `Detector.detect`.
     """
     check_score(score)
-    decoded = decode_ahead(files, passes.batch_size)
+    threads = 1 if detector.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
+    decoded = decode_ahead(files, passes.batch_size, threads)
     while batch := list(islice(decoded, passes.batch_size)):
         pictures = [one for one in batch if not isinstance(one, InputError)]
         found = iter(detector.look(pictures, passes, score, bf16) if pictures else [])
@@ -39,9 +41,9 @@ def detect_files(
             yield one if isinstance(one, InputError) else next(found)
 
 
-def decode_ahead(files: Iterable[str | Path], ahead: int) -> Iterator[Decoded]:
+def decode_ahead(files: Iterable[str | Path], ahead: int, threads: int = 1) -> Iterator[Decoded]:
     """The files' pictures, in order, up to `ahead` of them decoded before they are asked for."""
-    pool = ThreadPoolExecutor(1)
+    pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[Decoded]] = deque()
     try:
         for file in files:

@@ -14,11 +14,12 @@ from vedette.zoo import find, names, restore
 AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
 
 
-def load(source: str | Path, device: str | torch.device | None = None, **config: Any) -> Detector:
+def load(source: str | Path, device: str | torch.device | None = None, graphs: bool = False, **config: Any) -> Detector:
     """A detector ready to use: bundled weights by name, or one of our weight files by path.
 
-    config: fields to detect with other than those stored, `nms="linear"`: candidates, keep, nms and nms_iou, and an
-    R-CNN's search, proposals, chunk, scorer and regress.
+    graphs: on a GPU, record network and post-processing as CUDA graphs, one a size of input: faster where batches are
+    small, after a second for each. config: fields to detect with other than those stored, `nms="linear"`: candidates,
+    keep, nms and nms_iou, and an R-CNN's search, proposals, chunk, scorer and regress.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on.
@@ -27,7 +28,7 @@ def load(source: str | Path, device: str | torch.device | None = None, **config:
     if fixed:
         raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
     model, stored = restore(weight_file(source), **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids)
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs)
 
 
 def weight_file(source: str | Path) -> Path:
