@@ -63,7 +63,7 @@ class Dataset:
     ends: Tensor  # (N + 1,) int64: the boxes of image i lie between ends[i] and ends[i + 1]
     all_boxes: Tensor  # (M, 4) float32 x1 y1 x2 y2, pixels
     all_labels: Tensor  # (M,) int32
-    all_areas: Tensor  # (M,) float32, square pixels
+    all_areas: Tensor  # (M,) float64, square pixels: COCO parts sizes at 32², and 1024.00003 is more
     all_flags: Tensor  # (M,) uint8, of DIFFICULT and CROWD
     notes: tuple[str, ...] = ()
 
@@ -107,7 +107,7 @@ class Dataset:
         return (self.all_flags[self._rows(index)] & CROWD) != 0
 
     def area(self, index: int) -> Tensor:
-        """(G,) float32 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
+        """(G,) float64 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
         return self.all_areas[self._rows(index)].clone()
 
     def image(self, index: int) -> Image.Image:
