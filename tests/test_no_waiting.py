@@ -39,7 +39,7 @@ BUDGETS = {  # kernels of forward, loss and find: what there are, rounded up
     "refinedet320-lite0": (240, 218, 64),
     "m2det320-lite0": (420, 100, 46),
     "m2det320-lite0, linear": (420, 100, 44),
-    "fast-rcnn-lite0": (104, 120, 64),
+    "fast-rcnn-lite0": (104, 120, 68),
     "faster-rcnn-lite0": (180, 235, 66),
     "faster-rcnn-lite0-fpn": (262, 255, 96),
     "retinanet-lite0-fpn": (256, 102, 70),
