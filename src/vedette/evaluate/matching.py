@@ -65,8 +65,7 @@ def judge(
         _joined([truth.boxes for truth in truths]).reshape(-1, 4),
         truth_image * classes + truth_label,
     )
-    enough = highest > iou if overlap == "above" else (highest >= iou) & (best >= 0)
-    best = np.where(enough, best, -1)
+    best = np.where(highest > iou if overlap == "above" else highest >= iou, best, -1)
     score = _joined([found.scores for found in detections]).astype(np.float64)
     kind = _kinds(best, counts, _falling(score))
     return Outcomes(
