@@ -109,14 +109,8 @@ def changed(run: Run, wanted: Wanted, classes: tuple[str, ...], folder: Path) ->
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if wanted.metric not in (None, run.metric):
         raise InputError(f"--metric {wanted.metric}: the run's best is chosen by {run.metric}; leave --metric out")
-    for name in (
-        "optimizer",
-        "freeze_stem",
-        "ema",
-        "head_lr",
-        "one_rate",
-        *(("epochs",) if run.recipe.alternating else ()),
-    ):
+    settled = ("optimizer", "freeze_stem", "ema", "head_lr", "one_rate")
+    for name in (*settled, *(("epochs",) if run.recipe.alternating else ())):
         started = getattr(run.recipe, name)
         if wanted.recipe.get(name, started) != started:
             option = f"--{name.replace('_', '-')}"
