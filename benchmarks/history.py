@@ -23,9 +23,9 @@ from PIL import Image
 
 import vedette
 from trained import Row, command, evaluate, train
+from vedette.data.decode import decode_image
 from vedette.data.read import read_datasets
 from vedette.data.selective_search import cached_proposals, proposals
-from vedette.ops.images import decode_image
 
 ROWS = (
     Row("rcnn", "R-CNN", "rcnn-lite0"),

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from timing import compare, in_turns
 from vedette.backbones.regions import VGG16Regions
+from vedette.data.decode import decode_image
 from vedette.data.selective_search import proposals
-from vedette.ops.images import decode_image, normalize, sizes_of, stack_padded, to_input
+from vedette.ops.images import Normalize, sizes_of, stack_padded, to_input
 from vedette.papers.rcnn import RegionClassifier
 from vedette.papers.sppnet import SPPNet, SPPNetConfig
 from vedette.zoo import build
@@ -38,7 +39,7 @@ def look(model: RegionClassifier, picture: Image.Image, boxes: Tensor) -> Any:
     """From a picture and its proposals to boxes."""
     x = to_input(picture, model.input_spec)
     scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
-    images = stack_padded([normalize(x, model.input_spec)], model.input_spec.divisor)
+    images = stack_padded([Normalize(model.input_spec)(x)], model.input_spec.divisor)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         images = images.contiguous(memory_format=torch.channels_last)
         return model.detect(model(images, sizes_of([x]), [boxes * scale]), score=0.05)

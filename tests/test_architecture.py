@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from importlinter.api import read_configuration
 from importlinter.cli import lint_imports
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "vedette"
@@ -62,3 +63,27 @@ def test_the_command_line_imports_torch_late() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_data_are_read_and_checked_and_names_looked_up_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "train.json").write_text(
+        '{"images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}], '
+        ' "categories": [{"id": 1, "name": "x"}],'
+        ' "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 12]}]}'
+    )
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from vedette.data.check import check\n"
+        "from vedette.data.read import read_datasets\n"
+        "from vedette.zoo import known, names\n"
+        f"dataset = read_datasets([{str(tmp_path)!r}], 'train')\n"
+        "assert len(dataset) == 1 and dataset.image(0).size == (40, 30)\n"
+        f"assert check(Path({str(tmp_path)!r})).boxes == 1\n"
+        "assert known(names()[0]).input == 300\n"
+        "sys.exit(' '.join({'torch', 'torchvision', 'timm'} & sys.modules.keys()) or 0)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert finished.stderr == ""

@@ -94,12 +94,38 @@ def test_hard_nms_of_the_first_so_many_does_not_wait() -> None:
     for image in range(8):
         best, found = (torch.where(mask[image].cpu(), inputs[1][image], 0).topk(100).values for mask in (full, some))
         assert (best == found).float().mean() > 0.98  # the CPU compares in float64
-    for name, case in (
-        ("8 × 5000 of 20", (8, 5000, 20)),
-        ("8 × 400 of 20", (8, 400, 20)),
-        ("2 × 12000 of 1", (2, 12000, 1)),
-    ):
-        print(f"nms, {name}: {milliseconds(partial(nms, *to_gpu(*crowd(*case)), 0.5)):.3f} ms")
+
+
+def in_runs(images: int, runs: int, length: int) -> list[Tensor]:
+    """A crowd on the GPU, run by run, each from its best down."""
+    boxes, scores, _ = crowd(images, runs * length, 1)
+    best_first = scores.view(images, runs, length).sort(-1, descending=True).values.flatten(1)
+    return to_gpu(boxes, best_first, torch.arange(runs).repeat_interleave(length).repeat(images, 1))
+
+
+@pytest.mark.parametrize(("images", "runs", "length"), [(2, 3, 1), (3, 20, 130), (2, 1, 3000)])
+def test_hard_nms_of_runs_is_that_of_any_order(images: int, runs: int, length: int) -> None:
+    inputs = in_runs(images, runs, length)
+    inputs[1] *= torch.rand_like(inputs[1]) < 0.9  # padding in the midst
+    kept = nms(*inputs, 0.5)
+    assert torch.equal(nms(*inputs, 0.5, runs=runs), kept)
+    with without_waiting():
+        nms(*inputs, 0.5, runs=runs)
+    for image in range(images):
+        assert torch.equal(kept[image].cpu(), greedy(*(t[image].cpu() for t in inputs), 0.5))
+
+
+def test_nms_is_fast_enough_for_ssd_and_faster_rcnn() -> None:
+    cases: dict[str, partial[Tensor]] = {
+        "8 × 5000 of 20": partial(nms, *to_gpu(*crowd(8, 5000, 20)), 0.5),
+        "8 × 400 of 20": partial(nms, *to_gpu(*crowd(8, 400, 20)), 0.5),
+        "2 × 12000 of 1, all": partial(nms, *to_gpu(*crowd(2, 12000, 1)), 0.5),
+        "2 × 12000 of 1, 2000 wanted": partial(nms, *to_gpu(*crowd(2, 12000, 1)), 0.5, enough=2000),
+        "2 × a run of 12000, 2000 wanted": partial(nms, *in_runs(2, 1, 12000), 0.7, enough=2000, runs=1),
+        "8 × 20 runs of 400, 200 wanted": partial(nms, *in_runs(8, 20, 400), 0.45, enough=200, runs=20),
+    }
+    for name, call in cases.items():
+        print(f"nms, {name}: {milliseconds(call):.3f} ms")
 
 
 @pytest.mark.parametrize("method", ["linear", "gaussian"])
@@ -119,9 +145,11 @@ def test_soft_nms_is_the_cpus(method: Any, images: int, count: int, groups: int)
 
 def test_soft_nms_is_fast_enough_for_m2det() -> None:
     for images in (1, 4):
-        print(
-            f"linear, {images} × 20 × 200: {milliseconds(partial(soft_nms, *to_gpu(*crowd(images, 4000, 20)))):.3f} ms"
-        )
+        boxes, scores, groups = in_runs(images, 20, 200)
+        torch.testing.assert_close(soft_nms(boxes, scores, groups, runs=20), soft_nms(boxes, scores, groups))
+        for runs in (0, 20):
+            took = milliseconds(partial(soft_nms, boxes, scores, groups, runs=runs))
+            print(f"linear, {images} × 20 × 200{', in runs' if runs else ''}: {took:.3f} ms")
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 9, 4), (5, 17, 300), (64, 50, 6375), (2, 300, 40)])

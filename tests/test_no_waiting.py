@@ -35,14 +35,14 @@ DETECTORS: dict[str, dict[str, Any]] = {  # and the settings that are not the de
     "retinanet-lite0-fpn": ON_SIDE,
 }
 BUDGETS = {  # kernels of forward, loss and find: what there are, rounded up
-    "ssd300-lite0": (192, 100, 46),
-    "refinedet320-lite0": (240, 218, 64),
-    "m2det320-lite0": (420, 100, 46),
-    "m2det320-lite0, linear": (420, 100, 44),
-    "fast-rcnn-lite0": (104, 120, 68),
-    "faster-rcnn-lite0": (180, 235, 66),
-    "faster-rcnn-lite0-fpn": (262, 255, 96),
-    "retinanet-lite0-fpn": (256, 102, 70),
+    "ssd300-lite0": (192, 100, 36),
+    "refinedet320-lite0": (240, 218, 56),
+    "m2det320-lite0": (420, 100, 36),
+    "m2det320-lite0, linear": (420, 100, 36),
+    "fast-rcnn-lite0": (104, 120, 56),
+    "faster-rcnn-lite0": (168, 235, 58),
+    "faster-rcnn-lite0-fpn": (240, 255, 88),
+    "retinanet-lite0-fpn": (256, 102, 52),
 }
 
 

@@ -9,8 +9,9 @@ import torch
 
 import vedette
 from vedette import Target, zoo
+from vedette.data.decode import decode_image
 from vedette.infer.detector import Detector
-from vedette.ops.images import Normalize, decode_image, sizes_of, stack_padded, to_input
+from vedette.ops.images import Normalize, sizes_of, stack_padded, to_input
 from vedette.parts.detection import unpad
 from vedette.weights.files import save_weights
 

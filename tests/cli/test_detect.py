@@ -8,7 +8,6 @@ import torch
 from PIL import Image, ImageChops
 from torch import Tensor, nn
 
-from vedette import zoo
 from vedette.cli.main import run
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
@@ -44,7 +43,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
         detector.model.config = SimpleNamespace(**(vars(UpperLeft.config) | config))
         return detector
 
-    monkeypatch.setattr(zoo, "load", load)
+    monkeypatch.setattr("vedette.infer.load.load", load)
 
 
 @pytest.fixture

@@ -122,6 +122,7 @@ def a_run(classes: tuple[str, ...]) -> Run:
 def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None:
     settings = {"image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16), "aspect_ratios": (1.0, 0.5, 2.0)}
     given = vedette.build(MODEL, num_classes=2, **settings)
+    torch.nn.init.normal_(given.odm.logits[0].weight)  # new ones begin at 0
     path = tmp_path / "given.safetensors"
     spec = replace(given.input_spec, mean=(0.1, 0.2, 0.3), range=255.0)
     save_weights(path, given, name=MODEL, classes=("square", "disc"), input_spec=spec)

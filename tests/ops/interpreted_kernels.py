@@ -14,6 +14,12 @@ from vedette.ops.nms_triton import hard_nms, soft_nms
 ENOUGH = 10**6
 
 
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter takes one element after the other, those that are masked too."""
+    monkeypatch.setattr("vedette.ops.nms_triton.CHUNK", 64)
+
+
 def greedy(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
     """Box by box, with the overlaps of `ops.boxes.iou` in the precision of the boxes."""
     keep = torch.zeros_like(scores, dtype=torch.bool)
@@ -68,6 +74,54 @@ def test_enough_of_a_group_end_its_walk() -> None:
         assert torch.equal(best, found)
 
 
+def in_runs(images: int, runs: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Candidates run by run, each from its best down, with padding at its end and in the midst of it."""
+    boxes, scores = on_a_grid(images, runs * length)
+    scores = scores.view(images, runs, length).sort(-1, descending=True).values
+    scores = (scores * (torch.rand(images, runs, length) < 0.8)).flatten(1)
+    scores[0, :length] = 0  # nothing but padding
+    return boxes, scores, torch.arange(runs).repeat_interleave(length).expand(images, -1)
+
+
+@pytest.mark.parametrize(("runs", "length"), [(1, 150), (3, 70), (2, 64), (4, 1), (5, 9)])
+def test_hard_nms_of_runs_is_greedy(runs: int, length: int) -> None:
+    torch.manual_seed(runs)
+    inputs = in_runs(2, runs, length)
+    assert torch.equal(hard_nms(*inputs, 0.3, ENOUGH, runs), greedy(*inputs, 0.3))
+
+
+def test_runs_are_taken_at_their_word() -> None:
+    """Nothing asks for the groups, nor sorts, where runs are given."""
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 8], [0, 0, 10, 9]]])
+    scores, groups = torch.tensor([[0.5, 0.4, 0.9, 0.8]]), torch.zeros(1, 4).long()
+    assert hard_nms(boxes, scores, groups, 0.5, ENOUGH, 2).tolist() == [[True, False, True, False]]
+    softened = soft_nms(boxes, scores, groups, True, 0.5, 0.5, 2)
+    torch.testing.assert_close(softened, torch.tensor([[0.5, 0.04, 0.9, 0.8 / 9]]))
+
+
+def test_enough_of_a_run_end_its_walk() -> None:
+    left = torch.arange(200.0) * 20
+    boxes = torch.stack([left, torch.zeros(200), left + 10, torch.full((200,), 10.0)], -1)[None]
+    kept = hard_nms(boxes, torch.ones(1, 200), torch.zeros(1, 200).long(), 0.5, 3, 2)
+    assert kept[0].tolist() == ([True] * 64 + [False] * 36) * 2
+
+
+def test_who_stays_in_one_chunk_drops_as_who_stays_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.ops.nms_triton.CHUNK", 16)
+    boxes, scores = on_a_grid(1, 200)
+    boxes = boxes + 8 * torch.randint(0, 8, (1, 200, 1))
+    kept = hard_nms(boxes, scores, torch.zeros(1, 200).long(), 0.3, ENOUGH)
+    assert kept.sum() > 80
+    assert torch.equal(kept, greedy(boxes, scores, torch.zeros(1, 200).long(), 0.3))
+
+
+def test_float64_is_compared_in_float64() -> None:
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 5 + 1e-12], [0, 0, 10, 5]]], dtype=torch.float64)
+    scores, groups = torch.tensor([[0.5, 0.5 - 1e-12, 0.5 - 2e-12]], dtype=torch.float64), torch.tensor([[0, 0, 1]])
+    assert hard_nms(boxes, scores, groups, 0.5, ENOUGH).tolist() == [[True, False, True]]
+    assert hard_nms(boxes, scores.flip(1), groups, 0.5, ENOUGH).tolist() == [[False, True, True]]
+
+
 @pytest.mark.filterwarnings("ignore:invalid value")  # numpy's, of ∞ - ∞
 def test_boxes_that_are_no_boxes_leave_the_others_alone() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [torch.nan, 0, torch.nan, 10], [0, 0, torch.inf, torch.inf]]])
@@ -90,9 +144,26 @@ def test_soft_nms_is_the_loop(linear: bool, dtype: torch.dtype) -> None:
     torch.testing.assert_close(found, wanted.to(dtype), rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-7)
 
 
+@pytest.mark.parametrize("linear", [True, False])
+def test_soft_nms_of_runs_is_the_loop(linear: bool) -> None:
+    boxes, scores, groups = in_runs(2, 3, 20)
+    found = soft_nms(boxes, scores, groups, linear, 0.25, 0.5, 3)
+    wanted = torch.tensor(loop(slow_soft_nms, boxes, scores, groups, "linear" if linear else "gaussian", 0.25, 0.5))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-7)
+    assert (found < scores).any()
+
+
+def test_of_scores_that_become_equal_the_first_of_the_input_goes_first() -> None:
+    boxes = torch.tensor([[[0.0, 0, 16, 3], [0, 0, 16, 8], [0, 0, 16, 16]]])
+    scores = torch.tensor([[0.375, 0.75, 1.0]])  # the third takes half of the second's; they share 3 / 8 with the first
+    found = soft_nms(boxes, scores, torch.zeros(1, 3).long(), True, 0.25, 0.5)
+    assert found.tolist() == [[0.375, 0.375 * 0.625, 1.0]]
+
+
 def test_soft_nms_in_more_than_one_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vedette.ops.nms_triton.CHUNK", 16)
     boxes, scores, groups = candidates(2, 60, 2, torch.float64)
+    scores = (scores * 4).round() / 4  # ties, in one chunk and in two
     wanted = torch.tensor(loop(slow_soft_nms, boxes, scores, groups, "linear", 0.25, 0.5), dtype=torch.float64)
     torch.testing.assert_close(soft_nms(boxes, scores, groups, True, 0.25, 0.5), wanted)
 

@@ -11,18 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
+from vedette.data.decode import ORIENTATION, decode_image, to_rgb
 from vedette.errors import InputError
-from vedette.ops.images import (
-    ORIENTATION,
-    Normalize,
-    decode_image,
-    input_size,
-    mirror_images,
-    sizes_of,
-    stack_padded,
-    to_input,
-    to_rgb,
-)
+from vedette.ops.images import Normalize, input_size, mirror_images, sizes_of, stack_padded, to_input
 from vedette.structures import InputSpec
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)

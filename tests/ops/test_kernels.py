@@ -15,9 +15,9 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from vedette.ops import bipartite_triton, nms_triton  # noqa: E402
 
-POINTERS = {"order": "*i64", "kinds": "*i64", "room": "*i64", "keep": "*i1", "asked": "*i64", "gone": "*i1"}
-POINTERS |= {"anchor": "*i64", "taken": "*i1", "width": "i32", "enough": "i32", "anchors": "i32", "iou": "fp64"}
-POINTERS |= {"sigma": "fp64", "floor": "fp32"}
+POINTERS = {"groups": "*i64", "ends": "*i32", "places": "*i64", "drops": "*i64", "room": "*i32", "keep": "*i1"}
+POINTERS |= {"asked": "*i64", "gone": "*i1", "anchor": "*i64", "taken": "*i1", "width": "i32", "enough": "i32"}
+POINTERS |= {"anchors": "i32", "iou": "fp64", "sigma": "fp64", "floor": "fp32"}
 
 
 def test_the_kernels_compute_what_slow_loops_do() -> None:
@@ -35,9 +35,13 @@ def test_the_kernels_compute_what_slow_loops_do() -> None:
 @pytest.mark.parametrize(
     ("kernel", "constants"),
     [
-        (nms_triton._hard_nms, {"TILE": 64}),
+        (nms_triton._arrange, {"TILE": 64, "PADDING": nms_triton.PADDING}),
+        (nms_triton._compare, {"TILE": 64}),
+        (nms_triton._compare, {"TILE": 64, "ends": None, "width": 1}),
+        (nms_triton._walk, {"TILE": 64, "CHUNK": 1024}),
+        (nms_triton._walk, {"TILE": 64, "CHUNK": 1, "ends": None, "width": 1, "enough": 1}),
         (nms_triton._soft_nms, {"LINEAR": True, "CHUNK": 1024}),
-        (nms_triton._soft_nms, {"LINEAR": False, "CHUNK": 1}),
+        (nms_triton._soft_nms, {"LINEAR": False, "CHUNK": 1, "ends": None, "width": 1}),
         (bipartite_triton._assign, {"BOXES": 64, "CHUNK": 4096}),
     ],
 )
@@ -46,9 +50,7 @@ def test_they_compile_and_nothing_is_fused(
 ) -> None:
     """A product fused with a sum would be rounded once, and an overlap differ from that of `ops.boxes.iou`."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    if "nms" in kernel.__name__:
-        constants = constants | {"PADDING": nms_triton.PADDING}
-    types = {"boxes": "*" + number if "nms" in kernel.__name__ else "i32"} | POINTERS
+    types = {"boxes": "i32" if kernel is bipartite_triton._assign else "*" + number} | POINTERS
     signature = {name: "constexpr" if name in constants else types.get(name, "*" + number) for name in kernel.arg_names}
     code = ASTSource(kernel, signature, {(kernel.arg_names.index(name),): value for name, value in constants.items()})
     compiled = triton.compile(code, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": False})

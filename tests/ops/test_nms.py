@@ -156,6 +156,16 @@ def test_classes_far_from_the_origin_are_kept_apart_exactly(device: str) -> None
 
 
 @devices
+def test_runs_change_nothing_but_the_time(device: str) -> None:
+    boxes, scores, groups = candidates(3, 60, 1)
+    scores = scores.view(3, 4, 15).sort(-1, descending=True).values.flatten(1)
+    scores[torch.rand(3, 60) < 0.1] = 0  # padding in the midst
+    inputs = [t.to(device) for t in (boxes, scores, groups + torch.arange(4).repeat_interleave(15))]
+    assert torch.equal(nms(*inputs, 0.4, runs=4), nms(*inputs, 0.4))
+    assert torch.equal(soft_nms(*inputs, iou=0.4, runs=4), soft_nms(*inputs, iou=0.4))
+
+
+@devices
 def test_images_do_not_meet(device: str) -> None:
     boxes, scores, groups = (t.to(device) for t in candidates(3, 20, 2))
     together = nms(boxes, scores, groups, 0.4)

@@ -13,6 +13,7 @@ from vedette.papers.fast_rcnn import (
     FastRCNNConfig,
     Judged,
     find_in_regions,
+    pad_proposals,
     region_loss,
     sample_regions,
     truncate,
@@ -199,3 +200,13 @@ def test_truncated_svd() -> None:
 def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FastRCNNConfig(**config)
+
+
+def test_proposals_are_padded_and_the_padding_is_known() -> None:
+    boxes = torch.tensor([[1.0, 2, 3, 4], [5, 6, 7, 8]])
+    padded, given = pad_proposals(torch.zeros(3, 3, 9, 9), [boxes[:1], boxes[:0], boxes])
+    assert padded.tolist() == [[[1, 2, 3, 4], [0] * 4], [[0] * 4, [0] * 4], [[1, 2, 3, 4], [5, 6, 7, 8]]]
+    assert given.tolist() == [[True, False], [False, False], [True, True]]
+    padded, given = pad_proposals(torch.zeros(1, 3, 9, 9), [boxes[:0]])
+    assert padded.tolist() == [[[0] * 4]]
+    assert given.tolist() == [[False]]

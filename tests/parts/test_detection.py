@@ -1,6 +1,7 @@
 """From scores to detections: the best candidates, suppression, padding, origins; by hand and against loops; compile."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from vedette.parts.detection import (
     best_of_image,
     check_score,
     find,
+    rows_of,
     suppress,
     unpad,
 )
@@ -29,7 +31,7 @@ def candidates(pick: Callable[[Tensor, int], Picked]) -> Choose:
     """What `find` does before it suppresses, with any boxes."""
 
     def choose(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
-        best, rows, labels = pick(torch.where(scores > floor, scores, 0.0), count)
+        best, rows, labels, _ = pick(torch.where(scores > floor, scores, 0.0), count)
         return Candidates(decode(rows), best, labels, rows)
 
     return choose
@@ -233,7 +235,7 @@ def test_find_by_hand() -> None:
     scores = torch.tensor([[[0.9, 0.0], [0.8, 0.3], [0.7, 0.0], [0.95, 0.0]]])
 
     def boxes_at(rows: Tensor, labels: Tensor) -> Tensor:
-        return detection.rows_of(boxes, rows)
+        return rows_of(boxes, rows)
 
     def pick(scores: Tensor) -> Picked:
         return best_of_image(scores, 5)
@@ -258,3 +260,31 @@ def test_the_best_of_each_level_by_hand() -> None:
     assert best.rows.tolist() == [[0, 1, 2, 2]]
     assert best.labels.tolist() == [[1, 0, 1, 0]]
     assert best_of_each_level(scores, 2, (2, 1), apart=True).labels.tolist() == [[0, 0, 1, 1]]
+
+
+def test_the_picked_say_what_runs_they_are() -> None:
+    scores = torch.rand(2, 7, 3)
+    assert best_of_image(scores, 5).runs == 0  # classes among each other
+    assert detection.best_of_each_class(scores, 5).runs == 3
+    assert best_of_each_level(scores, 5, (4, 3)).runs == 0
+    assert best_of_each_level(scores, 5, (4, 3), apart=True).runs == 2
+    assert best_of_each_level(scores, 10, (4, 3), apart=True).runs == 0  # ten of one, nine of the other
+    assert best_of_each_level(scores, 10, (7,), apart=True).runs == 1
+
+
+def test_find_hands_the_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed = []
+    monkeypatch.setattr(detection, "nms", lambda boxes, scores, *_, runs, **__: handed.append(runs) or scores > 0)
+    monkeypatch.setattr(detection, "soft_nms", lambda boxes, scores, *_, runs, **__: handed.append(runs) or scores)
+    boxes = random_boxes(1, 9)
+    for method in ("hard", "linear"):
+        pick = partial(detection.best_of_each_class, count=4)
+        find(torch.rand(1, 9, 3), lambda rows, _: rows_of(boxes, rows), pick, floor=0.1, iou=0.5, keep=5, method=method)
+    assert handed == [3, 3]
+
+
+def test_scores_that_are_no_numbers_find_nothing_and_take_no_room() -> None:
+    scores, boxes = torch.tensor([[[torch.nan], [0.7], [torch.nan]]]), random_boxes(1, 3)
+    pick = partial(best_of_image, count=1)
+    found = find(scores, lambda rows, _: rows_of(boxes, rows), pick, floor=0.1, iou=0.5, keep=2)
+    assert found.kept.source.tolist() == [[1]]

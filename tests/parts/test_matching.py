@@ -354,6 +354,14 @@ def test_thresholds_at_their_borders() -> None:
     assert matched.tolist() == [[0, 0, -1, -2]]  # exactly 0.3 is background, 0.2 nothing
 
 
+def test_the_best_of_a_box_is_the_best_that_is_usable() -> None:
+    anchors, box = line((0, 10), (3, 13), (5, 15)), line((0, 10))[None]
+    flags, usable = torch.tensor([[True]]), torch.tensor([False, True, True])
+    limits = {"positive": 0.9, "negative": 0.3, "keep_best": True}
+    assert match_by_thresholds(anchors, box, flags, ~flags, **limits, usable=usable).tolist() == [[-2, 0, -2]]
+    assert match_by_thresholds(anchors, box, flags, ~flags, **limits).tolist() == [[0, -2, -2]]
+
+
 def test_references_of_each_image_and_what_is_not_usable() -> None:
     references = torch.tensor([[[0.0, 0.0, 4.0, 4.0], [9.0, 9.0, 12.0, 12.0]], [[9.0, 9.0, 12.0, 12.0], [0.0] * 4]])
     boxes = torch.tensor([[[0.0, 0.0, 4.0, 4.0]], [[9.0, 9.0, 12.0, 12.0]]])

@@ -8,12 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from guard import FakeGPU, watched
 from train.painted import Painted, PaintedImages
 from train.test_loop import RECIPE, SPEC, MeanColour
 from vedette.parts.targets import TargetBatch
 from vedette.train.around import Around
+from vedette.train.average import Average
+from vedette.train.halt import Halt
 from vedette.train.loop import NotFiniteError, Training
 from vedette.train.losses import Given, Losses
+from vedette.train.optim import build_optimizer
 from vedette.train.recipe import Recipe
 
 IMAGES = PaintedImages([Painted((40, 30), (4, 5, 20 + i % 9, 20), 0, (255, 60, i)) for i in range(60)])
@@ -115,3 +119,30 @@ def test_a_run_learns_the_same_however_late_its_losses_are_read(
         lines = (tmp_path / str(patience) / "log.jsonl").read_text().splitlines()
         assert len(lines) == 2
     assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+
+
+def test_a_gpu_is_not_waited_for() -> None:
+    """All of a step but the network, which tests/test_no_waiting.py watches; SGD's kernel knows no fake tensors."""
+    pytest.importorskip("triton")
+    gpu, whole = FakeGPU(), MeanColour()
+    average, model, device = Average(whole, 0.9), gpu.model(whole), torch.device("cuda")
+    gpu.model(average)
+    with gpu.mode:
+        halt, losses, learner = Halt([model, average], device, 20), Losses(20), build_optimizer(model, RECIPE)
+        learner.found_inf = halt.stopped  # type: ignore[attr-defined]
+        loss = torch.ones((), device=device)
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+
+        def step() -> None:
+            halt.keep(3)
+            halt.look_at(loss)
+            losses.add(Given(files=[], epoch=0.0, steps=3, rate=0.1), {"a": loss}, halt.stopped)
+            assert losses.read() == []
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+            learner.step()
+            average.update(model, 3, halt.stopped)
+            halt.undo(3)
+
+        _, launches = watched(step)
+    assert launches < 100

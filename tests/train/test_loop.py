@@ -159,12 +159,13 @@ def test_a_resumed_run_learns_at_the_rate_that_it_is_given(tmp_path: Path, optim
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_a_checkpoint_of_an_optimizer_that_was_not_fused_is_gone_on_with(tmp_path: Path, optimizer: str) -> None:
+def test_an_older_checkpoint_is_gone_on_with(tmp_path: Path, optimizer: str) -> None:
     recipe = replace(RECIPE, optimizer=optimizer)
     training(tmp_path / "run", replace(recipe, epochs=1)).run()
     state = read_state(tmp_path / "run" / "last.pt")
     for group in state["optimizer"]["param_groups"]:
         group["fused"] = None
+    state["average"]["n_averaged"] = torch.tensor(state["steps"])
     save_state(tmp_path / "run" / "last.pt", state)
     resumed = training(tmp_path / "run", recipe)
     resumed.resume()
@@ -330,7 +331,7 @@ class Uncounted(MeanColour):
     """A number that changes would be compiled anew in each call."""
 
     def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
-        return {"mean": (predictions - targets[0].boxes.mean()).square().mean()}
+        return {"mean": (predictions - targets.boxes.mean()).square().mean()}
 
 
 def test_a_compiled_step_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

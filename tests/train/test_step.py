@@ -73,11 +73,11 @@ class Draws(Remembers):
 
 
 def test_a_model_that_draws_windows_is_given_these_alone() -> None:
-    model = Draws(needs_proposals=True)
+    model = Draws()
     targets = [Target(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([0]))] * 2
     proposals = [torch.tensor([[0.0, 0, 2, 2], [0, 0, 1, 1]]), torch.zeros(0, 4)]
     TrainStep(model, PADDED)(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), targets, SHAPES, proposals)
-    assert [boxes.tolist() for boxes in model.more["proposals"]] == [[[0, 0, 2, 2]], []]
+    assert [boxes.tolist() for boxes in model.proposals] == [[[0, 0, 2, 2]], []]
     assert model.given is targets
 
 

@@ -1,7 +1,8 @@
-"""One split of a data set in flat tensors.
+"""One split of a data set in flat arrays.
 
 Nothing here is a Python object an image: a list of a hundred thousand of those is copied, page by page, into every
-worker process as its reference counts change; tensors stay shared. `N` images, `M` boxes in all, `G` on one image.
+worker process as its reference counts change; arrays stay shared. torch is imported when a tensor is asked for: data
+are read, checked and converted without it. `N` images, `M` boxes in all, `G` on one image.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from vedette.ops.images import decode_image
+from vedette.data.decode import decode_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DIFFICULT, CROWD = 1, 2  # bits of the flags
 
@@ -23,23 +28,22 @@ DIFFICULT, CROWD = 1, 2  # bits of the flags
 class Texts:
     """Many strings as one run of bytes."""
 
-    content: Tensor  # uint8
-    ends: Tensor  # (N + 1,) int64: string i lies between ends[i] and ends[i + 1]
+    content: NDArray[np.uint8]
+    ends: NDArray[np.int64]  # (N + 1,): string i lies between ends[i] and ends[i + 1]
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
         """The strings, in their order."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]  # names may hold any byte
-        ends = torch.tensor([0, *map(len, encoded)]).cumsum(0)
-        content = bytearray().join(encoded)
-        return cls(torch.frombuffer(content, dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8), ends)
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends)
 
     def __len__(self) -> int:
         return len(self.ends) - 1
 
     def __getitem__(self, index: int) -> str:
         start, end = self.ends[index : index + 2].tolist()
-        return self.content[start:end].numpy().tobytes().decode("utf-8", "surrogatepass")
+        return self.content[start:end].tobytes().decode("utf-8", "surrogatepass")
 
     @property
     def nbytes(self) -> int:
@@ -58,13 +62,13 @@ class Dataset:
     classes: tuple[str, ...]  # (C)
     category_ids: tuple[int, ...]  # (C)
     files: Texts  # (N)
-    image_ids: Tensor | Texts  # (N) int64, or strings
-    sizes: Tensor  # (N, 2) int32 width, height of the frame that the boxes are in; 0, 0 where not known
-    ends: Tensor  # (N + 1,) int64: the boxes of image i lie between ends[i] and ends[i + 1]
-    all_boxes: Tensor  # (M, 4) float32 x1 y1 x2 y2, pixels
-    all_labels: Tensor  # (M,) int32
-    all_areas: Tensor  # (M,) float64, square pixels: COCO parts sizes at 32², and 1024.00003 is more
-    all_flags: Tensor  # (M,) uint8, of DIFFICULT and CROWD
+    image_ids: NDArray[np.int64] | Texts  # (N), or strings
+    sizes: NDArray[np.int32]  # (N, 2) width, height of the frame that the boxes are in; 0, 0 where not known
+    ends: NDArray[np.int64]  # (N + 1,): the boxes of image i lie between ends[i] and ends[i + 1]
+    all_boxes: NDArray[np.float32]  # (M, 4) x1 y1 x2 y2, pixels
+    all_labels: NDArray[np.int32]  # (M,)
+    all_areas: NDArray[np.float64]  # (M,) square pixels: COCO parts sizes at 32², and 1024.00003 is more
+    all_flags: NDArray[np.uint8]  # (M,) of DIFFICULT and CROWD
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -73,8 +77,8 @@ class Dataset:
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
-        tensors = (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_areas, self.all_flags)
-        return self.files.nbytes + self.image_ids.nbytes + sum(tensor.nbytes for tensor in tensors)
+        arrays = (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_areas, self.all_flags)
+        return self.files.nbytes + self.image_ids.nbytes + sum(array.nbytes for array in arrays)
 
     def file(self, index: int) -> Path:
         """The image's file."""
@@ -92,23 +96,23 @@ class Dataset:
 
     def boxes(self, index: int) -> Tensor:
         """(G, 4) float32 x1 y1 x2 y2, pixels of the frame."""
-        return self.all_boxes[self._rows(index)].clone()
+        return _tensor(self.all_boxes[self._rows(index)])
 
     def labels(self, index: int) -> Tensor:
         """(G,) int64, 0..C-1."""
-        return self.all_labels[self._rows(index)].long()
+        return _tensor(self.all_labels[self._rows(index)].astype(np.int64))
 
     def difficult(self, index: int) -> Tensor:
         """(G,) bool: VOC's mark."""
-        return (self.all_flags[self._rows(index)] & DIFFICULT) != 0
+        return _tensor((self.all_flags[self._rows(index)] & DIFFICULT) != 0)
 
     def crowd(self, index: int) -> Tensor:
         """(G,) bool: COCO's mark of a box around many."""
-        return (self.all_flags[self._rows(index)] & CROWD) != 0
+        return _tensor((self.all_flags[self._rows(index)] & CROWD) != 0)
 
     def area(self, index: int) -> Tensor:
         """(G,) float64 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
-        return self.all_areas[self._rows(index)].clone()
+        return _tensor(self.all_areas[self._rows(index)])
 
     def image(self, index: int) -> Image.Image:
         """The picture as RGB, in the frame of its boxes.
@@ -139,23 +143,32 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
     if len(datasets) == 1:
         return datasets[0]
     classes = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.classes))
-    new_labels = [torch.tensor([classes.index(name) for name in dataset.classes]).int() for dataset in datasets]
+    new_labels = [np.array([classes.index(name) for name in dataset.classes], dtype=np.int32) for dataset in datasets]
     return Dataset(
         classes=classes,
         category_ids=tuple(range(1, len(classes) + 1)),
-        files=Texts(torch.cat([one.files.content for one in datasets]), _chain([one.files.ends for one in datasets])),
-        image_ids=torch.arange(sum(map(len, datasets))),
-        sizes=torch.cat([one.sizes for one in datasets]),
+        files=Texts(
+            np.concatenate([one.files.content for one in datasets]), _chain([one.files.ends for one in datasets])
+        ),
+        image_ids=np.arange(sum(map(len, datasets))),
+        sizes=np.concatenate([one.sizes for one in datasets]),
         ends=_chain([one.ends for one in datasets]),
-        all_boxes=torch.cat([one.all_boxes for one in datasets]),
-        all_labels=torch.cat([new[one.all_labels] for one, new in zip(datasets, new_labels, strict=True)]),
-        all_areas=torch.cat([one.all_areas for one in datasets]),
-        all_flags=torch.cat([one.all_flags for one in datasets]),
+        all_boxes=np.concatenate([one.all_boxes for one in datasets]),
+        all_labels=np.concatenate([new[one.all_labels] for one, new in zip(datasets, new_labels, strict=True)]),
+        all_areas=np.concatenate([one.all_areas for one in datasets]),
+        all_flags=np.concatenate([one.all_flags for one in datasets]),
         notes=tuple(note for one in datasets for note in one.notes),
     )
 
 
-def _chain(ends: Sequence[Tensor]) -> Tensor:
+def _chain(ends: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The ends of runs laid one after the other."""
-    lengths = torch.cat([one.diff() for one in ends])
-    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    lengths = np.concatenate([np.diff(one) for one in ends])
+    return np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
+
+
+def _tensor(rows: NDArray[Any]) -> Tensor:
+    """A copy, which may be changed."""
+    from torch import from_numpy
+
+    return from_numpy(rows.copy())

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vedette.data.decode import TURNS, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.files import SIDEWAYS, orientation_of
 from vedette.data.findings import CHANGES, STOPS, Finding
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
-from vedette.ops.images import TURNS, to_rgb
 
 Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
 

@@ -13,7 +13,6 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
@@ -122,12 +121,12 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
         category_ids=draft.category_ids,
         files=Texts.of(draft.files),
         image_ids=_ids(draft.ids),
-        sizes=torch.from_numpy(sizes.astype(np.int32)),
-        ends=torch.from_numpy(np.concatenate([[0], counts.cumsum()]).astype(np.int64)),
-        all_boxes=torch.from_numpy(kept),
-        all_labels=torch.from_numpy(labels[keep]),
-        all_areas=torch.from_numpy(np.where(np.isnan(areas), own, areas)),
-        all_flags=torch.from_numpy(np.array(draft.flags, dtype=np.uint8)[order][keep]),
+        sizes=sizes.astype(np.int32),
+        ends=np.concatenate([[0], counts.cumsum()]).astype(np.int64),
+        all_boxes=kept,
+        all_labels=labels[keep],
+        all_areas=np.where(np.isnan(areas), own, areas),
+        all_flags=np.array(draft.flags, dtype=np.uint8)[order][keep],
     )
     return dataset, findings
 
@@ -237,7 +236,7 @@ def _about_box(draft: Draft, kind: Kind, box: NDArray[np.float64], place: int) -
     return Finding(kind, draft.files[image], f"{draft.unit} {draft.numbers[place]}: {name} at ({corners})")
 
 
-def _ids(ids: list[int | str]) -> torch.Tensor | Texts:
+def _ids(ids: list[int | str]) -> NDArray[np.int64] | Texts:
     if all(isinstance(one, int) and fits_int64(one) for one in ids):
-        return torch.tensor(ids, dtype=torch.int64)
+        return np.array(ids, dtype=np.int64)
     return Texts.of(str(one) for one in ids)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from vedette.data.decode import ORIENTATION, decode_image
 from vedette.errors import InputError
-from vedette.ops.images import ORIENTATION, decode_image
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height

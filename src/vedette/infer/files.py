@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from vedette.data.decode import decode_image
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes
-from vedette.ops.images import decode_image
 from vedette.parts.detection import check_score
 from vedette.structures import Detections
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from vedette.data.decode import decode_image, to_rgb
 from vedette.errors import InputError
-from vedette.ops.images import decode_image, to_rgb
 
 ImageLike = str | Path | Image.Image | np.ndarray[Any, Any] | Tensor
 

@@ -1,72 +1,20 @@
-"""From a file or a picture to a model's input: decode, resize, normalise, put into batches.
+"""From a picture to a model's input: resize, normalise, put into batches.
 
 Shapes: `H`, `W` a picture's height and width; a leading `...` is any batch, `B` the images of one. Images of different
 sizes are padded right and below in a batch; (B, 2) says the true height and width of each.
 """
 
-import warnings
 from collections.abc import Sequence
 from math import floor
-from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode, v2
 
-from vedette.errors import InputError
 from vedette.structures import InputSpec
-
-ORIENTATION = 0x0112  # EXIF
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:
-    """The picture in a file as RGB, turned as its EXIF says (unless `rotate` is False); the first of an animation.
-
-    Transparent parts become white; 16-bit values are scaled to 8 bits.
-
-    Raises InputError, naming the file, where there is none, where it is a folder, and where it is not a whole image.
-    """
-    if not str(path):
-        raise InputError("an empty path is no image: give a file")
-    file = Path(path)
-    try:
-        if file.is_dir():
-            raise InputError(f"{path}: a folder, not an image; give the files in it")
-        if file.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty (0 bytes); replace it")
-        with _quiet, Image.open(file) as image:
-            return _to_rgb(image, rotate)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except InputError:
-        raise
-    except Exception as error:  # a decoder may raise anything on a damaged file
-        raise InputError(f"{path}: {_reason(error)}") from None
-
-
-def to_rgb(image: Image.Image, rotate: bool = True) -> Image.Image:
-    """A picture in memory as RGB, by the rules of `decode_image`.
-
-    Raises InputError for a picture whose file turns out damaged.
-    """
-    try:
-        with _quiet:
-            return _to_rgb(image, rotate)
-    except Exception as error:  # the file behind it may be read only now
-        raise InputError(f"{getattr(image, 'filename', '') or 'the image'}: {_reason(error)}") from None
 
 
 def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
@@ -160,72 +108,3 @@ def _resized_on(device: torch.device, picture: Image.Image, size: tuple[int, int
     exact = pixels.permute(2, 0, 1)[None].float()
     resized = interpolate(exact, size, mode=spec.interpolation, align_corners=False, antialias=spec.antialias)
     return resized[0].round_().clamp_(0, 255).byte()
-
-
-def _to_rgb(image: Image.Image, rotate: bool) -> Image.Image:
-    turn = TURNS.get(_orientation(image)) if rotate else None
-    if image.mode.startswith(("I", "F")):
-        image = _to_8_bits(image)
-    elif image.has_transparency_data:
-        layers = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
-    image = image.convert("RGB")
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Integers of 16 bits or more, and floats (white is 1, 255, or the highest value), as 8-bit grey."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    highest = float(values.max())
-    if image.mode == "F":
-        white = next((limit for limit in (1.0, 255.0) if highest <= limit), highest)
-    else:
-        white = max(65535.0, highest)
-    return Image.fromarray((values.clip(0) * 255 / white).round().astype(np.uint8))
-
-
-def _orientation(image: Image.Image) -> int:
-    image.load()  # TIFF turns itself while it loads, and says so only then
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken EXIF is no reason to refuse a whole picture
-        return 1
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image in a format that can be read; replace it or leave it out"
-    if isinstance(error, Image.DecompressionBombError):
-        return "too many pixels (more than 178 million); make it smaller first"
-    if isinstance(error, PermissionError):
-        return "may not be read; check its permissions"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"a truncated or damaged image ({text}); replace it"
-
-
-class _QuietPillow:
-    """Keeps Pillow's warnings to itself while any thread decodes.
-
-    The filters belong to the whole process: threads that each saved and restored them would undo one another.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.inside = Lock(), 0
-        self.filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.filters = warnings.catch_warnings()
-                self.filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\b|vedette\.ops\.images")
-            self.inside += 1
-
-    def __exit__(self, *raised: object) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.filters.__exit__(None, None, None)
-
-
-_quiet = _QuietPillow()

@@ -3,6 +3,9 @@
 Shapes: `B` images, or any rows to be kept apart, `K` candidates of each. A candidate suppresses candidates of its own
 image and group (its class) alone. Every function has static shapes: it returns a mask or new scores for the K
 candidates, never a shorter list. On a GPU the work is done by the kernels of `nms_triton`, and the host does not wait.
+
+There it saves time to say what is known of the order: `runs` of how many stretches of equal length each image's
+candidates consist, each of one group of its own and from its best down; 0 where they may be in any order.
 """
 
 from math import nextafter
@@ -20,31 +23,30 @@ from vedette.ops.kernels import has_kernels
 BLOCK = 128  # candidates that are compared at once with what stays so far
 
 
-def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int | None = None) -> Tensor:
+def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int | None = None, runs: int = 0) -> Tensor:
     """Greedy hard NMS: which candidates stay.
 
     boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64; candidates with a score of 0 or less are padding and
     never stay. One is dropped where a better one that stays (ties: the first), of the same group, overlaps it with
     IoU > `iou`. enough: how many of an image are wanted; beyond its best so many, some that stay may be missing.
-    → (B, K) bool.
+    runs: what is known of the order, see above. → (B, K) bool.
     """
-    keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou, scores.shape[1] if enough is None else enough)
+    enough = scores.shape[1] if enough is None else enough
+    keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou, enough, runs)
     return keep
 
 
 @torch.library.custom_op("vedette::nms", mutates_args=())
-def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
+def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, runs: int = 0) -> Tensor:
     """A static shape around what the data say, so that a compiled `detect` holds it as one opaque operation.
 
     On a GPU without triton (Windows) torchvision's kernel takes image by image, and the host waits for each.
     """
-    keep = torch.zeros_like(scores, dtype=torch.bool)
-    if scores.numel() == 0:
-        return keep
-    if has_kernels(scores):
+    if scores.numel() and has_kernels(scores):
         from vedette.ops.nms_triton import hard_nms
 
-        return hard_nms(boxes, scores, groups, iou, enough)
+        return hard_nms(boxes, scores, groups, iou, enough, runs)
+    keep = torch.zeros_like(scores, dtype=torch.bool)
     find = _best_that_stay if boxes.device.type == "cpu" else _all_that_stay
     for row in range(len(boxes)):  # image by image is B times fewer pairs
         order = scores[row].argsort(descending=True, stable=True)
@@ -76,7 +78,7 @@ def _all_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Te
 
 
 @_nms.register_fake
-def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int) -> Tensor:
+def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, runs: int = 0) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
 
@@ -114,21 +116,25 @@ def soft_nms(
     method: Literal["linear", "gaussian"] = "linear",
     iou: float = 0.3,
     sigma: float = 0.5,
+    runs: int = 0,
 ) -> Tensor:
     """Soft-NMS (Bodla et al., ICCV 2017): the scores after each candidate was weakened by the better ones.
 
     boxes (B, K, 4) pixels; scores (B, K); groups (B, K) int64. In the order of their current scores (ties: the first),
     each candidate multiplies the scores of those after it in its group: linear by 1 - IoU where IoU ≥ `iou`, Gaussian
-    by exp(-IoU² / sigma). Scores of 0 or less are padding and stay. → (B, K) float scores, in the order of the input.
+    by exp(-IoU² / sigma). Scores of 0 or less are padding and stay. runs: what is known of the order, see above.
+    → (B, K) float scores, in the order of the input.
     """
     if method not in ("linear", "gaussian"):
         raise ValueError(f"soft_nms method must be 'linear' or 'gaussian', not {method!r}")
-    weakened: Tensor = torch.ops.vedette.soft_nms(boxes, scores, groups, method == "linear", iou, sigma)
+    weakened: Tensor = torch.ops.vedette.soft_nms(boxes, scores, groups, method == "linear", iou, sigma, runs)
     return weakened
 
 
 @torch.library.custom_op("vedette::soft_nms", mutates_args=())
-def _soft_nms(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float) -> Tensor:
+def _soft_nms(
+    boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float, runs: int = 0
+) -> Tensor:
     """Every image's groups side by side, `R` rows padded to the largest, `S`: S rounds over (R, S), not K over (B, K).
 
     In float64, as the order of nearly equal scores decides much; on a GPU in the precision of the boxes.
@@ -136,7 +142,7 @@ def _soft_nms(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: 
     if scores.numel() and has_kernels(scores):
         from vedette.ops.nms_triton import soft_nms as soften_on_device
 
-        return soften_on_device(boxes, scores, groups, linear, iou, sigma)
+        return soften_on_device(boxes, scores, groups, linear, iou, sigma, runs)
     softened = scores.clone()
     image, candidate = (scores > 0).nonzero(as_tuple=True)
     if not len(image):
@@ -190,5 +196,5 @@ def _iou_with(best: Tensor, columns: Tensor, areas: Tensor) -> Tensor:
 
 
 @_soft_nms.register_fake
-def _(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float) -> Tensor:
+def _(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float, runs: int = 0) -> Tensor:
     return torch.empty_like(scores)

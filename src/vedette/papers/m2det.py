@@ -43,15 +43,7 @@ from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
 from vedette.papers.ssd import Predictions, multibox_objective
-from vedette.parts.anchors import (
-    AnchorCache,
-    Anchors,
-    Grid,
-    grid_anchors,
-    limit_anchors,
-    multibox_shapes,
-    stack_levels,
-)
+from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Positive, Share, Size, Std, Suppression, ZeroOrMore, check
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad

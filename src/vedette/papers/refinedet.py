@@ -38,15 +38,7 @@ from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.errors import InputError
-from vedette.parts.anchors import (
-    AnchorCache,
-    Anchors,
-    Grid,
-    grid_anchors,
-    limit_anchors,
-    ratio_shapes,
-    stack_levels,
-)
+from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, ratio_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Positive, Share, Std, Suppression, ZeroOrMore, check
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
@@ -54,7 +46,7 @@ from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
-from vedette.parts.norm import BatchNorm
+from vedette.parts.norm import BatchNorm, convolution
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 
@@ -120,10 +112,10 @@ class TransferConnectionBlock(nn.Module):
 
     def __init__(self, incoming: int, channels: int, has_coarser: bool, norm: bool) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(incoming, channels, norm)
-        self.conv2 = _conv3x3(channels, channels, norm)
+        self.conv1 = convolution(incoming, channels, 3, norm=norm)
+        self.conv2 = convolution(channels, channels, 3, norm=norm)
         self.upsample = nn.ConvTranspose2d(channels, channels, 2, stride=2) if has_coarser else None
-        self.conv3 = _conv3x3(channels, channels, norm)
+        self.conv3 = convolution(channels, channels, 3, norm=norm)
 
     def forward(self, feature: Tensor, coarser: Tensor | None) -> Tensor:
         """(B, C, H, W) and (B, channels, H/2, W/2) or None → (B, channels, H, W)."""
@@ -166,24 +158,24 @@ class RefineDet(nn.Module):
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
         self.anchor_cache = AnchorCache(self.build_anchors)
-        new = (module for name, module in self.named_children() if name != "backbone")
-        initialize(new, c.init)  # sec. 3.3: xavier for VGG-16, Gaussian for ResNet-101
-        self._initialize_heads()
+        self._initialize()
 
-    def _initialize_heads(self) -> None:
-        """xavier (authors' code, ResNet-101's too); with normalised maps of timm's all classes alike."""
+    def _initialize(self) -> None:
+        """xavier for VGG-16, Gaussian for ResNet-101 (sec. 3.3); heads xavier (authors' code), on timm's even."""
+        new = (module for name, module in self.named_children() if name != "backbone")
+        initialize(new, self.config.init)
         heads = [head for head in (self.arm, self.odm) if head is not None]
-        if not self.config.map_rms:
-            initialize(heads, "xavier")
-        else:
+        if self.config.map_rms:
             start_even(layer for head in heads for layer in head.logits)
+        else:
+            initialize(heads, "xavier")
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 64; nothing is padded. The whole of fig. 1."""
         self.check_size(images)
         features = self.features(images)  # fine to coarse
-        arm = self.arm(_each(self.arm_blocks, features)) if self.arm is not None else None
-        odm = self.odm(_each(self.odm_blocks, self.transfer(features) if self.tcbs else features))
+        arm = self.arm(_through(self.arm_blocks, features)) if self.arm is not None else None
+        odm = self.odm(_through(self.odm_blocks, self.transfer(features) if self.tcbs else features))
         anchors = self.anchor_cache.of(images, features).boxes
         return Predictions(arm, odm, anchors)
 
@@ -261,29 +253,17 @@ class RefineDet(nn.Module):
         arm, odm, anchors = predictions
         check_targets(targets, len(odm.logits), self.config.num_classes)
         truth = pad_targets(targets, anchors.device)
-        assigned = self.assign(predictions, truth)
+        assigned, easy = self.assign(predictions, truth), self.is_easy(arm)
+        ratio, least = self.config.negatives_per_positive, self.config.min_negatives
+        loss_of = partial(multibox_loss, coder=self.coder, negative_ratio=ratio, min_negatives=least)
         losses = {}
         if arm is not None:
             objects = torch.ones_like(truth.labels)
-            losses["arm_class"], losses["arm_box"] = self._loss(arm, anchors, truth, objects, assigned.arm)
-        easy = self.is_easy(arm)
-        losses["odm_class"], losses["odm_box"] = self._loss(
-            odm, assigned.refined, truth, truth.labels + 1, assigned.odm, None if easy is None else ~easy
+            losses["arm_class"], losses["arm_box"] = loss_of(arm, anchors, truth.boxes, objects, assigned.arm)
+        losses["odm_class"], losses["odm_box"] = loss_of(
+            odm, assigned.refined, truth.boxes, truth.labels + 1, assigned.odm, None if easy is None else ~easy
         )
         return losses
-
-    def _loss(
-        self,
-        output: HeadOutput,
-        anchors: Tensor,
-        truth: TargetBatch,
-        labels: Tensor,
-        matched: Tensor,
-        minable: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        ratio, least = self.config.negatives_per_positive, self.config.min_negatives
-        how: dict[str, Any] = {"coder": self.coder, "negative_ratio": ratio, "min_negatives": least}
-        return multibox_loss(output, anchors, truth.boxes, labels, matched, minable, **how)
 
     def scores(self, predictions: Predictions) -> Tensor:
         """(B, A, C) the ODM's softmax without background, 0 where the ARM is sure that there is nothing."""
@@ -310,11 +290,6 @@ class RefineDet(nn.Module):
         return unpad(self.find(predictions, score).kept)
 
 
-def _conv3x3(incoming: int, outgoing: int, norm: bool, stride: int = 1) -> nn.Module:
-    conv = nn.Conv2d(incoming, outgoing, 3, stride, padding=1, bias=not norm)
-    return nn.Sequential(conv, BatchNorm(outgoing)) if norm else conv
-
-
 def _residual(incoming: int, middle: int, outgoing: int, stride: int) -> Bottleneck:
     shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False), BatchNorm(outgoing))
     return Bottleneck(incoming, middle, stride=stride, downsample=shortcut, norm_layer=BatchNorm)
@@ -327,7 +302,7 @@ def _head_blocks(channels: Sequence[int], deep: bool) -> tuple[nn.ModuleList, Se
     return nn.ModuleList(_residual(n, 256, 1024, stride=1) for n in channels), [1024] * len(channels)
 
 
-def _each(blocks: nn.ModuleList, maps: Sequence[Tensor]) -> list[Tensor]:
+def _through(blocks: nn.ModuleList, maps: Sequence[Tensor]) -> list[Tensor]:
     return [block(x) for block, x in zip(blocks, maps, strict=True)]
 
 
@@ -339,9 +314,11 @@ def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
         if c.stride_in_1x1:
             move_stride_to_1x1(block)
         return block
-    squeeze = nn.Conv2d(incoming, middle, 1, bias=not c.norm)
-    first = nn.Sequential(squeeze, BatchNorm(middle)) if c.norm else squeeze
-    return nn.Sequential(first, nn.ReLU(), _conv3x3(middle, outgoing, c.norm, stride=2), nn.ReLU())
+    squeeze, shrink = (
+        convolution(*widths, kernel, stride, norm=c.norm)
+        for widths, kernel, stride in (((incoming, middle), 1, 1), ((middle, outgoing), 3, 2))
+    )
+    return nn.Sequential(squeeze, nn.ReLU(), shrink, nn.ReLU())
 
 
 def build(backbone: str, **fields: Any) -> RefineDet:

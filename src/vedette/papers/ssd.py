@@ -38,15 +38,7 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import clip
-from vedette.parts.anchors import (
-    AnchorCache,
-    Anchors,
-    Grid,
-    grid_anchors,
-    limit_anchors,
-    multibox_shapes,
-    stack_levels,
-)
+from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import (
     Count,
@@ -66,7 +58,7 @@ from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
-from vedette.parts.norm import BatchNorm
+from vedette.parts.norm import convolution
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 
@@ -153,8 +145,8 @@ class ExtraLevel(nn.Module):
     def __init__(self, incoming: int, channels: tuple[int, int], layer: Layer, norm: bool) -> None:
         super().__init__()
         middle, outgoing = channels
-        self.squeeze = _conv(incoming, middle, (1, 1, 0), norm)
-        self.shrink = _conv(middle, outgoing, layer, norm)
+        self.squeeze = convolution(incoming, middle, 1, norm=norm)
+        self.shrink = convolution(middle, outgoing, *layer, norm=norm)
         kernel, self.stride, padding = layer
         self.least = kernel - 2 * padding
 
@@ -285,31 +277,16 @@ class SSD(nn.Module):
 
 
 def multibox_objective(
-    predictions: Predictions,
-    truth: TargetBatch,
-    matched: Tensor,
-    coder: BoxCoder,
-    negatives_per_positive: float,
-    min_negatives: int,
+    predictions: Predictions, truth: TargetBatch, matched: Tensor, coder: BoxCoder, ratio: float, least: int
 ) -> dict[str, Tensor]:
-    """Eq. 1, its parts weighed alike: the softmax loss of positives and mined negatives, and smooth L1, both over N."""
+    """Eq. 1, its parts weighed alike: the softmax loss of positives and mined negatives, and smooth L1, both over N.
+
+    ratio: mined negatives for each positive; least: of an image.
+    """
     output = HeadOutput(predictions.logits, predictions.deltas)
-    class_loss, box_loss = multibox_loss(
-        output,
-        predictions.anchors,
-        truth.boxes,
-        truth.labels + 1,
-        matched,
-        coder=coder,
-        negative_ratio=negatives_per_positive,
-        min_negatives=min_negatives,
-    )
+    given = output, predictions.anchors, truth.boxes, truth.labels + 1, matched
+    class_loss, box_loss = multibox_loss(*given, coder=coder, negative_ratio=ratio, min_negatives=least)
     return {"class": class_loss, "box": box_loss}
-
-
-def _conv(incoming: int, outgoing: int, layer: Layer, norm: bool) -> nn.Module:
-    conv = nn.Conv2d(incoming, outgoing, *layer, bias=not norm)
-    return nn.Sequential(conv, BatchNorm(outgoing)) if norm else conv
 
 
 def _on_meta(module: nn.Module, x: Tensor) -> Any:

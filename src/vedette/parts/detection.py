@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 from vedette.errors import InputError
 from vedette.ops.nms import nms, soft_nms, suppressors
@@ -24,6 +25,7 @@ class Picked(NamedTuple):
     scores: Tensor  # (B, K)
     rows: Tensor  # (B, K) int64, index of the anchor
     labels: Tensor  # (B, K) int64
+    runs: int = 0  # K is so many equal stretches, each of one label of its own, from its best down; 0: not so
 
 
 class Candidates(NamedTuple):
@@ -33,12 +35,6 @@ class Candidates(NamedTuple):
     scores: Tensor  # (B, K)
     labels: Tensor  # (B, K) int64
     source: Tensor  # (B, K) int64, index of the anchor
-
-    def take(self, order: Tensor) -> "Candidates":
-        """The candidates at (B, N) positions."""
-        boxes = rows_of(self.boxes, order)
-        scores, labels, source = (t.gather(1, order) for t in (self.scores, self.labels, self.source))
-        return Candidates(boxes, scores, labels, source)
 
 
 class Found(NamedTuple):
@@ -83,12 +79,12 @@ def find(
     scores (B, A, C) without background; boxes are decoded at the picked rows alone. One without area is none, and one
     with a side below `least_side` pixels.
     """
-    picked = pick(torch.where(scores > floor, scores, 0.0))
+    picked = pick(threshold(scores.nan_to_num(0.0), floor, 0.0))
     boxes = boxes_at(picked.rows, picked.labels)
     side = (boxes[..., 2:] - boxes[..., :2]).amin(-1)
     visible = side >= least_side if least_side > 0 else side > 0  # of NaN nothing is
-    candidates = Candidates(boxes, torch.where(visible, picked.scores, 0.0), picked.labels, picked.rows)
-    return suppress(candidates, iou=iou, keep=keep, floor=floor, method=method)
+    candidates = Candidates(boxes, picked.scores * visible, picked.labels, picked.rows)
+    return suppress(candidates, iou=iou, keep=keep, floor=floor, method=method, runs=picked.runs)
 
 
 def best_of_image(scores: Tensor, count: int) -> Picked:
@@ -103,7 +99,7 @@ def best_of_each_class(scores: Tensor, count: int) -> Picked:
     by_class = scores.transpose(1, 2).contiguous()  # topk is far slower on strides
     best, rows = by_class.topk(min(count, scores.shape[1]))  # (B, C, count)
     labels = torch.arange(scores.shape[2], device=scores.device)[:, None].expand_as(rows)
-    return Picked(best.flatten(1), rows.flatten(1), labels.flatten(1))
+    return Picked(best.flatten(1), rows.flatten(1), labels.flatten(1), runs=scores.shape[2])
 
 
 def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart: bool = False) -> Picked:
@@ -111,25 +107,37 @@ def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart:
 
     apart: the levels are the labels, so that no level suppresses another.
     """
-    parts, start = [], 0
-    for level, amount in enumerate(levels):
-        best = best_of_image(scores[:, start : start + amount], count)
-        labels = torch.full_like(best.labels, level) if apart else best.labels
-        parts.append(Picked(best.scores, best.rows + start, labels))
-        start += amount
-    return Picked(*(torch.cat(columns, 1) for columns in zip(*parts, strict=True)))
+    num_classes, start = scores.shape[2], 0
+    best, pairs = [], []
+    for part in torch.split(scores, list(levels), 1):
+        values, order = part.flatten(1).topk(min(count, part.shape[1] * num_classes))
+        best.append(values)
+        pairs.append(order + start * num_classes if start else order)
+        start += part.shape[1]
+    pair = torch.cat(pairs, 1)
+    if not apart:
+        return Picked(torch.cat(best, 1), pair // num_classes, pair % num_classes)
+    numbers = torch.arange(len(levels), device=pair.device)
+    labels = torch.cat([number.expand_as(part) for number, part in zip(numbers, pairs, strict=True)], 1)
+    runs = len(pairs) if all(part.shape == pairs[0].shape for part in pairs) else 0
+    return Picked(torch.cat(best, 1), pair // num_classes, labels, runs)
 
 
-def suppress(candidates: Candidates, *, iou: float, keep: int, floor: float, method: Suppression = "hard") -> Found:
-    """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score."""
-    boxes, scores, labels, _ = candidates
+def suppress(
+    candidates: Candidates, *, iou: float, keep: int, floor: float, method: Suppression = "hard", runs: int = 0
+) -> Found:
+    """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score.
+
+    runs: as in `Picked`.
+    """
+    boxes, scores, labels, source = candidates
     if method == "hard":
-        scores = torch.where(nms(boxes, scores, labels, iou, enough=keep), scores, 0.0)
+        scores = scores * nms(boxes, scores, labels, iou, enough=keep, runs=runs)
     else:
-        softened = soft_nms(boxes, scores, labels, method=method, iou=iou)
-        scores = torch.where(softened > floor, softened, 0.0)
+        scores = threshold(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floor, 0.0)
     best, places = scores.topk(min(keep, scores.shape[1]))
-    return Found(candidates, candidates.take(places)._replace(scores=best), places)
+    kept = Candidates(rows_of(boxes, places), best, labels.gather(1, places), source.gather(1, places))
+    return Found(candidates, kept, places)
 
 
 def rows_of(values: Tensor, rows: Tensor) -> Tensor:

@@ -167,9 +167,9 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
-        self.steps += 1
         if self.average is not None:
-            self.average.update(self.model, self.halt.stopped)
+            self.average.update(self.model, self.steps, self.halt.stopped)
+        self.steps += 1
 
     def _read(self, readings: Sequence[Reading], progress: ProgressLine) -> None:
         """Shows and logs losses; raises NotFiniteError where one is not finite, all being as it was before its step."""
@@ -189,8 +189,6 @@ class Training:
     def _go_back(self, steps: int) -> None:
         """What counts steps, and the statistics, to where they were; the device has left all else as it was."""
         self.halt.undo(steps)
-        if self.average is not None:
-            self.average.n_averaged -= self.steps - steps
         go_back(self.optimizer, self.schedule, steps)
         self.steps = steps
 

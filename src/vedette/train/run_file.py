@@ -1,7 +1,7 @@
 """run.json: what a run was started with, so that it can be told again and gone on with."""
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,8 +41,7 @@ class Run:
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             recipe = Recipe(**stored.pop("recipe"))
-            names = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
-            known = {name: stored[name] for name in names if name != "recipe"}  # older runs lack what has a default
+            known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
             return cls(recipe=recipe, **(known | tuples))
         except (KeyError, TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vedette.errors import InputError
-from vedette.ops.images import normalize
+from vedette.ops.images import Normalize
 from vedette.papers.refinedet import RefineDet
 from vedette.structures import InputSpec
 from vedette.weights.layouts.checkpoint import check_fit
@@ -183,7 +183,7 @@ def test_anchors_are_in_the_order_of_prior_box() -> None:
 def test_input_is_bgr_less_the_mean() -> None:
     fields = convert({"fc7[0]": torch.zeros(1)}).input
     pixel = torch.tensor([200, 100, 50], dtype=torch.uint8).view(3, 1, 1)  # red, green, blue
-    values = normalize(pixel, InputSpec(size=320, **fields)).flatten()
+    values = Normalize(InputSpec(size=320, **fields))(pixel).flatten()
     assert values.tolist() == [50 - 104, 100 - 117, 200 - 123]
     assert fields["antialias"] is False
 

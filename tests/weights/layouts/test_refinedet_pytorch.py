@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vedette.errors import InputError
 from vedette.ops.boxes import to_centers
-from vedette.ops.images import normalize
+from vedette.ops.images import Normalize
 from vedette.papers.refinedet import RefineDet
 from vedette.structures import InputSpec
 from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
@@ -72,7 +72,7 @@ def test_raw_outputs_are_the_ports(golden: dict[str, Any], model: RefineDet, siz
 
 def test_input_is_rgb_less_the_mean(imported: Checkpoint) -> None:
     pixel = torch.tensor([200, 100, 50], dtype=torch.uint8).view(3, 1, 1)
-    values = normalize(pixel, InputSpec(size=320, **imported.input)).flatten()
+    values = Normalize(InputSpec(size=320, **imported.input))(pixel).flatten()
     assert values.tolist() == [200 - 123, 100 - 117, 50 - 104]
     assert imported.input["antialias"] is False
 
