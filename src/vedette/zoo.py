@@ -46,7 +46,12 @@ OF_PYRAMIDS = ("width", "norm", "head_convs", "head_layers", "stride_in_1x1")
 
 RCNN = Paper(title="R-CNN, Girshick et al., CVPR 2014", module="rcnn", from_scratch={})
 SPPNET = Paper(title="SPPNet, He et al., ECCV 2014", module="sppnet", from_scratch=None)
-FAST_RCNN = Paper(title="Fast R-CNN, Girshick, ICCV 2015", module="fast_rcnn", from_scratch=NORMALIZED)
+FAST_RCNN = Paper(
+    title="Fast R-CNN, Girshick, ICCV 2015",
+    module="fast_rcnn",
+    from_scratch=NORMALIZED,
+    before={"statistics": "fixed", "candidates_of": "image"},
+)
 FASTER_RCNN = Paper(
     title="Faster R-CNN, Ren et al., NIPS 2015",
     module="faster_rcnn",

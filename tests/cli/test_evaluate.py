@@ -107,6 +107,35 @@ def test_several_passes(run, data, tmp_path):
     assert content["per_class"]["cat"] == 1.0
 
 
+def test_files_of_results(run, data, tmp_path):
+    for metric, names in (("coco", ["results.json"]), ("voc12", ["cat", "cow", "dog"])):
+        result = run("--data", f"{data}:val", "--metric", metric, "--results", tmp_path / metric)
+        assert result.exit_code == 0, result.output
+        wanted = names if metric == "coco" else [f"comp4_det_val_{name}.txt" for name in names]
+        assert sorted(file.name for file in (tmp_path / metric).iterdir()) == wanted
+    rows = json.loads((tmp_path / "coco" / "results.json").read_text())
+    assert [(row["image_id"], row["category_id"]) for row in rows[:2]] == [(0, 9), (0, 7)]
+
+
+def test_how_hits_and_scores_count(run, data, tmp_path, monkeypatch):
+    content = json.loads((data / "val.json").read_text())
+    content["annotations"][1]["bbox"] = [0, 0, 50, 60]  # the dog that is found fills half of it
+    (data / "val.json").write_text(json.dumps(content))
+    out = tmp_path / "result.json"
+    for options, dog in (([], 0.0), (["--overlap", "from"], 1.0)):
+        run("--data", data, "--json", out, "--report", tmp_path / "report", *options)
+        assert json.loads(out.read_text())["per_class"]["dog"] == dog
+        page = (tmp_path / "report" / "report.html").read_text()
+        assert ("as in VOC&#x27;s own devkit" in page or "as in VOC's own devkit" in page) == bool(options)
+    assert json.loads(out.read_text())["overlap"] == "from"
+    asked = []
+    found = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0).long(), torch.zeros(0).long())
+    monkeypatch.setattr(Told, "detect", lambda _, seen, score: asked.append(score) or [found] * len(seen))
+    for options in ([], ["--score", "0"]):
+        run("--data", data, *options)
+    assert asked == [0.01, 0.0]
+
+
 def test_without_options_the_facts_are_as_before(run, data, tmp_path):
     run("--data", data, "--json", tmp_path / "a.json")
     content = json.loads((tmp_path / "a.json").read_text())

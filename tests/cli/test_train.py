@@ -80,6 +80,9 @@ def test_trains_resumes_detects_and_starts_another(
     assert "leave --metric out" in capsys.readouterr().err
     assert train(data, out, "--resume", "--optimizer", "sgd") == 2
     assert "the run was started with adamw; leave --optimizer out" in capsys.readouterr().err
+    for options in (["--head-lr", "10"], ["--one-rate"]):  # other groups of parameters
+        assert train(data, out, "--resume", *options) == 2
+        assert f"leave {options[0]} out" in capsys.readouterr().err
     assert train(data, out, "--resume", "--epochs", "1") == 2
     assert "has done 2 already" in capsys.readouterr().err
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

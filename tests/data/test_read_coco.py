@@ -43,6 +43,14 @@ def test_marks_and_areas(coco: Write) -> None:
     assert found.area(0).tolist() == [33.5, 64]
 
 
+def test_areas_are_kept_as_they_are_stated(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["annotations"][0].update(area=1024.00003)  # a medium object; as float32 it is a small one
+
+    found = settle(parse_coco(coco([[4, 5, 10, 10]], change=change) / "train.json"))[0]
+    assert found.area(0).tolist() == [1024.00003]
+
+
 def test_lists_may_come_in_any_order(coco: Write) -> None:
     folder = coco([[4, 5, 10, 12]])
     content = json.loads((folder / "train.json").read_text())

@@ -60,19 +60,19 @@ def test_objects_are_found_in_the_pictures_own_pixels(scale: int, mode: Any) -> 
 def test_small_boxes_and_doubles_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = proposals(painted())
     sides = found[:, 2:] - found[:, :2]
-    assert sides.min() >= 10
+    assert sides.min() >= 20
     assert len(found.unique(dim=0)) == len(found)
     monkeypatch.setattr(selective_search, "LEAST_SIDE", 1)
     assert iou(OBJECTS[2:], proposals(painted())).max() > 0.7  # it was there
 
 
 def test_opencvs_order_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [[50, 50, 20, 25], [0, 0, 30, 30], [50, 50, 20, 25], [0, 0, 9, 30], [7, 5, 10, 11]]
+    rows = [[50, 50, 20, 25], [0, 0, 30, 30], [50, 50, 20, 25], [0, 0, 19, 30], [7, 5, 20, 21]]
     cv2, segmentation = MagicMock(), MagicMock()
     segmentation.createSelectiveSearchSegmentation().process.return_value = np.array(rows, np.int32)
     monkeypatch.setattr(selective_search, "_check_opencv", lambda: (cv2, segmentation))
     found = proposals(Image.new("RGB", (100, 100)))
-    assert found.tolist() == [[50, 50, 70, 75], [0, 0, 30, 30], [7, 5, 17, 16]]
+    assert found.tolist() == [[50, 50, 70, 75], [0, 0, 30, 30], [7, 5, 27, 26]]
 
 
 def test_a_limit_takes_the_first() -> None:

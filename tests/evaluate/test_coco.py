@@ -66,6 +66,16 @@ def test_equals_pycocotools(make_scene, seed):
     agree(found, truths, num_classes=4)
 
 
+@pytest.mark.parametrize("border", [32**2, 96**2])
+def test_areas_just_beyond_a_size_class(make_scene, border):
+    found, truths = make_scene(5, images=12, side=150)
+    beside = [border + 3e-5 * (2 * (torch.arange(len(truth)) % 2) - 1).double() for truth in truths]
+    beyond = [dataclasses.replace(truth, area=area) for truth, area in zip(truths, beside, strict=True)]
+    exact = agree(found, beyond, 3)
+    rounded = agree(found, [dataclasses.replace(truth, area=truth.area.float()) for truth in beyond], 3)
+    assert exact.ap_medium != rounded.ap_medium
+
+
 def test_areas_are_those_of_the_annotation(make_scene):
     found, truths = make_scene(3, images=12, side=150)
     whole = agree(found, truths, 3)

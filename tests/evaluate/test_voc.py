@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from vedette.evaluate.matching import FALSE_POSITIVE, judge
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import average_precision, voc_average_precision
 from vedette.structures import Detections
@@ -56,6 +57,15 @@ def test_an_overlap_of_exactly_the_threshold_is_not_enough(make_detections):
     found = make_detections([[0.0, 0.0, 10.0, 5.0]], [0.9], [0])
     assert ap([found], [truth([BOX])]).mean_ap == 0.0
     assert ap([found], [truth([BOX])], iou=0.499).mean_ap == 1.0
+
+
+def test_the_devkit_counts_an_overlap_of_exactly_the_threshold(make_detections):
+    found, wanted = make_detections([[0.0, 0.0, 10.0, 5.0]], [0.9], [0]), truth([BOX])
+    result = voc_average_precision([found], [wanted], 1, overlap="from")
+    assert (result.mean_ap, result.overlap) == (1.0, "from")
+    assert voc_average_precision([found], [wanted], 1, iou=0.501, overlap="from").mean_ap == 0.0
+    elsewhere = make_detections([FAR], [0.9], [1])  # of a class without boxes: it overlaps none, not even by 0
+    assert judge([elsewhere], [wanted], 0.0, "from").kind.tolist() == [FALSE_POSITIVE]
 
 
 def test_no_one_is_added_to_sides(make_detections):

@@ -14,6 +14,7 @@ from vedette.papers.faster_rcnn import (
 )
 from vedette.parts.anchors import region_anchors, region_shapes
 from vedette.parts.targets import pad_targets
+from vedette.structures import HeadOutput
 from vedette.zoo import build
 
 SMALL: dict[str, Any] = {
@@ -123,6 +124,25 @@ def test_proposals_are_the_loop() -> None:
             assert predictions.source[image, got].tolist() == kept[:after]
             torch.testing.assert_close(predictions.proposals[image, got], boxes[kept[:after]])
             torch.testing.assert_close(predictions.scores[image, got], scores[kept[:after]])
+
+
+@pytest.mark.parametrize(("first", "expected"), [(True, 3), (False, 0)])
+def test_small_proposals_take_no_place_or_do(first: bool, expected: int) -> None:
+    """The best three are too small: py-faster-rcnn takes the next three for them, Detectron none."""
+    detector = model(before_nms=(3, 3), least_side=10.0, least_side_first=first, proposal_iou=1.0)
+    images = torch.zeros(1, 3, 64, 64)
+    predictions = detector(images)
+    logits, deltas = torch.zeros_like(predictions.rpn.logits), torch.zeros_like(predictions.rpn.deltas)
+    logits[0, :3, 1], deltas[0, :3, 2:] = 5.0, -3.0
+    anchors = detector.anchor_cache.of(images, predictions.features)
+    rpn = HeadOutput(logits, deltas)
+    assert int((detector.propose(rpn, anchors, torch.tensor([[64, 64]])).scores > 0).sum()) == expected
+
+
+def test_the_least_side_is_sixteen_pixels_of_vocs_pictures() -> None:
+    c = FasterRCNNConfig()
+    assert c.least_side == pytest.approx(16 * c.image_size / 375)
+    assert c.least_side_first
 
 
 def test_detections_carry_the_anchor_that_they_came_from() -> None:

@@ -115,7 +115,7 @@ def test_images_without_anything_are_ordinary() -> None:
     one = scene()[0]
     only_objects = ImageFeatures(one.features[:1], one.labels[:1], one.overlap[:1])
     weight, bias = fit_svms(lambda: iter([only_objects]), 2)  # no negatives: nothing to tell it from
-    assert bias.tolist() == [0, NEVER]
+    assert bias.tolist() == [NEVER, NEVER]  # a score of 0.5 everywhere would be a detection of everything
 
 
 def test_images_are_read_twice_and_not_held() -> None:
@@ -142,9 +142,10 @@ def test_the_closed_form_is_scikit_learns_ridge(examples: int, features: int) ->
     x = torch.randn(examples, features, generator=generator, dtype=torch.float64) * 3 + 1
     y = torch.randn(examples, 4, generator=generator, dtype=torch.float64) + 2
     ours = fit_ridge(x, y, 100.0)
-    theirs = Ridge(alpha=100.0).fit(x.numpy(), y.numpy())
-    assert np.allclose(ours.weight.numpy(), theirs.coef_, atol=1e-6)
-    assert np.allclose(ours.bias.numpy(), theirs.intercept_, atol=1e-6)
+    ones, mean = np.ones((examples, 1)), y.numpy().mean(0)
+    theirs = Ridge(alpha=100.0, fit_intercept=False).fit(np.hstack([x.numpy(), ones]), y.numpy() - mean)
+    assert np.allclose(ours.weight.numpy(), theirs.coef_[:, :-1], atol=1e-6)
+    assert np.allclose(ours.bias.numpy(), theirs.coef_[:, -1] + mean, atol=1e-6)
 
 
 def test_each_class_has_its_regression() -> None:
@@ -155,11 +156,13 @@ def test_each_class_has_its_regression() -> None:
     def examples(label: int) -> tuple[Tensor, Tensor]:
         return (x[:0], torch.zeros(0, 4)) if label == 2 else (x, x @ slopes[label] + label)
 
-    weight, bias = fit_box_regression(examples, 3, 5)
+    weight, bias = fit_box_regression(examples, 3, 5, norm=2.0)
     assert weight.shape == (12, 5)
     deltas = (x @ weight.T + bias).view(-1, 3, 4)
     for label in range(2):
         assert (deltas[:, label] - x @ slopes[label] - label).abs().mean() < 0.02
     assert not bool(deltas[:, 2].any())
-    longer = fit_box_regression(lambda label: (x * 9, x @ slopes[0]), 1, 5)
+    longer = fit_box_regression(lambda label: (x * 9, x @ slopes[0]), 1, 5, norm=9 * 2.0)
     assert torch.allclose(longer.weight * 9, weight[:4], atol=1e-4)
+    loose, tight = (fit_box_regression(examples, 2, 5, norm=norm).weight.norm() for norm in (0.2, 200.0))
+    assert loose > 2 * tight  # of all windows, whatever the length of the class's own

@@ -47,6 +47,41 @@ def test_sgd_gives_biases_twice_the_rate_and_no_decay() -> None:
     assert {(g["params"][0].ndim, g["lr"], g["weight_decay"]) for g in groups} == {(4, 1e-3, 5e-4), (1, 2e-3, 0.0)}
 
 
+def kinds(model: nn.Module, recipe: Recipe) -> dict[str, tuple[float, float]]:
+    """Each parameter's rate, in the recipe's, and weight decay."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    groups = parameter_groups(model, recipe)
+    return {names[p]: (round(g["lr"] / recipe.lr, 9), g["weight_decay"]) for g in groups for p in g["params"]}
+
+
+def test_caffes_rule_is_for_biases_of_convolutions_and_linear_layers_alone() -> None:
+    net = nn.Module()
+    net.conv, net.norm, net.up = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ConvTranspose2d(4, 4, 2)
+    net.line, net.scale = nn.Linear(4, 2), nn.Parameter(torch.ones(4))
+    found = kinds(net, Recipe(optimizer="sgd", weight_decay=5e-4))
+    assert {name for name, kind in found.items() if kind == (2.0, 0.0)} == {"conv.bias", "up.bias", "line.bias"}
+    assert {name for name, kind in found.items() if kind == (1.0, 5e-4)} == {
+        "conv.weight", "up.weight", "line.weight", "norm.weight", "norm.bias", "scale"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_one_rate_is_everythings(optimizer: str) -> None:
+    recipe = Recipe(optimizer=optimizer, one_rate=True, backbone_lr=1.0, weight_decay=5e-4)  # type: ignore[arg-type]
+    assert set(kinds(model(), recipe).values()) == {(1.0, 5e-4)}
+
+
+def test_the_layers_of_the_classes_have_a_rate_of_their_own() -> None:
+    net = build("ssd300-lite0")
+    recipe = Recipe(optimizer="sgd", backbone_lr=1.0, head_lr=10.0)
+    found = kinds(net, recipe)
+    heads = {name for name in found if name.startswith("head.logits.")}
+    assert {found[name][0] for name in heads if name.endswith("weight")} == {10.0}
+    assert {found[name][0] for name in heads if name.endswith("bias")} == {20.0}
+    assert {kind[0] for name, kind in found.items() if name not in heads} == {1.0, 2.0}
+    assert parameter_groups(net, recipe)[-1]["lr"] == recipe.lr  # what a log calls the rate
+
+
 def test_frozen_parameters_are_in_no_group() -> None:
     net = model()
     net.backbone.requires_grad_(False)

@@ -281,6 +281,18 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
         looks = one.model.features(images, proposals, torch.zeros(3, dtype=torch.int64), batch.shapes)
     assert torch.allclose(found["fc7"][2:].float(), looks.fc7, rtol=1e-2, atol=1e-3)
     assert torch.allclose(found["pool5"][2].float(), looks.pool5[0], rtol=1e-2, atol=1e-3)
+    assert torch.allclose(found["norms"][2:], looks.pool5.norm(dim=1), rtol=1e-2)
+
+
+def test_the_regression_goes_by_the_mean_length_of_all_windows(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, asked = training(data, tmp_path / "run"), []
+    norms = [[torch.tensor([1.0, 3.0])], [torch.tensor([8.0])]]
+    monkeypatch.setattr(one, "_stored", lambda *names: iter(norms) if names == ("norms",) else iter([]))
+    monkeypatch.setattr("vedette.train.rcnn.fit_box_regression", lambda *given, norm: asked.append(norm))
+    one._fit_regression()
+    assert asked == [4.0]
 
 
 def test_the_proposals_are_those_of_the_cache(data: Path, tmp_path: Path, cache: Path) -> None:

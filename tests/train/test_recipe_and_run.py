@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from vedette.errors import InputError
-from vedette.train.recipe import Recipe, without_pretraining
-from vedette.train.recipes import M2DET_TRAINING, SSD_TRAINING
+from vedette.train.recipe import Elsewhere, Recipe, RecipeKind, without_pretraining
+from vedette.train.recipes import FASTER_RCNN_TRAINING, M2DET_TRAINING, PLANS, SSD_TRAINING, recipe_for
 from vedette.train.run_file import Run
 
 
@@ -42,6 +42,53 @@ def test_a_papers_recipe_scaled_to_the_data_keeps_its_rates_and_drops() -> None:
     assert scaled.warmup == 0.03
     assert replace(scaled, epochs=590, warmup=whole.warmup) == whole
     assert M2DET_TRAINING.of("scaled", 6504).warmup == pytest.approx(5 / 150)
+
+
+def test_an_update_of_faster_rcnn_sees_two_images() -> None:
+    assert FASTER_RCNN_TRAINING.images == 140_000
+    assert FASTER_RCNN_TRAINING.recipe.batch_size == 2
+    recipe = recipe_for("faster-rcnn-vgg16", 5_000, "paper")
+    assert (recipe.epochs, recipe.drops) == (28, (5 / 7,))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "images", "batch_size", "drops"),
+    [
+        ("ssd300-vgg16", "paper", 120_000 * 32, 32, (8 / 12, 10 / 12)),
+        ("ssd512-vgg16", "paper-voc12", 80_000 * 32, 32, (6 / 8,)),
+        ("ssd300-lite0", "paper-coco", 400_000 * 32, 32, (0.7, 0.9)),
+        ("refinedet320-vgg16", "paper-voc12", 240_000 * 32, 32, (4 / 6, 5 / 6)),
+        ("refinedet320-resnet101", "paper-coco", 400_000 * 32, 32, (0.7, 0.9)),
+        ("refinedet512-resnet101", "paper-coco", 540_000 * 20, 20, (40 / 54, 48 / 54)),
+        ("refinedet512-resnet101", "paper", 120_000 * 32, 32, (8 / 12, 10 / 12)),
+        ("rcnn-vgg16", "paper", 70_000 * 2, 2, (2 / 7, 4 / 7, 6 / 7)),
+        ("sppnet-zf5", "paper", 300_000 * 2, 2, (5 / 6,)),
+        ("fast-rcnn-vgg16", "paper", 40_000 * 2, 2, (3 / 4,)),
+        ("retinanet-resnet50-fpn", "paper", 90_000 * 16, 16, (6 / 9, 8 / 9)),
+    ],
+)
+def test_the_lengths_of_the_papers(
+    name: str, kind: RecipeKind | Elsewhere, images: int, batch_size: int, drops: tuple[float, ...]
+) -> None:
+    recipe = recipe_for(name, 1000, kind)
+    assert (recipe.epochs, recipe.batch_size) == (images // 1000, batch_size)
+    assert recipe.drops == pytest.approx(drops)
+
+
+def test_a_paper_without_a_length_on_other_data_says_who_has_one() -> None:
+    with pytest.raises(InputError, match=r"--recipe paper-coco: the paper of rcnn-vgg16 .* these have: ssd300-vgg16"):
+        recipe_for("rcnn-vgg16", 1, "paper-coco")
+
+
+def test_what_the_authors_do_beside_lengths() -> None:
+    paper = {plan.title: PLANS[plan].paper.recipe for plan in PLANS}
+    of = {title.split(",")[0]: recipe for title, recipe in paper.items()}
+    trains = {name for name, recipe in of.items() if recipe.difficult == "train"}
+    assert trains == {"R-CNN", "SPPNet", "Fast R-CNN", "SSD", "RefineDet", "M2Det"}
+    assert {name: recipe.head_lr for name, recipe in of.items() if recipe.head_lr != 1} == {"R-CNN": 10.0}
+    assert {name for name, recipe in of.items() if recipe.one_rate} == {"M2Det"}
+    assert {name for name, recipe in of.items() if recipe.warmup} == {"M2Det", "FPN", "RetinaNet"}
+    assert SSD_TRAINING.of("scaled", 6504).warmup == 0.03
 
 
 def test_from_scratch_nothing_is_frozen_and_the_warm_up_is_longer() -> None:

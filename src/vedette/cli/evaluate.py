@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vedette.structures import Detections
 
 Metric = Literal["coco", "voc07", "voc12"]
+Overlap = Literal["above", "from"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,18 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A name from `vedette models`, or the path of a weight file.")],
     data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
     metric: Annotated[
-        Metric, typer.Option(help="coco: AP at IoU .50:.95; voc07: 11-point AP, voc12: area, at IoU > 0.5.")
+        Metric, typer.Option(help="coco: AP at IoU .50:.95; voc07: 11-point AP, voc12: area, at IoU 0.5.")
     ] = "voc12",
+    overlap: Annotated[
+        Overlap | None,
+        typer.Option(help="A hit of VOC's metrics lies above 0.5 (the default), or from 0.5 on as in its own devkit."),
+    ] = None,
+    score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Lowest score that counts; default: 0.01, Fast R-CNN's code: 0.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco).")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder for a page with curves, best and worst images.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="File for the numbers, as fractions.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 16,
@@ -64,14 +75,21 @@ def evaluate(
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
-    found = _find(detector, dataset, passes, workers, bf16)
-    scores = _measure(dataset, found, truths, classes, metric)
+    found = _find(detector, dataset, passes, workers, bf16, score)
+    if results is not None:
+        _write_results(results, dataset, found, classes, metric, data)
+    scores = _measure(dataset, found, truths, classes, metric, overlap or "above")
     _show(scores, metric, len(dataset))
-    facts = {"model": model, "data": ", ".join(data), "input": str(passes), **chosen(nms=nms)}
+    facts = {
+        "model": model,
+        "data": ", ".join(data),
+        "input": str(passes),
+        **chosen(nms=nms, overlap=overlap, score=score),
+    }
     if json is not None:
         _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
     if report is not None:
-        _write_report(report, dataset, found, truths, classes, metric, scores.coco, facts)
+        _write_report(report, dataset, found, truths, classes, metric, overlap or "above", scores.coco, facts)
 
 
 def _check_metric(metric: Metric) -> None:
@@ -103,29 +121,55 @@ def _read(sources: list[str]) -> Dataset:
     return dataset
 
 
-def _find(detector: Detector, dataset: Dataset, passes: Passes, workers: int, bf16: bool) -> list[Detections]:
+def _find(
+    detector: Detector, dataset: Dataset, passes: Passes, workers: int, bf16: bool, score: float | None
+) -> list[Detections]:
     """What the detector finds in each image, on proposals where it takes them; a bar for both."""
     from vedette.data.selective_search import proposals_for
-    from vedette.evaluate.run import evaluate_model
+    from vedette.evaluate.run import LOWEST_SCORE, evaluate_model
 
-    given = detector.model, dataset, passes, detector.device, workers, bf16
+    lowest = LOWEST_SCORE if score is None else score
+    given = detector.model, dataset, passes, detector.device, workers, bf16, lowest
     proposals = proposals_for(detector.model, dataset, workers, Progress)
     with Progress(len(dataset), "images") as bar:
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 
 
 def _measure(
-    dataset: Dataset, found: Sequence[Detections], truths: Sequence[Truth], classes: tuple[str, ...], metric: Metric
+    dataset: Dataset,
+    found: Sequence[Detections],
+    truths: Sequence[Truth],
+    classes: tuple[str, ...],
+    metric: Metric,
+    overlap: Overlap,
 ) -> _Scores:
     from vedette.evaluate.coco import coco_average_precision
     from vedette.evaluate.voc import voc_average_precision
 
     if metric != "coco":
-        voc = voc_average_precision(found, truths, len(classes), metric=metric)
+        voc = voc_average_precision(found, truths, len(classes), metric=metric, overlap=overlap)
         return _Scores(voc.mean_ap, dict(zip(classes, voc.per_class.tolist(), strict=True)), None)
     ids = [dataset.image_id(index) for index in range(len(dataset))]
     coco = coco_average_precision(found, truths, len(classes), ids)
     return _Scores(coco.ap, dict(zip(classes, coco.per_class.tolist(), strict=True)), coco)
+
+
+def _write_results(
+    folder: Path,
+    dataset: Dataset,
+    found: Sequence[Detections],
+    classes: tuple[str, ...],
+    metric: Metric,
+    sources: Sequence[str],
+) -> None:
+    from vedette.data.read import parse_source
+    from vedette.evaluate.results import write_coco_results, write_voc_results
+
+    if metric == "coco":
+        write_coco_results(folder, dataset, found, classes)
+    else:
+        write_voc_results(folder, dataset, found, classes, parse_source(sources[0])[1] or "test")
+    typer.echo(f"results: {folder}")
 
 
 def _table_of(coco: CocoResult) -> dict[str, float]:
@@ -178,13 +222,15 @@ def _write_report(
     truths: Sequence[Truth],
     classes: tuple[str, ...],
     metric: Metric,
+    overlap: Overlap,
     coco: CocoResult | None,
     facts: dict[str, str],
 ) -> None:
     from vedette.evaluate.report import write_report
 
+    how: dict[str, Any] = {"metric": metric, "overlap": overlap, "coco": coco, "facts": facts}
     try:
-        page = write_report(folder, dataset, found, truths, classes, metric=metric, coco=coco, facts=facts)
+        page = write_report(folder, dataset, found, truths, classes, **how)
     except OSError as error:
         raise InputError(f"--report {folder}: cannot be written ({error.strerror})") from None
     typer.echo(f"report: {page}")

@@ -32,10 +32,10 @@ def train(
         bool, typer.Option("--scratch", help="Without ImageNet's weights: all layers normalised, a longer warm-up.")
     ] = False,
     recipe: Annotated[
-        Literal["fine-tuning", "scaled", "paper", "four-step"] | None,
+        Literal["fine-tuning", "scaled", "paper", "paper-voc12", "paper-coco", "four-step"] | None,
         typer.Option(
-            help="AdamW for hours; the paper's, scaled to the data; the paper's own length; Faster R-CNN's RPN and "
-            "detector in turns. Default: by MODEL."
+            help="AdamW for hours; the paper's, scaled to the data; the paper's own length, on other data too; "
+            "Faster R-CNN's RPN and detector in turns. Default: by MODEL."
         ),
     ] = None,
     schedule: Annotated[
@@ -49,8 +49,10 @@ def train(
     optimizer: Annotated[Literal["adamw", "sgd"] | None, typer.Option()] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     backbone_lr: Annotated[float | None, typer.Option(help="The backbone's rate, in --lr.")] = None,
+    head_lr: Annotated[float | None, typer.Option(help="That of the layers of the classes, in --lr.")] = None,
+    one_rate: Annotated[bool | None, typer.Option(help="Biases and norms learn and decay as all else.")] = None,
     warmup: Annotated[float | None, typer.Option(help="Share of all steps in which the rate rises.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of convolutions; norms and biases have none.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Biases have none, with adamw norms neither.")] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Longest gradient; 0 does not clip.")] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of the averaged weights; 0 keeps no average.")] = None,
     freeze_stem: Annotated[bool | None, typer.Option(help="Keep the layers up to stride 4 as they are.")] = None,

@@ -67,7 +67,7 @@ class Dataset:
     ends: NDArray[np.int64]  # (N + 1,): the boxes of image i lie between ends[i] and ends[i + 1]
     all_boxes: NDArray[np.float32]  # (M, 4) x1 y1 x2 y2, pixels
     all_labels: NDArray[np.int32]  # (M,)
-    all_areas: NDArray[np.float32]  # (M,) square pixels
+    all_areas: NDArray[np.float64]  # (M,) square pixels: COCO parts sizes at 32², and 1024.00003 is more
     all_flags: NDArray[np.uint8]  # (M,) of DIFFICULT and CROWD
     notes: tuple[str, ...] = ()
 
@@ -111,7 +111,7 @@ class Dataset:
         return _tensor((self.all_flags[self._rows(index)] & CROWD) != 0)
 
     def area(self, index: int) -> Tensor:
-        """(G,) float32 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
+        """(G,) float64 square pixels: what the annotation says (COCO's is that of the outline), else the box's."""
         return _tensor(self.all_areas[self._rows(index)])
 
     def image(self, index: int) -> Image.Image:

@@ -113,7 +113,7 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
     labels = np.array(draft.labels, dtype=np.int32)[order]
     keep = _examine(draft, boxes, inside, order, findings)
     kept = (inside if clip else boxes)[keep].astype(np.float32)
-    areas = np.array(draft.areas, dtype=np.float32)[order][keep]
+    areas = np.array(draft.areas, dtype=np.float64)[order][keep]
     own = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
     counts = np.bincount(owners[keep], minlength=len(draft.files))
     dataset = Dataset(

@@ -32,8 +32,8 @@ Mode = Literal["fast", "quality"]
 MODES: tuple[Mode, ...] = ("fast", "quality")
 LIMIT = 2000  # R-CNN, section 2.2: about 2000 an image
 LONGEST_SIDE = 500  # pixels; R-CNN, section 2.2, searches pictures 500 wide, ours are no longer than that
-LEAST_SIDE = 10  # pixels of the searched picture
-FORMAT = 1  # of the cached files; a change of the search asks for another number
+LEAST_SIDE = 20  # pixels of the searched picture, as R-CNN's authors have it
+FORMAT = 2  # of the cached files; a change of the search asks for another number
 
 Boxes = NDArray[np.int16]  # (N, 4) pixels of the searched picture, which is small enough for 16 bits
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vedette.evaluate.truth import Truth
 from vedette.structures import Detections
 
+Overlap = Literal["above", "from"]  # of a hit: above the threshold (py-faster-rcnn), or from it on (VOC's devkit)
 FALSE_POSITIVE, HIT, NOT_JUDGED = 0, 1, -1
 
 Ints = NDArray[np.int64]
@@ -41,12 +42,14 @@ class Outcomes:
         return _falling(self.score)
 
 
-def judge(detections: Sequence[Detections], truths: Sequence[Truth], iou: float = 0.5) -> Outcomes:
+def judge(
+    detections: Sequence[Detections], truths: Sequence[Truth], iou: float = 0.5, overlap: Overlap = "above"
+) -> Outcomes:
     """Compares each detection with the box of its class in its image that it overlaps most, and with no other.
 
-    IoU at most `iou`: a false positive. Above it: not judged where the box is difficult or a crowd; a hit for the
-    detection of the highest score, a false positive for all further ones. Of boxes overlapped equally the first is
-    taken. IoU is computed in float64, without + 1.
+    IoU at most `iou` (overlap "from": below it): a false positive. Otherwise: not judged where the box is difficult or
+    a crowd; a hit for the detection of the highest score, a false positive for all further ones. Of boxes overlapped
+    equally the first is taken. IoU is computed in float64, without + 1.
 
     Raises ValueError where there is not one truth to each image's detections.
     """
@@ -56,13 +59,13 @@ def judge(detections: Sequence[Detections], truths: Sequence[Truth], iou: float 
     truth_image, truth_label = _image_numbers(truths), _joined([truth.labels for truth in truths])
     counts = ~_joined([truth.difficult | truth.crowd for truth in truths]).astype(bool)
     classes = 1 + max(label.max(initial=-1), truth_label.max(initial=-1))
-    best, overlap = _most_overlapped(
+    best, highest = _most_overlapped(
         _joined([found.boxes for found in detections]).reshape(-1, 4),
         image * classes + label,
         _joined([truth.boxes for truth in truths]).reshape(-1, 4),
         truth_image * classes + truth_label,
     )
-    best = np.where(overlap > iou, best, -1)
+    best = np.where(highest > iou if overlap == "above" else highest >= iou, best, -1)
     score = _joined([found.scores for found in detections]).astype(np.float64)
     kind = _kinds(best, counts, _falling(score))
     return Outcomes(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from vedette.evaluate.coco import CocoResult
 from vedette.evaluate.examples import ImageScores, marks_of, score_images
-from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, judge
+from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, Overlap, judge
 from vedette.evaluate.measure import Metric
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import VocResult, summarise
@@ -30,6 +30,7 @@ METRIC_NAMES: dict[Metric, str] = {
     "voc12": "VOC AP, area (2010 on)",
     "coco": "COCO AP at IoU .50:.95",
 }
+SIGNS: dict[Overlap, str] = {"above": ">", "from": "≥"}
 Marks = Callable[[int], list[Mark]]  # what is drawn on the image of an index
 
 
@@ -52,20 +53,21 @@ def write_report(
     coco: CocoResult | None = None,
     facts: Mapping[str, str] | None = None,
     iou: float = 0.5,
+    overlap: Overlap = "above",
     examples: int = 9,
 ) -> Path:
     """Writes report.html, best/ and worst/ into `folder`, which is made, and returns the page's path.
 
     detections, truths: of the data set's images, in annotated pixels, labels into `classes`. coco: the table where the
     metric is "coco"; curves and pictures go by VOC's rules in any case. facts: what the head of the page names, such as
-    model and data. examples: how many of the best and of the worst images to show.
+    model and data. overlap: of a hit, see `judge`. examples: how many of the best and of the worst images to show.
 
     Raises ValueError for "coco" without its table, InputError for an image that cannot be read.
     """
     if metric == "coco" and coco is None:
         raise ValueError('write_report(metric="coco") needs the table: coco=coco_average_precision(…)')
-    outcomes = judge(detections, truths, iou)
-    result = summarise(outcomes, len(classes), iou, "voc12" if metric == "coco" else metric)
+    outcomes = judge(detections, truths, iou, overlap)
+    result = summarise(outcomes, len(classes), iou, "voc12" if metric == "coco" else metric, overlap)
     path = folder / "report.html"
     folder.mkdir(parents=True, exist_ok=True)
     _remove_pictures(path)
@@ -83,12 +85,13 @@ def write_report(
     return path
 
 
-def conventions(iou: float, metric: Metric) -> list[str]:
+def conventions(iou: float, metric: Metric, overlap: Overlap = "above") -> list[str]:
     """The choices behind the numbers, one sentence each."""
     area = "the area under the curve of the best precision at each recall or beyond (every point)"
     points = "the mean of the best precision at recall ≥ 0, 0.1, …, 1 (11 points)"
+    rule = "strictly" if overlap == "above" else "as in VOC's own devkit"
     chosen = [
-        f"A detection is a hit where its IoU with a box of its class is > {iou:g}, strictly, "
+        f"A detection is a hit where its IoU with a box of its class is {SIGNS[overlap]} {iou:g}, {rule}, "
         "without + 1 in widths and heights.",
         "It is compared with the box that it overlaps most and with no other; a second detection of a box is a false "
         "positive. Equal scores are taken in the order of the images.",
@@ -116,7 +119,7 @@ def _head(
         names = [field.name for field in fields(coco) if field.name != "per_class"]
         numbers = [(name.upper().replace("_", " "), page.number(getattr(coco, name))) for name in names] + counts
     said = " · ".join(f"{escape(name)} <b>{escape(value)}</b>" for name, value in facts.items())
-    rules = "".join(f"<li>{escape(rule)}</li>" for rule in conventions(result.iou, metric))
+    rules = "".join(f"<li>{escape(rule)}</li>" for rule in conventions(result.iou, metric, result.overlap))
     return (
         f'<h1>Evaluation</h1><p class="soft">{said}</p>{page.cards(numbers)}'
         f'<h2>What the numbers mean</h2><ul class="conventions">{rules}</ul>'
@@ -153,8 +156,8 @@ def _curves(result: VocResult, classes: tuple[str, ...]) -> str:
         for name, ap, curve in zip(classes, result.per_class, result.curves, strict=True)
     ]
     text = (
-        f"Precision (upwards) over recall at IoU > {result.iou:g}; shaded: the best precision at each recall or "
-        f"beyond; the dot: detections of score ≥ {SHOWN_SCORE:g}."
+        f"Precision (upwards) over recall at IoU {SIGNS[result.overlap]} {result.iou:g}; shaded: the best precision at "
+        f"each recall or beyond; the dot: detections of score ≥ {SHOWN_SCORE:g}."
     )
     return f'<h2>Precision and recall</h2><p class="soft">{text}</p>{page.curves(items)}'
 

@@ -1,9 +1,10 @@
 """PASCAL VOC's average precision: 11-point (2007) and area (2010 on).
 
-The conventions of every number here: a hit needs IoU > 0.5, strictly (the threshold can be chosen), without + 1 in
-widths and heights; a detection is compared with the box of its class that it overlaps most and with no other;
-difficult boxes neither count nor punish, nor do crowds; a second detection of a box is a false positive; equal scores
-are taken in the order of images, then of detections within the image. See `vedette.evaluate.matching.judge`.
+The conventions of every number here: a hit needs IoU > 0.5, strictly as in py-faster-rcnn, or ≥ 0.5 as in VOC's own
+devkit (the threshold can be chosen too), without + 1 in widths and heights; a detection is compared with the box of its
+class that it overlaps most and with no other; difficult boxes neither count nor punish, nor do crowds; a second
+detection of a box is a false positive; equal scores are taken in the order of images, then of detections within the
+image. See `vedette.evaluate.matching.judge`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from vedette.evaluate.matching import HIT, NOT_JUDGED, Bools, Floats, Ints, Outcomes, judge
+from vedette.evaluate.matching import HIT, NOT_JUDGED, Bools, Floats, Ints, Outcomes, Overlap, judge
 from vedette.evaluate.truth import Truth
 from vedette.structures import Detections
 
@@ -40,6 +41,7 @@ class VocResult:
     positives: Ints  # (C,) boxes to find
     metric: VocMetric
     iou: float
+    overlap: Overlap  # of a hit: above `iou`, or from it on
 
 
 def voc_average_precision(
@@ -48,20 +50,23 @@ def voc_average_precision(
     num_classes: int,
     iou: float = 0.5,
     metric: VocMetric = "voc07",
+    overlap: Overlap = "above",
 ) -> VocResult:
     """VOC's AP of the detections of B images against their B truths, in the same pixels.
 
     metric: "voc07" is the mean of the best precision at recall ≥ 0, 0.1, …, 1; "voc12" the area under the curve of the
-    best precision at each recall or beyond.
+    best precision at each recall or beyond. overlap: whether a hit lies above `iou` ("above") or from it on ("from").
 
     Raises ValueError for another metric, and where detections and truths are not of equally many images.
     """
     if metric not in get_args(VocMetric):
         raise ValueError(f"metric must be one of {', '.join(get_args(VocMetric))}, not {metric!r}")
-    return summarise(judge(detections, truths, iou), num_classes, iou, metric)
+    return summarise(judge(detections, truths, iou, overlap), num_classes, iou, metric, overlap)
 
 
-def summarise(outcomes: Outcomes, num_classes: int, iou: float, metric: VocMetric) -> VocResult:
+def summarise(
+    outcomes: Outcomes, num_classes: int, iou: float, metric: VocMetric, overlap: Overlap = "above"
+) -> VocResult:
     """The result for detections that are judged already."""
     positives = np.bincount(outcomes.truth_label[outcomes.counts], minlength=num_classes)
     per_class, curves = np.full(num_classes, np.nan), []
@@ -74,7 +79,7 @@ def summarise(outcomes: Outcomes, num_classes: int, iou: float, metric: VocMetri
         if positives[label]:
             per_class[label] = average_precision(hits, int(positives[label]), metric)
     mean = float(np.nanmean(per_class)) if positives[:num_classes].any() else float("nan")
-    return VocResult(mean, per_class, tuple(curves), positives, metric, iou)
+    return VocResult(mean, per_class, tuple(curves), positives, metric, iou, overlap)
 
 
 def average_precision(hits: Bools, positives: int, metric: VocMetric) -> float:

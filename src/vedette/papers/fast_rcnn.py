@@ -7,6 +7,7 @@ Where the paper is in this file
     RoI pooling layer (sec. 2.1) ................. RegionPool
     Two sibling outputs (sec. 2.1) ............... RegionHead
     Multi-task loss (sec. 2.3, eq. 1 to 3) ....... region_loss
+    Normalised targets (sec. 2.3) ................ ClassCoder, filled by vedette.train.box_statistics
     Mini-batch sampling (sec. 2.3) ............... sample_regions
     Detection (sec. 3) ........................... find_in_regions, region_scores, region_boxes
     Truncated SVD (sec. 3.1, eq. 5) .............. truncate
@@ -17,8 +18,8 @@ Shapes
     inside this file alone.
 
 Where this file leaves the paper
-    * The targets are normalised by fixed numbers, the coder's std, as in py-faster-rcnn; the paper and the authors'
-      first code measure mean and std.
+    * Until they are measured, targets are normalised by fixed numbers, those of py-faster-rcnn, which
+      `statistics="fixed"` keeps.
     * Ground-truth boxes are among the proposals in training, as in the authors' code.
     * RoIAlign may stand for RoI pooling, and any timm backbone with two layers of 1024 for VGG-16.
 """
@@ -37,8 +38,9 @@ from vedette.ops.boxes import clip_each
 from vedette.ops.roi import numbered, roi_align, roi_max_pool
 from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
+from vedette.parts.class_coder import ClassCoder
 from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
-from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
+from vedette.parts.detection import Found, best_of_each_class, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
@@ -61,11 +63,13 @@ class FastRCNNConfig:
     positive_share: Share = 0.25  # sec. 2.3
     positive_iou: IoU = 0.5  # sec. 2.3
     background_iou: Share = 0.1  # sec. 2.3: backgrounds overlap at least so much; 0 takes all
-    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # py-faster-rcnn
-    candidates: Count = 2000  # pairs of region and class into NMS, an image
+    statistics: Literal["measured", "fixed"] = "measured"  # sec. 2.3: mean and std of each class; fixed: py-faster-rcnn
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # py-faster-rcnn: the fixed ones
+    candidates: Count = 100  # authors' code: regions into NMS; py-faster-rcnn has no limit
+    candidates_of: Literal["class", "image"] = "class"  # authors' code: so many of each
     nms: Suppression = "hard"
     nms_iou: Share = 0.3  # authors' code
-    keep: Count = 100  # py-faster-rcnn: an image
+    keep: Count = 2000  # ours: an image, all that 20 classes can have; py-faster-rcnn: 100
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
 
     def __post_init__(self) -> None:
@@ -138,7 +142,7 @@ class RegionHead(nn.Module):
 class FastRCNN(nn.Module):
     """The detector; its proposals come from outside."""
 
-    class_layers = ("head.logits.", "head.deltas.")  # what depends on the classes, by the beginning of the names
+    class_layers = ("head.logits.", "head.deltas.", "coder.")  # what depends on the classes, by how the names begin
     needs_proposals = True
 
     def __init__(self, config: FastRCNNConfig, backbone: RegionBackbone) -> None:
@@ -147,7 +151,7 @@ class FastRCNN(nn.Module):
         self.backbone = backbone
         self.pool = RegionPool(backbone.strides[-1], backbone.pooled, c.pooling)
         self.head = RegionHead(backbone.top_channels, c.num_classes)
-        self.coder = BoxCoder(c.box_std)
+        self.coder = ClassCoder(c.num_classes, c.box_std) if c.statistics == "measured" else BoxCoder(c.box_std)
         self.input_spec = InputSpec(
             size=c.image_size, resize="short side", max_side=c.max_side, divisor=32, **backbone.normalization
         )
@@ -184,12 +188,11 @@ class FastRCNN(nn.Module):
         return {"class": class_, "box": box}
 
     def find(self, predictions: Predictions, score: float = 0.05) -> Found:
-        """Every class's own box of every proposal, NMS of each class, the best 100 of an image."""
+        """Every class's own box of every proposal, NMS of each class."""
         c, (features, proposals, real, sizes) = self.config, predictions
         judged = Judged(*self.look_at(features, proposals), proposals, real, sizes)
-        return find_in_regions(
-            judged, self.coder, floor=score, count=c.candidates, iou=c.nms_iou, keep=c.keep, method=c.nms
-        )
+        how: dict[str, Any] = {"count": c.candidates, "of": c.candidates_of, "iou": c.nms_iou, "keep": c.keep}
+        return find_in_regions(judged, self.coder, floor=score, method=c.nms, **how)
 
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
@@ -230,23 +233,36 @@ def sample_regions(
     return Regions(rows_of(boxes, rows), torch.where(drawn, matched.gather(1, rows), IGNORED))
 
 
-def region_loss(output: HeadOutput, regions: Regions, truth: TargetBatch, coder: BoxCoder) -> tuple[Tensor, Tensor]:
+def region_loss(
+    output: HeadOutput, regions: Regions, truth: TargetBatch, coder: BoxCoder | ClassCoder
+) -> tuple[Tensor, Tensor]:
     """L_cls and L_loc of eq. 1, λ = 1, each the mean over all regions of the batch; 0 where there are none."""
     boxes, matched = regions
     labels = gather_labels(truth.labels + 1, matched)  # (B, R), 0 is background
     drawn = matched != IGNORED
     total = drawn.sum().clamp(min=1)
     classes = torch.where(drawn, class_loss(output.logits, labels), 0.0).sum() / total
-    own = (labels - 1).clamp(min=0)[..., None, None].expand(-1, -1, 1, 4)
-    deltas = output.deltas.gather(2, own).squeeze(2)  # (B, R, 4)
-    return classes, box_loss(deltas, boxes, truth.boxes, matched, coder) / total
+    own = (labels - 1).clamp(min=0)
+    deltas = output.deltas.gather(2, own[..., None, None].expand(-1, -1, 1, 4)).squeeze(2)  # (B, R, 4)
+    return classes, box_loss(deltas, boxes, truth.boxes, matched, coder.of(own)) / total
 
 
 def find_in_regions(
-    judged: Judged, coder: BoxCoder, *, floor: float, count: int, iou: float, keep: int, method: Suppression
+    judged: Judged,
+    coder: BoxCoder | ClassCoder,
+    *,
+    floor: float,
+    count: int,
+    iou: float,
+    keep: int,
+    method: Suppression,
+    of: Literal["class", "image"] = "image",
 ) -> Found:
-    """The `count` best pairs of region and class into the NMS of each class, the `keep` best of an image."""
-    pick = partial(best_of_image, count=count)
+    """The `count` best pairs of region and class, of each class or of an image, into the NMS of each class.
+
+    keep: how many of an image stay.
+    """
+    pick = partial(best_of_image if of == "image" else best_of_each_class, count=count)
     boxes_at = partial(region_boxes, judged, coder=coder)
     return find(region_scores(judged), boxes_at, pick, floor=floor, iou=iou, keep=keep, method=method)
 
@@ -256,10 +272,10 @@ def region_scores(judged: Judged) -> Tensor:
     return judged.logits.float().softmax(-1)[..., 1:] * judged.real[..., None]
 
 
-def region_boxes(judged: Judged, rows: Tensor, labels: Tensor, *, coder: BoxCoder) -> Tensor:
+def region_boxes(judged: Judged, rows: Tensor, labels: Tensor, *, coder: BoxCoder | ClassCoder) -> Tensor:
     """(B, K, 4) the regions (B, K) as their class has them, cut at their image."""
     deltas = rows_of(judged.deltas.flatten(1, 2), rows * judged.deltas.shape[2] + labels)
-    return clip_each(coder.decode(deltas, rows_of(judged.boxes, rows)), judged.sizes)
+    return clip_each(coder.of(labels).decode(deltas, rows_of(judged.boxes, rows)), judged.sizes)
 
 
 def truncate(layer: nn.Linear, rank: int) -> nn.Sequential:

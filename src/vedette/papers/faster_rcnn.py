@@ -94,7 +94,7 @@ class FasterRCNNConfig:
     proposal_iou: Share = 0.7  # sec. 3.3
     proposals: tuple[Count, Count] = (2000, 300)  # sec. 3.3: of an image
     before_nms: tuple[Count, Count] = (12000, 6000)  # authors' code: proposals of a level
-    least_side: ZeroOrMore = 16.0  # authors' code: smaller proposals are dropped; pixels of the input
+    least_side: ZeroOrMore = 25.6  # authors' code: 16 pixels of the picture; of the input 600 / 375 of that, for VOC's
     least_side_first: bool = True  # authors' code: before the best are picked; Detectron: after it
     # the detector on them
     pooling: Literal["max", "align"] = "max"  # Fast R-CNN; RoIAlign is Mask R-CNN's

@@ -3,11 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 LARGEST_GROWTH = log(1000 / 16)  # keeps exp() finite on wild predictions; no trained box comes near
+
+
+class Coder(Protocol):
+    """What turns boxes into deltas and back."""
+
+    def encode(self, boxes: Tensor, references: Tensor, /) -> Tensor: ...
+    def decode(self, deltas: Tensor, references: Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,10 @@ class BoxCoder:
         center, half = center + shift * size, size * torch.exp(growth.clamp(max=LARGEST_GROWTH)) / 2
         return torch.cat([center - half, center + half], -1)
 
+    def of(self, labels: Tensor) -> "BoxCoder":
+        """The coder of boxes of these classes: the same for all of them."""
+        return self
+
 
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     low, high = boxes[..., :2], boxes[..., 2:]
@@ -41,5 +53,5 @@ def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
 def _by(operation: Callable[[Tensor, float], Tensor], pairs: Tensor, x: float, y: float) -> Tensor:
     """(..., 2) pairs times, or over, a number for each of the two: a tensor of them would be copied to the device."""
     if x == y:
-        return operation(pairs, x)
+        return pairs if x == 1 else operation(pairs, x)
     return torch.stack([operation(pairs[..., 0], x), operation(pairs[..., 1], y)], -1)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vedette.parts.box_coder import BoxCoder
+from vedette.parts.box_coder import BoxCoder, Coder
 from vedette.parts.matching import NEGATIVE
 from vedette.parts.sampling import mine_hard_negatives
 from vedette.structures import HeadOutput
@@ -48,7 +48,7 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def box_loss(
-    deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, coder: BoxCoder, beta: float = 1.0
+    deltas: Tensor, anchors: Tensor, boxes: Tensor, matched: Tensor, coder: Coder, beta: float = 1.0
 ) -> Tensor:
     """Sum of smooth L1 over the positives' four deltas; no boolean indexing, so nothing waits for the host.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from vedette.errors import InputError
 
 NORM = 20.0  # authors' code: features are scaled to this mean length, so that the constants below fit any network
-NEVER = -20.0  # the margin of a class without an example
+NEVER = -20.0  # the margin of a class without examples of both kinds
 HARD, EASY = -1.0001, -1.2  # authors' code: a negative above the first is taken, below the second let go again
 
 
@@ -51,7 +51,6 @@ class _Miner:
     def mine(self, features: Tensor, margins: Tensor, negative: Tensor, retrain: int) -> None:
         """Takes the hard ones among an image's negatives; the SVM is fitted anew after so many."""
         if not len(self.positives):
-            self.bias = NEVER
             return
         hard = negative & (margins > HARD)
         if bool(hard.any()):
@@ -83,7 +82,8 @@ def fit_svms(
 
     images: called twice, for two rounds over all images. negative_iou: a box below it with all gt boxes of a class is
     that class's negative. retrain: an SVM is fitted anew after so many new negatives. progress: called with the images
-    mined so far. cost and the rest are the authors' code's. A class without gt boxes has a margin of -20 everywhere.
+    mined so far. cost and the rest are the authors' code's. A class without gt boxes, or without anything to tell them
+    from, has a margin of -20 everywhere.
 
     Raises InputError without scikit-learn.
     """
@@ -100,7 +100,7 @@ def fit_svms(
     for miner in miners:
         miner.fit()
     weight = torch.stack([miner.weight for miner in miners]) * scale  # so it takes features as they are
-    return Linear(weight, torch.tensor([miner.bias for miner in miners]))
+    return Linear(weight, torch.tensor([miner.bias if miner.negatives else NEVER for miner in miners]))
 
 
 def fit_svm(positives: Tensor, negatives: Tensor, cost: float) -> tuple[Tensor, float]:
@@ -118,33 +118,40 @@ def fit_svm(positives: Tensor, negatives: Tensor, cost: float) -> tuple[Tensor, 
 
 
 def fit_box_regression(
-    examples: Callable[[int], tuple[Tensor, Tensor]], num_classes: int, features: int, *, strength: float = 1000.0
+    examples: Callable[[int], tuple[Tensor, Tensor]],
+    num_classes: int,
+    features: int,
+    *,
+    norm: float,
+    strength: float = 1000.0,
 ) -> Linear:
     """A ridge regression a class, from pool5 of proposals to the deltas of their gt boxes (app. C, eq. 5).
 
-    examples: a class's (M, D) features and (M, 4) deltas. A class without any moves no box.
+    examples: a class's (M, D) features and (M, 4) deltas. A class without any moves no box. norm: the mean length of
+    the features of any window, which the fit brings to 20 (authors' code).
     → weight (4 C, D), bias (4 C,).
     """
-    weight, bias = torch.zeros(num_classes, 4, features), torch.zeros(num_classes, 4)
+    weight, bias, scale = torch.zeros(num_classes, 4, features), torch.zeros(num_classes, 4), NORM / max(norm, 1e-12)
     for label in range(num_classes):
         given, deltas = examples(label)
         if len(given):
-            scale = NORM / float(given.float().norm(dim=1).mean().clamp(min=1e-12))
             own = fit_ridge(given.double() * scale, deltas.double(), strength)
             weight[label], bias[label] = own.weight * scale, own.bias
     return Linear(weight.flatten(0, 1), bias.flatten())
 
 
 def fit_ridge(features: Tensor, targets: Tensor, strength: float) -> Linear:
-    """min ‖Y - X Wᵀ - b‖² + strength ‖W‖², in closed form and float64: (M, D), (M, K) → (K, D), (K,).
+    """min ‖Y - Ȳ - X Wᵀ - b‖² + strength (‖W‖² + b²), in closed form and float64: (M, D), (M, K) → (K, D), (K,).
 
-    The bias is not held back. The system is that of the features or of the examples, whichever are fewer.
+    The bias is the weight of one more feature, which is 1, and held back as all are (authors' code); what is given adds
+    the mean of the targets to it. The system is that of the features or of the examples, whichever are fewer.
     """
-    x_mean, y_mean = features.double().mean(0), targets.double().mean(0)
-    x, y = features.double() - x_mean, targets.double() - y_mean
+    x = torch.cat([features.double(), features.new_ones(len(features), 1, dtype=torch.float64)], 1)
+    mean = targets.double().mean(0)
+    y = targets.double() - mean
     few = x.shape[0] < x.shape[1]
     weight = x.T @ _solve(x @ x.T, y, strength) if few else _solve(x.T @ x, x.T @ y, strength)  # (D, K)
-    return Linear(weight.T.float(), (y_mean - x_mean @ weight).float())
+    return Linear(weight[:-1].T.float(), (mean + weight[-1]).float())
 
 
 def _solve(square: Tensor, right: Tensor, strength: float) -> Tensor:

@@ -5,17 +5,17 @@ from math import cos, pi
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 from torch.optim.lr_scheduler import LambdaLR
 
 from vedette.train.recipe import Recipe
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW, or SGD with momentum 0.9 and the papers' rule for biases: twice the rate, no weight decay.
+    """AdamW, or SGD with momentum 0.9, on the groups of `parameter_groups`.
 
-    Norms and biases have no weight decay in either; what ImageNet trained learns at `backbone_lr` times the rate. Both
-    are fused: one kernel for all parameters, which does nothing where the attribute `found_inf` is 1.
+    Both are fused: one kernel for all parameters, which does nothing where the attribute `found_inf` is 1.
     """
     groups = parameter_groups(model, recipe)
     if recipe.optimizer == "sgd":
@@ -24,23 +24,28 @@ def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Four groups: layers that ImageNet trained or new ones, decayed or not; parameters that are frozen are in none.
+    """Parameters of one rate and weight decay each; those that are frozen are in none, the last has the recipe's rate.
 
-    The last group learns at the recipe's rate.
+    What ImageNet trained learns at `backbone_lr` times the rate, the layers that depend on the classes at `head_lr`
+    times. With SGD the biases of convolutions and linear layers follow Caffe's rule: twice the rate, no weight decay,
+    which all else has. With AdamW nothing of one dimension decays. `one_rate` makes no such difference.
     """
-    trained = set(_pretrained(model))
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    rates = {"backbone": recipe.backbone_lr, "classes": recipe.head_lr, "others": 1.0}
+    backbone, classes, biases = set(_pretrained(model)), set(_of_classes(model, recipe)), set(_biases(model))
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            key = (parameter not in trained, parameter.ndim > 1)
-            groups.setdefault(key, []).append(parameter)
+            part = "backbone" if parameter in backbone else "classes" if parameter in classes else "others"
+            held_back = parameter not in biases if recipe.optimizer == "sgd" else parameter.ndim > 1
+            groups.setdefault((part, held_back or recipe.one_rate), []).append(parameter)
+    doubled = 2.0 if recipe.optimizer == "sgd" else 1.0
     return [
         {
             "params": parameters,
-            "lr": recipe.lr * (1.0 if is_new else recipe.backbone_lr) * _bias_rate(recipe, decayed),
-            "weight_decay": recipe.weight_decay if decayed else 0.0,
+            "lr": recipe.lr * rates[part] * (1.0 if held_back else doubled),
+            "weight_decay": recipe.weight_decay if held_back else 0.0,
         }
-        for (is_new, decayed), parameters in sorted(groups.items())
+        for (part, held_back), parameters in sorted(groups.items())
     ]
 
 
@@ -50,8 +55,17 @@ def _pretrained(model: Any) -> Iterator[nn.Parameter]:
     yield from getattr(backbone, "pretrained", backbone).parameters()
 
 
-def _bias_rate(recipe: Recipe, decayed: bool) -> float:
-    return 2.0 if recipe.optimizer == "sgd" and not decayed else 1.0
+def _of_classes(model: Any, recipe: Recipe) -> Iterator[nn.Parameter]:
+    """What depends on the classes, where that has a rate of its own."""
+    if recipe.head_lr != 1.0:
+        yield from (own for name, own in model.named_parameters() if name.startswith(model.class_layers))
+
+
+def _biases(model: nn.Module) -> Iterator[Tensor]:
+    """Of convolutions and linear layers: scales and shifts of norms are none."""
+    for layer in model.modules():
+        if isinstance(layer, _ConvNd | nn.Linear) and layer.bias is not None:
+            yield layer.bias
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LambdaLR:

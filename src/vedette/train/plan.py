@@ -12,7 +12,7 @@ from vedette.data.read import parse_source, read_datasets, validation_source
 from vedette.errors import InputError
 from vedette.train.around import Around
 from vedette.train.precision import fast_precision
-from vedette.train.recipe import FourStep, Recipe, RecipeKind, without_pretraining
+from vedette.train.recipe import Elsewhere, FourStep, Recipe, RecipeKind, without_pretraining
 from vedette.train.recipes import recipe_for, scratch_config
 from vedette.train.run_file import Metric, Run
 from vedette.train.trainings import holds_a_run
@@ -29,7 +29,7 @@ class Wanted:
     data: Sequence[str]  # PATH[:SPLIT] each
     val: str | None = None  # to measure on
     metric: Metric | None = None
-    kind: RecipeKind | FourStep | None = None
+    kind: RecipeKind | Elsewhere | FourStep | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)  # fields of the recipe
     config: Mapping[str, Any] = field(default_factory=dict)  # fields of the detector's config
     init: str | None = None  # a whole detector's weights, a path or a bundled name
@@ -109,7 +109,8 @@ def changed(run: Run, wanted: Wanted, classes: tuple[str, ...], folder: Path) ->
         raise InputError(f"--set: the run was started with {run.config}; leave --set out of --resume")
     if wanted.metric not in (None, run.metric):
         raise InputError(f"--metric {wanted.metric}: the run's best is chosen by {run.metric}; leave --metric out")
-    for name in ("optimizer", "freeze_stem", "ema", *(("epochs",) if run.recipe.alternating else ())):
+    settled = ("optimizer", "freeze_stem", "ema", "head_lr", "one_rate")
+    for name in (*settled, *(("epochs",) if run.recipe.alternating else ())):
         started = getattr(run.recipe, name)
         if wanted.recipe.get(name, started) != started:
             option = f"--{name.replace('_', '-')}"

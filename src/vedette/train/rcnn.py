@@ -144,6 +144,7 @@ class RCNNTraining:
             "labels": torch.cat([labels, torch.full((len(proposals),), -1)]),
             "overlap": _overlap_by_class(boxes, truth.boxes, truth.labels, self.model.config.num_classes),
             "pool5": _half(seen.pool5[near.to(device)]),
+            "norms": seen.pool5.float().norm(dim=1).cpu(),
             "deltas": deltas,
             "near_labels": near_labels,
         }
@@ -195,6 +196,7 @@ class RCNNTraining:
     def _fit_regression(self) -> Linear:
         classes = self.model.config.num_classes
         self.say(f"stage 5: box regression of {classes} classes")
+        norms = torch.cat([norms for (norms,) in self._stored("norms")])
         with self.watch(classes, "classes") as bar:
 
             def examples(label: int) -> tuple[Tensor, Tensor]:
@@ -205,7 +207,7 @@ class RCNNTraining:
                 ]
                 return torch.cat([pool5 for pool5, _ in rows]), torch.cat([deltas for _, deltas in rows])
 
-            return fit_box_regression(examples, classes, self.model.pool5_width)
+            return fit_box_regression(examples, classes, self.model.pool5_width, norm=float(norms.mean()))
 
     @torch.no_grad()
     def _take_fits(self, svm: Linear, regressor: Linear) -> None:

@@ -20,6 +20,7 @@ RANGES = (  # setting, least, most
     ("start_share", 0, 1),
     ("warmup", 0, 1),
     ("backbone_lr", 0, 1e3),
+    ("head_lr", 0, 1e3),
     ("weight_decay", 0, 1e3),
     ("max_zoom_out", 1, 100),
     ("repeat_below", 0, 1),
@@ -41,6 +42,8 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 1e-3
     backbone_lr: float = 0.3  # times lr: the backbone's layers are trained already
+    head_lr: float = 1.0  # times lr: the layers that depend on the classes
+    one_rate: bool = False  # biases and norms learn and decay as all else does
     weight_decay: float = 0.02
     schedule: Literal["cosine", "step"] = "cosine"
     drops: tuple[float, ...] = (2 / 3, 5 / 6)  # shares of all steps after which "step" divides the rate by 10
@@ -73,6 +76,7 @@ def epochs_for(images: int) -> int:
 
 
 RecipeKind = Literal["fine-tuning", "scaled", "paper"]
+Elsewhere = Literal["paper-voc12", "paper-coco"]  # the paper's own lengths on other data, where it has them
 FourStep = Literal["four-step"]  # not every model has it
 
 

@@ -1,54 +1,62 @@
 """How each paper trains: its numbers, and which recipe a detector takes unless told otherwise."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from vedette import zoo
 from vedette.errors import InputError
-from vedette.train.recipe import FourStep, PaperTraining, Recipe, RecipeKind, four_steps
+from vedette.train.recipe import SHORT_WARMUP, Elsewhere, FourStep, PaperTraining, Recipe, RecipeKind, four_steps
 
 _SGD = Recipe(
     optimizer="sgd",
     backbone_lr=1.0,
     weight_decay=5e-4,
     schedule="step",
+    warmup=0.0,
     clip_norm=0.0,
     ema=0.0,
     freeze_stem=False,
     max_zoom_out=4.0,
     difficult="train",
 )
-_REGIONS = replace(_SGD, batch_size=2, freeze_stem=True, difficult="ignore")  # the two-stage line, and RetinaNet
-# 80k, 20k and 20k steps of 32 images at 1e-3, 1e-4 and 1e-5 on VOC 07+12, for SSD and RefineDet
-SSD_TRAINING = PaperTraining(images=120_000 * 32, recipe=replace(_SGD, lr=1e-3, drops=(8 / 12, 10 / 12), warmup=0.004))
+_REGIONS = replace(_SGD, batch_size=2, lr=1e-3, freeze_stem=True)  # the two-stage line, and RetinaNet
+# Detectron's for COCO: sixteen images, 500 steps of warm-up, crowds left out
+_PYRAMIDS = replace(_REGIONS, batch_size=16, weight_decay=1e-4, warmup=500 / 90_000, difficult="ignore")
+
+
+def _trained(recipe: Recipe, *steps: int) -> PaperTraining:
+    """So many steps at the recipe's rate, so many at a tenth of it, and so on."""
+    total = sum(steps)
+    drops = tuple(done / total for done in accumulate(steps[:-1]))
+    return PaperTraining(images=total * recipe.batch_size, recipe=replace(recipe, drops=drops))
+
+
+# VOC 07+12, for SSD and RefineDet; COCO's is that of both authors' scripts (SSD's paper: 160k, 40k, 40k)
+SSD_TRAINING = _trained(replace(_SGD, lr=1e-3), 80_000, 20_000, 20_000)
+SSD_ON_VOC12 = _trained(SSD_TRAINING.recipe, 60_000, 20_000)  # SSD, section 3.3
+REFINEDET_ON_VOC12 = _trained(SSD_TRAINING.recipe, 160_000, 40_000, 40_000)
+SSD_ON_COCO = _trained(SSD_TRAINING.recipe, 280_000, 80_000, 40_000)
+RESNET_512_ON_COCO = _trained(replace(SSD_TRAINING.recipe, batch_size=20), 400_000, 80_000, 60_000)  # RefineDet's code
 # 150 epochs of COCO's trainval35k, five of them warm-up to 2e-3; 2e-4 from the 90th, 2e-5 from the 120th
 M2DET_TRAINING = PaperTraining(
-    images=150 * 117_266, recipe=replace(_SGD, lr=2e-3, drops=(90 / 150, 120 / 150), warmup=5 / 150)
+    images=150 * 117_266,
+    recipe=replace(_SGD, lr=2e-3, drops=(90 / 150, 120 / 150), warmup=5 / 150, one_rate=True),
 )
-# fine-tuning: 70k steps of 128 windows at 1e-3, a tenth every 20k (authors' code); here the windows of 2 images a step
-RCNN_TRAINING = PaperTraining(
-    images=70_000 * 2,
-    recipe=replace(_SGD, batch_size=2, lr=1e-3, drops=(2 / 7, 4 / 7, 6 / 7), warmup=0.0, difficult="ignore"),
-)
-# 250k steps of 128 windows and 50k at a tenth of the rate (SPPNet, section 4.1): 1e-4 there, on fully connected layers
-# that ImageNet trained; ours start new
-SPPNET_TRAINING = PaperTraining(images=300_000 * 2, recipe=replace(RCNN_TRAINING.recipe, drops=(5 / 6,)))
-# In images: 40k steps of two at 1e-3, the last 10k at 1e-4 (Fast R-CNN, section 3)
-FAST_RCNN_TRAINING = PaperTraining(images=40_000 * 2, recipe=replace(_REGIONS, lr=1e-3, drops=(3 / 4,)))
-# 70k steps of one, the last 20k at 1e-4 (Faster R-CNN, authors' joint training on VOC 07)
-FASTER_RCNN_TRAINING = PaperTraining(images=70_000, recipe=replace(_REGIONS, lr=1e-3, drops=(5 / 7,)))
-# Of each of four steps: the RPN sees 80k images one by one, the detector twice 40k, at 1e-3, the last quarter at 1e-4
-FASTER_RCNN_STEP = replace(_REGIONS, lr=1e-3, drops=(3 / 4,), alternating=True)
-# 90k steps of sixteen at 0.02, lower from 60k and 80k on, as all code trains it on COCO
-FPN_TRAINING = PaperTraining(
-    images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.02, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
-)
-# The same at 0.01 (RetinaNet, section 4.1)
-RETINANET_TRAINING = PaperTraining(
-    images=90_000 * 16, recipe=replace(_REGIONS, batch_size=16, lr=0.01, weight_decay=1e-4, drops=(6 / 9, 8 / 9))
-)
+# VOC 07: steps of 128 windows, here those of 2 images; fc8 learns at ten times the rate (authors' code)
+RCNN_TRAINING = _trained(replace(_REGIONS, freeze_stem=False, head_lr=10.0), 20_000, 20_000, 20_000, 10_000)
+# VOC 07 (SPPNet, section 4.1): 1e-4 there, on fully connected layers that ImageNet trained; ours start new
+SPPNET_TRAINING = _trained(replace(RCNN_TRAINING.recipe, head_lr=1.0), 250_000, 50_000)
+FAST_RCNN_TRAINING = _trained(_REGIONS, 30_000, 10_000)  # VOC 07 (section 3)
+# VOC 07, joint training: the solver's iter_size is 2, so that its steps of one image are updates of two
+FASTER_RCNN_TRAINING = _trained(replace(_REGIONS, difficult="ignore"), 50_000, 20_000)
+# Of each of four steps: the RPN sees 80k images one by one, the detector twice 40k, the last quarter at 1e-4
+FASTER_RCNN_STEP = replace(FASTER_RCNN_TRAINING.recipe, drops=(3 / 4,), warmup=SHORT_WARMUP, alternating=True)
+FPN_TRAINING = _trained(replace(_PYRAMIDS, lr=0.02), 60_000, 20_000, 10_000)  # COCO, as all code trains it
+RETINANET_TRAINING = _trained(replace(_PYRAMIDS, lr=0.01), 60_000, 20_000, 10_000)  # COCO (section 4.1)
 # The RPN 30k steps at 0.02 and 10k at 0.002, the detector 60k and 20k (FPN, sections 5.1 and 5.2)
-FPN_STEP = replace(FPN_TRAINING.recipe, drops=(3 / 4,), alternating=True)
+FPN_STEP = replace(FPN_TRAINING.recipe, drops=(3 / 4,), warmup=SHORT_WARMUP, alternating=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +66,15 @@ class Plan:
     paper: PaperTraining
     kind: RecipeKind = "scaled"  # unless told otherwise
     step: Recipe | None = None  # of each of four, where RPN and detector can be trained in turns
+    elsewhere: Mapping[str, PaperTraining] = field(default_factory=dict)  # on other data than `paper` is for
 
 
+SSD_PLAN = Plan(paper=SSD_TRAINING, elsewhere={"paper-voc12": SSD_ON_VOC12, "paper-coco": SSD_ON_COCO})
+REFINEDET_PLAN = Plan(
+    paper=SSD_TRAINING,
+    kind="fine-tuning",
+    elsewhere={"paper-voc12": REFINEDET_ON_VOC12, "paper-coco": SSD_ON_COCO},
+)
 PLANS = {
     zoo.RCNN: Plan(paper=RCNN_TRAINING),
     zoo.SPPNET: Plan(paper=SPPNET_TRAINING),
@@ -67,26 +82,44 @@ PLANS = {
     zoo.FASTER_RCNN: Plan(paper=FASTER_RCNN_TRAINING, step=FASTER_RCNN_STEP),
     zoo.FPN: Plan(paper=FPN_TRAINING, step=FPN_STEP),
     zoo.RETINANET: Plan(paper=RETINANET_TRAINING),
-    zoo.SSD: Plan(paper=SSD_TRAINING),
-    zoo.REFINEDET: Plan(paper=SSD_TRAINING, kind="fine-tuning"),
+    zoo.SSD: SSD_PLAN,
+    zoo.REFINEDET: REFINEDET_PLAN,
     zoo.M2DET: Plan(paper=M2DET_TRAINING),
+}
+OF_NAMES = {  # what a single model's script has of its own
+    "refinedet512-resnet101": replace(
+        REFINEDET_PLAN, elsewhere={**REFINEDET_PLAN.elsewhere, "paper-coco": RESNET_512_ON_COCO}
+    )
 }
 
 
-def recipe_for(name: str, images: int, kind: RecipeKind | FourStep | None = None) -> Recipe:
+def recipe_for(name: str, images: int, kind: RecipeKind | Elsewhere | FourStep | None = None) -> Recipe:
     """How the model of that name is trained on so many images; without a kind as its paper's models are by default.
 
-    Raises InputError for a name that does not exist, and for four steps where there are no two parts to take turns.
+    Raises InputError for a name that does not exist, for four steps where there are no two parts to take turns, and for
+    data that the paper has no length of its own for.
     """
-    plan = PLANS[zoo.known(name).paper]
+    plan = _plan_of(name)
     if kind == "four-step":
         if plan.step is None:
-            able = [model.name.format("<name>") for model in zoo.ALL if PLANS[model.paper].step is not None]
-            raise InputError(
-                f"--recipe four-step: {name} has no RPN and detector that take turns; these have: {', '.join(able)}"
-            )
+            why = "has no RPN and detector that take turns"
+            raise InputError(f"--recipe four-step: {name} {why}; these have: {_able(lambda other: other.step)}")
         return four_steps(plan.step, images)
+    if kind == "paper-voc12" or kind == "paper-coco":
+        if kind not in plan.elsewhere:
+            have = _able(lambda other: other.elsewhere.get(kind))
+            raise InputError(f"--recipe {kind}: the paper of {name} has no such length; these have: {have}")
+        return plan.elsewhere[kind].of("paper", images)
     return plan.paper.of(kind or plan.kind, images)
+
+
+def _plan_of(name: str) -> Plan:
+    return OF_NAMES.get(name, PLANS[zoo.known(name).paper])
+
+
+def _able(part: Callable[[Plan], object]) -> str:
+    """The names whose plans have it."""
+    return ", ".join(model.name.format("<name>") for model in zoo.ALL if part(PLANS[model.paper]) is not None)
 
 
 def scratch_config(name: str) -> dict[str, Any]:

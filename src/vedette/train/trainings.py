@@ -7,10 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vedette.data.loader import AnnotatedImages
+from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.data.selective_search import proposals_for
 from vedette.errors import InputError
+from vedette.parts.class_coder import ClassCoder
 from vedette.train.around import Around
+from vedette.train.box_statistics import measure_targets
 from vedette.train.checkpoint import LAST
 from vedette.train.four_step import START, FourStepTraining, first_checkpoint
 from vedette.train.loop import Training
@@ -39,7 +41,22 @@ def training_of(
         _check_one_process("--recipe four-step")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
     proposals = proposals_for(model, data, recipe.workers, around.watch)
+    if proposals is not None:
+        _measure_targets(model, data, proposals, recipe, around)
     return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
+
+
+def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, recipe: Recipe, around: Around) -> None:
+    """Once in a model's life: a run gone on with, and weights of the same classes, have their statistics."""
+    if isinstance(model.coder, ClassCoder) and not model.coder.measured:
+        measure_targets(
+            model.coder,
+            data,
+            proposals,
+            least_iou=model.config.positive_iou,
+            difficult=recipe.difficult == "train",
+            watch=around.watch,
+        )
 
 
 def holds_a_run(folder: Path) -> bool:

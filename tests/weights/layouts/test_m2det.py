@@ -66,6 +66,7 @@ def test_raw_outputs_are_the_authors(golden: dict[str, Any], shared_by_all: dict
     imported = convert({name: t for name, t in shared_by_all.items() if name in names} | own)
     assert imported.num_classes == 3
     assert imported.config["share_layers"]
+    assert imported.config["nms_iou"] == 0.3  # theirs passes 0.45 as sigma
     assert imported.config["sfam"] == ("sfam" in network)
     with torch.device("meta"):
         model = BUILDERS[network.split()[0]](num_classes=3, **imported.config).eval()

@@ -4,6 +4,7 @@ What they expect beside their tensors
     * BGR of 0 to 255, the mean subtracted, resized bilinearly without antialiasing; with ResNet-101 too.
     * Anchors whose centre and size are limited to the image.
     * Batch norm on the finest map before the heads, and, as their configs are, no SFAM.
+    * Soft-NMS from an IoU of 0.3 on: their call gives 0.45 as sigma, which the linear rule does not use.
     * One 1×1 layer for all eight levels, and one attention for all six scales: their files hold copies.
 """
 
@@ -53,7 +54,7 @@ def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
             f"m2det{n}-{'resnet101' if resnet else 'vgg16'}" for n in ((320, 512) if resnet else (320, 512, 800))
         ),
         num_classes=count_classes(tensors.get("head.logits.0.bias"), ANCHORS),
-        config={"share_layers": shared, "sfam": sfam, "norm_finest": True, "clip_anchors": True},
+        config={"share_layers": shared, "sfam": sfam, "norm_finest": True, "clip_anchors": True, "nms_iou": 0.3},
         input=CAFFE_BGR,
     )
 
