@@ -35,7 +35,7 @@ def main() -> None:
     )
     measured = [json.loads(result.read_text()) for result in arguments.results]
     for one in measured:
-        one["data"] = arguments.data  # in words, not where it lay
+        one["model"], one["data"] = stored.name, arguments.data  # not where they lay
     results = {f"{one['metric']} mAP": round(one["mAP"], 4) for one in measured}
     card = {"results": results, "measured": measured}
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")

@@ -211,14 +211,7 @@ def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[T
 
 
 def sample_regions(
-    proposals: Tensor,
-    real: Tensor,
-    truth: TargetBatch,
-    *,
-    count: int,
-    share: float,
-    positive: float,
-    background: float,
+    proposals: Tensor, real: Tensor, truth: TargetBatch, *, count: int, share: float, positive: float, background: float
 ) -> Regions:
     """`count` regions of each image, up to `share` of them objects: IoU ≥ `positive` with one (sec. 2.3).
 

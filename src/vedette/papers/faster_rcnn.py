@@ -25,7 +25,7 @@ Where this file leaves the paper
     * No gradient reaches the RPN through the proposals' corners (the paper's approximate joint training).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -49,6 +49,7 @@ from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import (
     Count,
+    FromZero,
     Ge,
     IoU,
     Positive,
@@ -56,14 +57,13 @@ from vedette.parts.config import (
     Size,
     Std,
     Suppression,
-    ZeroOrMore,
     check,
     check_anchors,
     check_at_most,
     check_input,
     check_levels,
 )
-from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, unpad
+from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, trimmed, unpad
 from vedette.parts.heads import per_anchor
 from vedette.parts.init import initialize
 from vedette.parts.losses import box_loss, class_loss
@@ -94,7 +94,7 @@ class FasterRCNNConfig:
     proposal_iou: Share = 0.7  # sec. 3.3
     proposals: tuple[Count, Count] = (2000, 300)  # sec. 3.3: of an image
     before_nms: tuple[Count, Count] = (12000, 6000)  # authors' code: proposals of a level
-    least_side: ZeroOrMore = 25.6  # authors' code: 16 pixels of the picture; of the input 600 / 375 of that, for VOC's
+    least_side: FromZero = 25.6  # authors' code: 16 pixels of the picture; of the input 600 / 375 of that, for VOC's
     least_side_first: bool = True  # authors' code: before the best are picked; Detectron: after it
     # the detector on them
     pooling: Literal["max", "align"] = "max"  # Fast R-CNN; RoIAlign is Mask R-CNN's
@@ -108,7 +108,7 @@ class FasterRCNNConfig:
     nms_iou: Share = 0.3  # authors' code
     keep: Count = 100  # authors' code: an image
     # what other code does else
-    rpn_beta: ZeroOrMore = 1 / 9  # authors' code: from which difference on the box loss is linear
+    rpn_beta: FromZero = 1 / 9  # authors' code: from which difference on the box loss is linear
     rpn_layers: Count = 1  # sec. 3.1: 3×3 convolutions before the outputs; torchvision's second version: 2
     anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
     align_samples: Annotated[int, Ge(0)] = 2  # RoIAlign: of each part, a side; 0: as many as the part has cells
@@ -188,8 +188,7 @@ class FasterRCNN(nn.Module):
 
     def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
         """Of every size and ratio in every cell, for a batch of that size and the rows and columns of each level."""
-        c = self.config
-        image = (height, width)
+        c, image = self.config, (height, width)
         return pyramid_anchors(c.anchor_sizes, c.aspect_ratios, self.backbone.strides, grids, image, c.anchor_grid)
 
     def trains_anchors(self, height: int, width: int) -> bool:
@@ -286,13 +285,6 @@ class FasterRCNN(nn.Module):
         return unpad(self.find(predictions, score).kept)
 
 
-def trimmed(real: Tensor) -> Tensor:
-    """(B, P) of which the first are True, less what all pad: on a CPU, as a GPU would wait and a graph change shape."""
-    if torch.compiler.is_compiling() or real.device.type != "cpu":
-        return real
-    return real[:, : max([1, *real.sum(1).tolist()])]
-
-
 def build(backbone: str, **fields: Any) -> FasterRCNN:
     """On "vgg16": conv5_3 for both, fc6 and fc7 on 7×7 from each proposal; "resnet50": c4 for both, its last stage on
     14×14 from each (He et al., CVPR 2016, appendix A); or timm's of that name: the map at stride 16 for both, two
@@ -300,10 +292,7 @@ def build(backbone: str, **fields: Any) -> FasterRCNN:
     """
     c = FasterRCNNConfig(**fields)
     check_levels("anchor_sizes", c.anchor_sizes, 1)
-    if backbone == "vgg16":
-        body: RegionBackbone = VGG16Regions(train_norm=c.train_norm)
-    else:
-        resnet = backbone == "resnet50"
-        body = ResNetC4(50, train_norm=c.train_norm) if resnet else TimmRegions(backbone, train_norm=c.train_norm)
+    bodies: dict[str, Callable[..., RegionBackbone]] = {"vgg16": VGG16Regions, "resnet50": partial(ResNetC4, 50)}
+    body = bodies.get(backbone, partial(TimmRegions, backbone))(train_norm=c.train_norm)
     pool = RegionPool(body.strides[-1], body.pooled, c.pooling, c.align_samples, c.align_half_cell)
     return FasterRCNN(c, body, pool)

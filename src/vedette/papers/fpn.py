@@ -35,7 +35,7 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.ops.roi import numbered, roi_align
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
-from vedette.parts.config import Count, Ge, Positive, Share, Size, ZeroOrMore, check_levels
+from vedette.parts.config import Count, FromZero, Ge, Positive, Share, Size, check_levels
 
 NOWHERE = -1e4  # pixels: outside of every map
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4  # sec. 4.2: a region as large as ImageNet's pictures is pooled from p4
@@ -53,7 +53,7 @@ class FPNConfig(FasterRCNNConfig):
     cross_border: bool = True  # sec. 5.1
     before_nms: tuple[Count, Count] = (2000, 1000)  # authors' code: of a level
     proposals: tuple[Count, Count] = (2000, 1000)  # sec. 5.2
-    least_side: ZeroOrMore = 1e-3  # authors' code
+    least_side: FromZero = 1e-3  # authors' code
     least_side_first: bool = False  # authors' code
     pooling: Literal["align"] = "align"
     regions: Count = 512  # sec. 5.2: of an image

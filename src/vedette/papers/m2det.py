@@ -11,8 +11,7 @@ Where the paper is in this file
     Multi-level features (eq. 1) ................. M2Det.multi_level
     Scale-wise aggregation (fig. 3) .............. SFAM
     Anchors (sec. "Network configurations") ...... M2Det.build_anchors
-    Loss, matching, mining ....................... SSD's (papers/ssd.py)
-    Inference, linear Soft-NMS ................... M2Det.detect
+    Loss, matching, mining, inference ............ Multibox (papers/ssd.py), with linear Soft-NMS
     Ablation (tab. 2 and 3) ...................... sfam, levels, width
 
 Shapes
@@ -27,8 +26,7 @@ Where this file leaves the paper
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from math import ceil
 from typing import Annotated, Any
 
@@ -41,18 +39,15 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16
-from vedette.errors import InputError
-from vedette.papers.ssd import Predictions, multibox_objective
+from vedette.papers.ssd import Multibox, MultiboxConfig, Predictions
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import Count, Ge, IoU, Positive, Share, Size, Std, Suppression, ZeroOrMore, check
-from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
+from vedette.parts.config import Count, Ge, Positive, Share, Size, Suppression, check
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize
-from vedette.parts.matching import match
 from vedette.parts.norm import BatchNorm
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec
+from vedette.parts.sizes import check_sides
+from vedette.structures import InputSpec
 
 STRIDE = 8  # of the base feature
 DIVISOR = 16  # sides are multiples of it: then both maps that FFMv1 fuses fit
@@ -62,10 +57,9 @@ LATERAL_GAIN = 2.0  # ours: how much stronger than the coarser map a TUM's later
 
 
 @dataclass(frozen=True, kw_only=True)
-class M2DetConfig:
+class M2DetConfig(MultiboxConfig):
     """The paper's numbers for 320 pixels."""
 
-    num_classes: Count = 20  # VOC, without background
     image_size: Size = 320  # or 512, 800
     sizes: tuple[Positive, ...] = (FINEST_SIZE[320], *LARGER_SIZES)  # of anchors, by input; one more than scales
     aspect_ratios: tuple[Positive, ...] = (2.0, 3.0)  # and their inverses; with two squares six anchors a cell
@@ -79,21 +73,17 @@ class M2DetConfig:
     share_layers: bool = False  # authors' code: one 1×1 for all levels and one attention for all scales
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     norm_finest: bool = False  # authors' code: batch norm on the finest map before the heads
-    match_iou: IoU = 0.5  # SSD
-    negatives_per_positive: ZeroOrMore = 3.0  # SSD
-    min_negatives: Annotated[int, Ge(0)] = 3  # ours
-    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # SSD
     candidates: Count = 200  # ours: into NMS, a class
     nms: Suppression = "linear"
     nms_iou: Share = 0.45  # ours; authors' code: 0.3 (its 0.45 goes to a parameter that linear Soft-NMS does not use)
-    keep: Count = 200  # SSD: an image
 
     def __post_init__(self) -> None:
         check(self)
         if self.scales < 3:
             raise ValueError(f"sizes is {self.sizes}: give one more than scales, of which 3 or more")
-        if not _fits(self.image_size, self.scales):
-            raise ValueError(f"image_size is {self.image_size}: give {_allowed(self.scales)}")
+        least = least_side(self.scales)
+        if self.image_size % DIVISOR or self.image_size < least:
+            raise ValueError(f"image_size is {self.image_size}: give multiples of {DIVISOR} from {least} on")
 
     @property
     def scales(self) -> int:
@@ -168,10 +158,10 @@ class SFAM(nn.Module):
         return [attend(x) for attend, x in zip(_for_each(self.attention, len(pyramid)), pyramid, strict=True)]
 
 
-class M2Det(nn.Module):
+class M2Det(Multibox):
     """The detector on a backbone two of whose maps lie at strides 8 and 16."""
 
-    class_layers = ("head.logits.",)  # what depends on the classes, by the beginning of the names
+    config: M2DetConfig
 
     def __init__(self, config: M2DetConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -194,11 +184,12 @@ class M2Det(nn.Module):
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=DIVISOR, **backbone.normalization)
         self.anchor_cache = AnchorCache(self.build_anchors)
-        self._initialize()
+        initialize((child for name, child in self.named_children() if name != "backbone"), "kaiming")  # authors' code
+        initialize([self.head], "gaussian")  # so small that all classes begin alike
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 16; nothing is padded. The whole of fig. 2."""
-        self.check_size(images)
+        check_sides(images, DIVISOR, "M2Det", least_side(self.config.scales))
         maps = self.backbone(images)
         shallow, deep = self.config.fused
         pyramid = self.multi_level(self.ffm1(maps[shallow], maps[deep]))
@@ -241,55 +232,6 @@ class M2Det(nn.Module):
             levels.append(limit_anchors(anchors, width, height) if c.clip_anchors else anchors)
         return stack_levels(levels, grids)
 
-    def check_size(self, images: Tensor) -> None:
-        """Raises InputError for images of a size that cannot be."""
-        height, width = images.shape[-2:]
-        scales = self.config.scales
-        if not _fits(height, scales) or not _fits(width, scales):
-            raise InputError(f"M2Det takes images with sides that are {_allowed(scales)}, not {height}×{width}")
-
-    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
-        """SSD's: (B, A) the object that each anchor answers for, -1 for background, -2 for neither."""
-        return match(predictions.anchors, *truth.for_matching, self.config.match_iou)
-
-    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
-        """SSD's, eq. 1 there: (L_conf + L_loc) / N, as "class" and "box"."""
-        c = self.config
-        check_targets(targets, len(predictions.logits), c.num_classes)
-        truth = pad_targets(targets, predictions.anchors.device)
-        matched = self.assign(predictions, truth)
-        return multibox_objective(predictions, truth, matched, self.coder, c.negatives_per_positive, c.min_negatives)
-
-    def scores(self, predictions: Predictions) -> Tensor:
-        """(B, A, C) the softmax, without background."""
-        return predictions.logits.float().softmax(-1)[..., 1:]
-
-    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, K, 4) the boxes of the anchors (B, K), the same for every class."""
-        return rows_of(self.coder.decode(predictions.deltas, predictions.anchors), rows)
-
-    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
-        """Linear Soft-NMS of each class's best, the best 200 of an image."""
-        c, boxes_at = self.config, partial(self.boxes_at, predictions)
-        pick = partial(best_of_each_class, count=c.candidates)
-        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
-
-    @torch.no_grad()
-    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
-
-    def _initialize(self) -> None:
-        """New layers: convolutions by Kaiming (authors' code); heads so small that all classes begin alike."""
-        new = (child for name, child in self.named_children() if name != "backbone")
-        for layer in (layer for child in new for layer in child.modules()):
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-        initialize([self.head], "gaussian")
-
 
 def map_sizes(side: int, scales: int) -> list[int]:
     """Cells along a side of every map, fine to coarse: 320 pixels → 40, 20, 10, 5, 3, 1.
@@ -302,13 +244,9 @@ def map_sizes(side: int, scales: int) -> list[int]:
     return [*cells, cells[-1] - 2]
 
 
-def _fits(side: int, scales: int) -> bool:
-    return side % DIVISOR == 0 and map_sizes(side, scales)[-1] > 0
-
-
-def _allowed(scales: int) -> str:
-    least = next(side for side in range(DIVISOR, 1 << 30, DIVISOR) if _fits(side, scales))
-    return f"multiples of {DIVISOR} from {least} on"
+def least_side(scales: int) -> int:
+    """Of an input, in pixels: the least that leaves a cell on every map."""
+    return next(side for side in count(DIVISOR, DIVISOR) if map_sizes(side, scales)[-1] > 0)
 
 
 def _for_each(layers: nn.ModuleList, count: int) -> Sequence[nn.Module]:

@@ -7,7 +7,7 @@ Where the paper is in this file
     System overview (fig. 1) ..................... RegionClassifier.forward
     Warped region proposals (fig. 2, app. A) ..... warp
     Feature extraction (sec. 2.1) ................ RCNN.features
-    Fine-tuning (sec. 2.3, app. B) ............... RegionClassifier.loss, label_proposals, draw
+    Fine-tuning (sec. 2.3, app. B) ............... RegionClassifier.loss, label_proposals
     Linear SVMs (sec. 2.3) ....................... RegionClassifier.svm, fitted by `vedette.train.fit_rcnn`
     Bounding-box regression (app. C) ............. RegionClassifier.regressor, fitted there too; BoxCoder
     Test-time detection (sec. 2.2) ............... RegionClassifier.detect
@@ -49,6 +49,7 @@ from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check,
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
+from vedette.parts.sampling import draw
 from vedette.parts.sizes import whole_sizes
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, InputSpec
@@ -261,17 +262,6 @@ def label_proposals(
     how: dict[str, Any] = {"positive": foreground_iou, "negative": foreground_iou, "negative_from": background_iou}
     matched = match_by_thresholds(proposals, *truth.for_matching, usable=real, **how)
     return torch.where(matched == IGNORED, NEITHER, gather_labels(truth.labels + 1, matched))
-
-
-def draw(labels: Tensor, positives: int, negatives: int) -> Tensor:
-    """(B, P) labels → (B, P) bool: so many objects and so many of the background at random, of the whole batch."""
-    flat = labels.flatten()
-    chosen = torch.zeros_like(flat, dtype=torch.bool)
-    for wanted, number in ((flat > BACKGROUND, positives), (flat == BACKGROUND, negatives)):
-        lot = torch.rand(flat.shape, device=flat.device).masked_fill(~wanted, -1.0)
-        drawn, place = lot.topk(min(number, len(flat)))
-        chosen = chosen.scatter(0, place, chosen[place] | (drawn >= 0))
-    return chosen.view(labels.shape)
 
 
 def _pad(rows: Tensor, counts: Sequence[int]) -> Tensor:

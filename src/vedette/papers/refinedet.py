@@ -19,8 +19,7 @@ Shapes
 Where this file leaves the paper
     * An image is given at least `min_negatives`: with 3:1 alone an image without objects would teach nothing.
     * Ignored ground truth (VOC's difficult) is neither matched nor mined; training may count it as ordinary instead.
-    * Other backbones than VGG-16 and ResNet-101: any of timm, its maps normalised as conv4_3 is, batch norm in the new
-      layers.
+    * Other backbones: any of timm, its maps normalised as conv4_3 is, batch norm in the new layers.
 """
 
 from collections.abc import Sequence
@@ -31,22 +30,22 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import VGG16, L2Norm
-from vedette.errors import InputError
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, ratio_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import Count, Ge, IoU, Positive, Share, Std, Suppression, ZeroOrMore, check
+from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Std, Suppression, check
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
-from vedette.parts.norm import BatchNorm, convolution
+from vedette.parts.norm import convolution
+from vedette.parts.residual import LevelBlocks, residual
+from vedette.parts.sizes import check_sides
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 
@@ -63,7 +62,7 @@ class RefineDetConfig:
     extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
     extra_channels: tuple[Count, Count] = (256, 512)  # conv6_1, conv6_2
     l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3, where the learned scales begin
-    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
+    map_rms: FromZero = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     tcb_channels: Count = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
@@ -72,7 +71,7 @@ class RefineDetConfig:
     stride_in_1x1: bool = False  # authors' code, ResNet-101: where a stage's stride is; torchvision: in the 3×3
     match_iou: IoU = 0.5  # sec. 3.3
     theta: Positive = 0.99  # sec. 3.2
-    negatives_per_positive: ZeroOrMore = 3.0  # sec. 3.3
+    negatives_per_positive: FromZero = 3.0  # sec. 3.3
     min_negatives: Annotated[int, Ge(0)] = 3  # ours
     box_std: Std = (0.1, 0.1, 0.2, 0.2)  # authors' code
     candidates: Count = 400  # sec. 3.3: into NMS, an image
@@ -143,8 +142,8 @@ class RefineDet(nn.Module):
         self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, scales, strict=False))
 
         has_arm = c.filter_negatives or c.cascade or c.tcb
-        self.arm_blocks, widths = _head_blocks(channels, c.deep_heads and has_arm)
-        self.arm = MultiboxHead(widths, anchors, 2) if has_arm else None
+        self.arm_blocks = LevelBlocks(channels, c.deep_heads and has_arm)
+        self.arm = MultiboxHead(self.arm_blocks.channels, anchors, 2) if has_arm else None
         self.tcbs = nn.ModuleList()
         if c.tcb:
             coarsest = len(channels) - 1
@@ -152,8 +151,8 @@ class RefineDet(nn.Module):
                 TransferConnectionBlock(n, c.tcb_channels, level < coarsest, c.norm) for level, n in enumerate(channels)
             )
             channels = [c.tcb_channels] * len(channels)
-        self.odm_blocks, widths = _head_blocks(channels, c.deep_heads)
-        self.odm = MultiboxHead(widths, anchors, c.num_classes + 1)
+        self.odm_blocks = LevelBlocks(channels, c.deep_heads)
+        self.odm = MultiboxHead(self.odm_blocks.channels, anchors, c.num_classes + 1)
 
         self.coder = BoxCoder(c.box_std)
         self.input_spec = InputSpec(size=c.image_size, divisor=self.strides[-1], **backbone.normalization)
@@ -172,12 +171,11 @@ class RefineDet(nn.Module):
 
     def forward(self, images: Tensor, sizes: Tensor | None = None, proposals: None = None) -> Predictions:
         """images (B, 3, H, W), normalised, sides multiples of 64; nothing is padded. The whole of fig. 1."""
-        self.check_size(images)
+        check_sides(images, self.strides[-1], "RefineDet")
         features = self.features(images)  # fine to coarse
-        arm = self.arm(_through(self.arm_blocks, features)) if self.arm is not None else None
-        odm = self.odm(_through(self.odm_blocks, self.transfer(features) if self.tcbs else features))
-        anchors = self.anchor_cache.of(images, features).boxes
-        return Predictions(arm, odm, anchors)
+        arm = self.arm(self.arm_blocks(features)) if self.arm is not None else None
+        odm = self.odm(self.odm_blocks(self.transfer(features) if self.tcbs else features))
+        return Predictions(arm, odm, self.anchor_cache.of(images, features).boxes)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The ARM's maps at strides 8, 16, 32, 64 (conv4_3, conv5_3, fc7, conv6_2 of VGG-16)."""
@@ -212,20 +210,8 @@ class RefineDet(nn.Module):
             levels.append(limit_anchors(anchors, width, height) if self.config.clip_anchors else anchors)
         return stack_levels(levels, grids)
 
-    def check_size(self, images: Tensor) -> None:
-        """Raises InputError for images with a side that is not a multiple of 64."""
-        height, width = images.shape[-2:]
-        coarsest = self.strides[-1]
-        if height % coarsest or width % coarsest or not height or not width:
-            raise InputError(
-                f"RefineDet takes images with sides that are multiples of {coarsest}, not {height}×{width}"
-            )
-
     def refine(self, arm: HeadOutput | None, anchors: Tensor) -> Tensor:
-        """First step of the cascade: anchors moved by the ARM, (B, A, 4).
-
-        Detached: no gradient of the ODM's loss reaches the ARM (authors' code).
-        """
+        """(B, A, 4) first step of the cascade: anchors moved by the ARM, which learns nothing of it (authors' code)."""
         if arm is None or not self.config.cascade:
             return anchors
         return self.coder.decode(arm.deltas.detach(), anchors)
@@ -290,41 +276,20 @@ class RefineDet(nn.Module):
         return unpad(self.find(predictions, score).kept)
 
 
-def _residual(incoming: int, middle: int, outgoing: int, stride: int) -> Bottleneck:
-    shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False), BatchNorm(outgoing))
-    return Bottleneck(incoming, middle, stride=stride, downsample=shortcut, norm_layer=BatchNorm)
-
-
-def _head_blocks(channels: Sequence[int], deep: bool) -> tuple[nn.ModuleList, Sequence[int]]:
-    """What lies between each map and its heads, a residual block to 1024 channels or nothing, and the heads' input."""
-    if not deep:
-        return nn.ModuleList(nn.Identity() for _ in channels), channels
-    return nn.ModuleList(_residual(n, 256, 1024, stride=1) for n in channels), [1024] * len(channels)
-
-
-def _through(blocks: nn.ModuleList, maps: Sequence[Tensor]) -> list[Tensor]:
-    return [block(x) for block, x in zip(blocks, maps, strict=True)]
-
-
 def _extra_level(c: RefineDetConfig, incoming: int) -> nn.Module:
     """The level at stride 64: conv6_1 and conv6_2, or one more residual block."""
     middle, outgoing = c.extra_channels
     if c.extra == "res6":
-        block: nn.Module = _residual(incoming, middle, outgoing, stride=2)
+        block: nn.Module = residual(incoming, middle, outgoing, stride=2)
         if c.stride_in_1x1:
             move_stride_to_1x1(block)
         return block
-    squeeze, shrink = (
-        convolution(*widths, kernel, stride, norm=c.norm)
-        for widths, kernel, stride in (((incoming, middle), 1, 1), ((middle, outgoing), 3, 2))
-    )
+    squeeze, shrink = convolution(incoming, middle, 1, norm=c.norm), convolution(middle, outgoing, 3, 2, norm=c.norm)
     return nn.Sequential(squeeze, nn.ReLU(), shrink, nn.ReLU())
 
 
 def build(backbone: str, **fields: Any) -> RefineDet:
-    """On "vgg16" with pool5 2×2 of stride 2 and dilation 3, so that fc7 lies at stride 32; "resnet101", its res3, res4
-    and res5; or timm's of that name.
-    """
+    """On "vgg16" (pool5 2×2 of stride 2, dilation 3: fc7 at stride 32), "resnet101" (res3 to res5), or timm's."""
     c = RefineDetConfig(**fields)
     if backbone == "vgg16":
         return RefineDet(c, VGG16(pool5_stride=2, dilation=3, train_norm=c.train_norm))

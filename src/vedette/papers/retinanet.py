@@ -40,6 +40,7 @@ from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import (
     Count,
+    FromZero,
     Ge,
     Gt,
     Lt,
@@ -48,7 +49,6 @@ from vedette.parts.config import (
     Size,
     Std,
     Suppression,
-    ZeroOrMore,
     check,
     check_anchors,
     check_at_most,
@@ -84,7 +84,7 @@ class RetinaNetConfig:
     subnet_layers: Annotated[int, Ge(0)] = 4  # sec. 4
     prior: Annotated[float, Gt(0), Lt(1)] = 0.01  # sec. 4.1: of an object, at first
     alpha: Share = 0.25  # sec. 4.1
-    gamma: ZeroOrMore = 2.0  # sec. 4.1
+    gamma: FromZero = 2.0  # sec. 4.1
     positive_iou: Share = 0.5  # sec. 4
     negative_iou: Share = 0.4  # sec. 4
     candidates: Count = 1000  # sec. 4.1: of each level into NMS
@@ -92,7 +92,7 @@ class RetinaNetConfig:
     nms_iou: Share = 0.5  # sec. 4.1
     keep: Count = 100  # authors' code: an image
     # what other code does else
-    beta: ZeroOrMore = 1 / 9  # authors' code: 0.11, from which difference on the box loss is linear
+    beta: FromZero = 1 / 9  # authors' code: 0.11, from which difference on the box loss is linear
     box_std: Std = (1.0, 1.0, 1.0, 1.0)
     anchor_grid: Literal["centre", "corner", "torchvision"] = "centre"  # of a cell; ports: its corner
     keep_best: bool = False  # later code: an object's best anchor is its own whatever the overlap

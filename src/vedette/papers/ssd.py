@@ -7,9 +7,9 @@ Where the paper is in this file
     Extra feature layers (fig. 2, conv8 on) ...... ExtraLevel
     L2 normalisation of conv4_3 (sec. 3.1) ....... SSD.features
     Default boxes: scales and ratios (sec. 2.2) .. scale, SSD.build_anchors, multibox_shapes
-    Matching (sec. 2.2) .......................... SSD.assign
-    Objective, hard negatives (sec. 2.2, eq. 1) .. multibox_objective
-    Inference (sec. 3.7) ......................... SSD.find, SSD.detect
+    Matching (sec. 2.2) .......................... Multibox.assign
+    Objective, hard negatives (sec. 2.2, eq. 1) .. Multibox.loss
+    Inference (sec. 3.7) ......................... Multibox.find, Multibox.detect
     SSD512 (sec. 3.1) ............................ SSD_512 of zoo.py
 
 Shapes
@@ -32,7 +32,6 @@ from typing import Annotated, Any, Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import TimmPyramid
@@ -40,32 +39,20 @@ from vedette.backbones.vgg import VGG16, L2Norm
 from vedette.ops.boxes import clip
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.config import (
-    Count,
-    Ge,
-    IoU,
-    Positive,
-    Share,
-    Size,
-    Std,
-    Suppression,
-    ZeroOrMore,
-    check,
-    check_levels,
-)
+from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Size, Std, Suppression, check, check_levels
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
 from vedette.parts.heads import MultiboxHead
 from vedette.parts.init import initialize, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.norm import convolution
+from vedette.parts.sizes import on_meta
 from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
 from vedette.structures import Detections, HeadOutput, InputSpec
 
 Layer = tuple[int, int, int]  # kernel, stride, padding
 HALVE: Layer = (3, 2, 1)
 UNPADDED: Layer = (3, 1, 0)
-TO_ONE: Layer = (4, 1, 1)  # 2×2 → 1×1 (conv12_2 of SSD512)
 
 
 def scale(k: int, m: int, s_min: float = 0.2, s_max: float = 0.9) -> float:
@@ -86,21 +73,30 @@ COCO_SIZES = {  # smaller, since COCO's objects are (sec. 3.4)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SSDConfig:
-    """The paper's numbers for 300 pixels and VGG-16."""
+class MultiboxConfig:
+    """The paper's numbers for objective and inference."""
 
     num_classes: Count = 20  # VOC, without background
+    match_iou: IoU = 0.5  # sec. 2.2
+    negatives_per_positive: FromZero = 3.0  # sec. 2.2
+    min_negatives: Annotated[int, Ge(0)] = 3  # ours
+    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # authors' code
+    candidates: Count = 400  # authors' code: into NMS, a class
+    nms: Suppression = "hard"
+    nms_iou: Share = 0.45  # sec. 3.7
+    keep: Count = 200  # sec. 3.7
+
+
+@dataclass(frozen=True, kw_only=True)
+class SSDConfig(MultiboxConfig):
+    """The paper's numbers for 300 pixels and VGG-16."""
+
     image_size: Size = 300  # or 512
     sources: tuple[int, ...] = (0, 2)  # which of the backbone's maps: conv4_3 and fc7 of VGG-16
-    extra_channels: tuple[tuple[Count, Count], ...] = (
-        (256, 512),
-        (128, 256),
-        (128, 256),
-        (128, 256),
-    )  # fig. 2: conv8 on
+    extra_channels: tuple[tuple[Count, Count], ...] = ((256, 512), *[(128, 256)] * 3)  # fig. 2: conv8 on
     extra_layers: tuple[Layer, ...] = (HALVE, HALVE, UNPADDED, UNPADDED)  # fig. 2: what makes each smaller
     l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3, where the learned scale begins
-    map_rms: ZeroOrMore = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
+    map_rms: FromZero = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     norm: bool = False  # batch norm in the new layers
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
@@ -109,14 +105,6 @@ class SSDConfig:
     steps: tuple[Positive, ...] = (8, 16, 32, 64, 100, 300)  # authors' code: pixels from cell to cell
     clip_anchors: bool | Literal["size"] = False  # authors' code: unclipped; ports: centre and size; torchvision: size
     clip_boxes: bool = False  # torchvision: boxes are cut at the image before NMS
-    match_iou: IoU = 0.5  # sec. 2.2
-    negatives_per_positive: ZeroOrMore = 3.0  # sec. 2.2
-    min_negatives: Annotated[int, Ge(0)] = 3  # ours
-    box_std: Std = (0.1, 0.1, 0.2, 0.2)  # authors' code
-    candidates: Count = 400  # authors' code: into NMS, a class
-    nms: Suppression = "hard"
-    nms_iou: Share = 0.45  # sec. 3.7
-    keep: Count = 200  # sec. 3.7
 
     def __post_init__(self) -> None:
         check(self)
@@ -160,10 +148,53 @@ class ExtraLevel(nn.Module):
         return out.relu()
 
 
-class SSD(nn.Module):
-    """The detector on a backbone that gives maps from stride 8 on."""
+class Multibox(nn.Module):
+    """What follows the network: the objective and inference, which M2Det takes over."""
 
     class_layers = ("head.logits.",)  # what depends on the classes, by the beginning of the names
+    config: MultiboxConfig
+    coder: BoxCoder
+
+    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, A) the object that each anchor answers for, -1 for background, -2 for neither (sec. 2.2)."""
+        return match(predictions.anchors, *truth.for_matching, self.config.match_iou)
+
+    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
+        """Eq. 1, α = 1: L_conf / N as "class" and L_loc / N as "box"; N counts the matched anchors."""
+        c = self.config
+        check_targets(targets, len(predictions.logits), c.num_classes)
+        truth = pad_targets(targets, predictions.anchors.device)
+        output, matched = HeadOutput(predictions.logits, predictions.deltas), self.assign(predictions, truth)
+        given = output, predictions.anchors, truth.boxes, truth.labels + 1, matched
+        ratio, least = c.negatives_per_positive, c.min_negatives
+        class_loss, box_loss = multibox_loss(*given, coder=self.coder, negative_ratio=ratio, min_negatives=least)
+        return {"class": class_loss, "box": box_loss}
+
+    def scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) the softmax, without background."""
+        return predictions.logits.float().softmax(-1)[..., 1:]
+
+    def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, K, 4) the boxes of the anchors (B, K), the same for every class."""
+        return rows_of(self.coder.decode(predictions.deltas, predictions.anchors), rows)
+
+    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
+        """The best 400 of each class into the NMS of that class, the best 200 of an image (sec. 3.7)."""
+        c, boxes_at = self.config, partial(self.boxes_at, predictions)
+        pick = partial(best_of_each_class, count=c.candidates)
+        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
+
+    @torch.no_grad()
+    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
+        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
+        check_score(score)
+        return unpad(self.find(predictions, score).kept)
+
+
+class SSD(Multibox):
+    """The detector on a backbone that gives maps from stride 8 on."""
+
+    config: SSDConfig
 
     def __init__(self, config: SSDConfig, backbone: Backbone) -> None:
         super().__init__()
@@ -233,65 +264,18 @@ class SSD(nn.Module):
 
     def grids(self, height: int, width: int) -> tuple[Grid, ...]:
         """Rows and columns of each level for an input of that size, found without computing anything."""
-        maps = _on_meta(self.backbone, torch.empty(1, 3, height, width, device="meta"))
+        maps = on_meta(self.backbone, torch.empty(1, 3, height, width, device="meta"))
         maps = [maps[source] for source in self.config.sources]
         for extra in self.extras:
-            maps.append(_on_meta(extra, maps[-1]))
+            maps.append(on_meta(extra, maps[-1]))
         return tuple((x.shape[2], x.shape[3]) for x in maps)
 
-    def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
-        """(B, A) the object that each anchor answers for, -1 for background, -2 for neither (sec. 2.2)."""
-        return match(predictions.anchors, *truth.for_matching, self.config.match_iou)
-
-    def loss(self, predictions: Predictions, targets: Targets) -> dict[str, Tensor]:
-        """Eq. 1, L_conf / N as "class" and L_loc / N as "box"; N counts the matched anchors."""
-        c = self.config
-        check_targets(targets, len(predictions.logits), c.num_classes)
-        truth = pad_targets(targets, predictions.anchors.device)
-        matched = self.assign(predictions, truth)
-        return multibox_objective(predictions, truth, matched, self.coder, c.negatives_per_positive, c.min_negatives)
-
-    def scores(self, predictions: Predictions) -> Tensor:
-        """(B, A, C) the softmax, without background."""
-        return predictions.logits.float().softmax(-1)[..., 1:]
-
     def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(B, K, 4) the boxes of the anchors (B, K), the same for every class."""
-        boxes = self.coder.decode(predictions.deltas, predictions.anchors)
+        """Those boxes, cut at the image where torchvision's are."""
+        boxes = super().boxes_at(predictions, rows, labels)
         if self.config.clip_boxes and predictions.size is not None:
-            height, width = predictions.size
-            boxes = clip(boxes, width, height)
-        return rows_of(boxes, rows)
-
-    def find(self, predictions: Predictions, score: float = 0.05) -> Found:
-        """The best 400 of each class into the NMS of that class, the best 200 of an image (sec. 3.7)."""
-        c, boxes_at = self.config, partial(self.boxes_at, predictions)
-        pick = partial(best_of_each_class, count=c.candidates)
-        return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
-
-    @torch.no_grad()
-    def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
-        """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
-
-
-def multibox_objective(
-    predictions: Predictions, truth: TargetBatch, matched: Tensor, coder: BoxCoder, ratio: float, least: int
-) -> dict[str, Tensor]:
-    """Eq. 1, its parts weighed alike: the softmax loss of positives and mined negatives, and smooth L1, both over N.
-
-    ratio: mined negatives for each positive; least: of an image.
-    """
-    output = HeadOutput(predictions.logits, predictions.deltas)
-    given = output, predictions.anchors, truth.boxes, truth.labels + 1, matched
-    class_loss, box_loss = multibox_loss(*given, coder=coder, negative_ratio=ratio, min_negatives=least)
-    return {"class": class_loss, "box": box_loss}
-
-
-def _on_meta(module: nn.Module, x: Tensor) -> Any:
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    return functional_call(module, {name: tensor.to("meta") for name, tensor in state.items()}, x)
+            boxes = clip(boxes, *reversed(predictions.size))
+        return boxes
 
 
 def build(backbone: str, **fields: Any) -> SSD:

@@ -158,3 +158,10 @@ def check_score(score: float) -> None:
     """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
     if not isinstance(score, int | float) or not 0 <= score <= 1:  # NaN is not either
         raise InputError(f"score is {score!r}: give a number from 0 to 1")
+
+
+def trimmed(real: Tensor) -> Tensor:
+    """(B, P) of which the first are True, less what all pad: on a CPU, as a GPU would wait and a graph change shape."""
+    if torch.compiler.is_compiling() or real.device.type != "cpu":
+        return real
+    return real[:, : max([1, *real.sum(1).tolist()])]

@@ -46,3 +46,17 @@ def sample(matched: Tensor, count: int, positive_share: float) -> Sample:
     order = torch.where(drawn, 2 + chance, torch.where(matched == NEGATIVE, chance, -1.0))
     best, rows = order.topk(count)
     return Sample(rows, best >= 0)
+
+
+def draw(labels: Tensor, positives: int, negatives: int) -> Tensor:
+    """So many objects (1 and above) and of the background (0) at random, of the whole batch (R-CNN, section 2.3).
+
+    labels (B, P) → (B, P) bool; other labels are left out.
+    """
+    flat = labels.flatten()
+    chosen = torch.zeros_like(flat, dtype=torch.bool)
+    for wanted, number in ((flat > 0, positives), (flat == 0, negatives)):
+        lot = torch.rand(flat.shape, device=flat.device).masked_fill(~wanted, -1.0)
+        drawn, place = lot.topk(min(number, len(flat)))
+        chosen = chosen.scatter(0, place, chosen[place] | (drawn >= 0))
+    return chosen.view(labels.shape)

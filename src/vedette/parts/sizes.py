@@ -1,7 +1,20 @@
-"""What of a padded batch is image."""
+"""Which sizes of images are taken, and what of a padded batch is image."""
+
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from vedette.errors import InputError
+
+
+def check_sides(images: Tensor, divisor: int, model: str, least: int = 1) -> None:
+    """Raises InputError where images (…, H, W) have sides that are no multiples of `divisor`, or are below `least`."""
+    height, width = images.shape[-2:]
+    if height % divisor or width % divisor or min(height, width) < least:
+        which = f"multiples of {divisor}" + f" from {least} on" * (least > divisor)
+        raise InputError(f"{model} takes images with sides that are {which}, not {height}×{width}")
 
 
 def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
@@ -13,3 +26,9 @@ def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
     if sizes.shape != (len(images), 2):
         raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
     return sizes
+
+
+def on_meta(module: nn.Module, x: Tensor) -> Any:
+    """What a module gives for x (…) on the meta device: shapes, and nothing is computed."""
+    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return functional_call(module, {name: tensor.to("meta") for name, tensor in state.items()}, x)

@@ -1,0 +1,34 @@
+"""How much there is to read for one paper: counted right, and no more than there was."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FILES, LINES = 19, 2020  # of SSD, whole files: may fall
+
+
+def counted(paper: str, *words: str) -> list[str]:
+    command = [sys.executable, str(ROOT / "tools/reading.py"), paper, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_the_paper_counts_whole_and_what_it_uses_by_its_definitions() -> None:
+    table = {line.split()[-1]: [int(word) for word in line.split() if word.isdigit()] for line in counted("ssd")[:-1]}
+    whole = len((ROOT / "src/vedette/papers/ssd.py").read_text().splitlines())
+    assert table["vedette.papers.ssd"] == [whole, whole]
+    reached, lines = table["vedette.parts.sampling"]  # mine_hard_negatives alone
+    assert 10 <= reached < lines / 2
+    assert "vedette.papers.refinedet" not in table
+
+
+def test_what_is_left_out_is_not_followed() -> None:
+    names = [line.split()[-1] for line in counted("ssd", "--leave-out", "vedette.parts.losses")[:-1]]
+    assert "vedette.parts.losses" not in names
+    assert "vedette.parts.sampling" not in names  # the losses alone use it
+
+
+def test_there_is_no_more_to_read_than_before() -> None:
+    words = counted("ssd")[-1].split()
+    assert int(words[4]) <= FILES
+    assert int(words[2]) <= LINES
