@@ -70,8 +70,8 @@ def test_a_prediction_for_every_anchor(key: str, size: tuple[int, int]) -> None:
     predictions = model(key)(torch.randn(1, 3, *size))
     assert predictions.logits.shape == (1, len(predictions.anchors), 2)
     assert predictions.deltas.shape == (1, len(predictions.anchors), 4)
-    assert sum(predictions.counts) == len(predictions.anchors)
-    assert len(predictions.counts) == len(LEVELS[key])
+    assert sum(predictions.levels) == len(predictions.anchors)
+    assert len(predictions.levels) == len(LEVELS[key])
 
 
 @pytest.mark.parametrize("key", PYRAMIDS)
@@ -79,7 +79,7 @@ def test_anchors_stand_in_the_middle_of_their_cells(key: str) -> None:
     detector = model(key)
     predictions = detector(torch.randn(1, 3, 128, 160))
     per_cell = len(detector.config.anchor_sizes[0]) * 3
-    for level, stride in zip(predictions.anchors.split(predictions.counts), LEVELS[key], strict=True):
+    for level, stride in zip(predictions.anchors.split(predictions.levels), LEVELS[key], strict=True):
         columns = -(-160 // stride)
         cells = range(len(level) // per_cell)
         centres = (level[:, :2] + level[:, 2:]) / 2
@@ -99,7 +99,7 @@ def test_all_have_anchors_of_the_same_shapes(key: str) -> None:
 def test_a_single_map_has_all_sizes_in_each_cell() -> None:
     detector = single_map("resnet10t", num_classes=2, width=WIDTH)
     assert detector.strides == (16,)
-    assert detector(torch.randn(1, 3, 128, 160)).counts == (8 * 10 * 45,)
+    assert detector(torch.randn(1, 3, 128, 160)).levels == (8 * 10 * 45,)
 
 
 @pytest.mark.parametrize("key", PYRAMIDS)
@@ -145,12 +145,12 @@ def test_a_box_of_a_smaller_picture_is_where_it_is_in_the_picture() -> None:
     detector = image_pyramid("resnet10t", num_classes=2, width=WIDTH)
     predictions = detector(torch.randn(1, 3, 128, 256))
     own = [32.0 * octave for octave in (1, 2 ** (1 / 3), 2 ** (2 / 3))]  # pixels of each size of the picture
-    for level, scale in zip(predictions.anchors.split(predictions.counts), detector.backbone.scales, strict=True):  # type: ignore[arg-type]
+    for level, scale in zip(predictions.anchors.split(predictions.levels), detector.backbone.scales, strict=True):  # type: ignore[arg-type]
         inside = level * scale
         torch.testing.assert_close((inside[0, :2] + inside[0, 2:]) / 2, torch.tensor([8.0, 8.0]))
         squares = inside[3:6]  # anchors of a cell: ratio by ratio, size by size
         torch.testing.assert_close(squares[:, 2] - squares[:, 0], torch.tensor(own))
-    half = predictions.anchors.split(predictions.counts)[2]
+    half = predictions.anchors.split(predictions.levels)[2]
     cell = 2 * 8 + 1  # row 2, column 1 of the half picture's eight columns: around (24, 40) there, (48, 80) here
     assert half[cell * 9 + 3].tolist() == pytest.approx([16.0, 48.0, 80.0, 112.0])
 
