@@ -65,6 +65,18 @@ def test_the_command_line_imports_torch_late() -> None:
     assert finished.returncode == 0, finished.stderr
 
 
+def test_pages_and_pictures_are_drawn_without_torch_and_templates_read_late() -> None:
+    modules = [name_of(module) for module in MODULES if module.is_relative_to(PACKAGE / "pages")]
+    program = (
+        "import importlib, sys\n"
+        f"for name in {modules!r}:\n"
+        "    importlib.import_module(name)\n"
+        "print(*{'torch', 'jinja2'} & sys.modules.keys(), 'vedette.pages.render' in sys.modules)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (finished.stdout, finished.stderr) == ("True\n", "")
+
+
 def test_data_are_read_and_checked_and_names_looked_up_without_torch(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.png")

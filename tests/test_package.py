@@ -43,7 +43,7 @@ def test_the_version_is_stated_once() -> None:
 def test_the_wheel_holds_the_package_and_its_license(wheel: set[str]) -> None:
     metadata = {name for name in wheel if name.startswith(f"vedette-{VERSION}.dist-info/")}
     assert wheel - metadata == FILES
-    assert "vedette/py.typed" in FILES
+    assert {"vedette/py.typed", "vedette/pages/templates/report.html"} <= FILES
     assert f"vedette-{VERSION}.dist-info/licenses/LICENSE" in metadata
 
 

@@ -18,7 +18,6 @@ from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import Curve
 from vedette.pages.curves import curve_svg
 from vedette.pages.marks import COLOURS, Mark, draw_marks
-from vedette.pages.report import number, table
 
 A, B, C = [0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0], [40.0, 40.0, 50.0, 50.0]
 
@@ -198,6 +197,8 @@ def test_coco_needs_its_table(scene, tmp_path):
         write_report(tmp_path, Greys(), *scene, ("cat",), metric="coco")
 
 
-def test_nothing_to_find_is_a_dash_without_a_bar():
-    assert number(math.nan) == "—"
-    assert "width:0.0%" in table(["class"], [["cat"]], [math.nan])
+def test_nothing_to_find_is_a_dash_without_a_bar(scene, tmp_path):
+    text = write_report(tmp_path, Greys(), *scene, ("cat", "cow"), metric="voc12").read_text(encoding="utf-8")
+    cow = re.search(r"<td>cow</td>.*?</tr>", text, re.DOTALL)[0]
+    assert cow.count("<td>—</td>") == 3  # precision, recall, AP
+    assert "width:0.0%" in cow

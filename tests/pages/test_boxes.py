@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from vedette.pages.boxes import PALETTE, Plate, colour_of, draw_boxes, line_width, place, text_colour
+from vedette.pages.boxes import PALETTE, colour_of, draw_boxes, line_width
+from vedette.pages.captions import Plate, place, text_colour
 
 
 def changed(before: Image.Image, after: Image.Image) -> tuple[int, int, int, int] | None:

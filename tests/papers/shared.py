@@ -134,3 +134,30 @@ def cross_entropy(logits: list[float], label: int) -> float:
     """-log softmax."""
     highest = max(logits)
     return highest + log(sum(exp(x - highest) for x in logits)) - logits[label]
+
+
+def multibox_loss_one_by_one(
+    logits: Tensor, deltas: Tensor, anchors: Tensor, targets: list[Target], classes: list[list[int]], skip: Tensor
+) -> tuple[float, float]:
+    """Classification and box loss as SSD and RefineDet tell them, an anchor at a time; what is in `skip` is not mined.
+
+    anchors (B, A, 4); classes: the logit of each object, background being 0.
+    """
+    class_sum = box_sum = 0.0
+    total = 0
+    for row, t in enumerate(targets):
+        ignore = t.ignore.tolist() if t.ignore is not None else [False] * len(t.labels)
+        matched = match_one_by_one(anchors[row].tolist(), t.boxes.tolist(), ignore)
+        losses = []
+        for i, g in enumerate(matched):
+            losses.append(cross_entropy(logits[row, i].tolist(), classes[row][g] if g >= 0 else 0))
+            if g >= 0:
+                wanted = encoded(t.boxes[g].tolist(), anchors[row, i].tolist(), (0.1, 0.1, 0.2, 0.2))
+                given = deltas[row, i].tolist()
+                box_sum += sum(smooth_l1(a - b, 1.0) for a, b in zip(given, wanted, strict=True))
+        positives = sum(g >= 0 for g in matched)
+        total += positives
+        minable = sorted((loss for i, loss in enumerate(losses) if matched[i] == -1 and not skip[row, i]), reverse=True)
+        class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
+        class_sum += sum(minable[: max(3 * positives, 3)])
+    return class_sum / max(1, total), box_sum / max(1, total)

@@ -1,16 +1,13 @@
 """Fast R-CNN: sampling and loss against loops, detection against a loop, SVD, and that it learns an image."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
+from papers.shared import cross_entropy, encoded, overlap, smooth_l1, some_targets, target
+from papers.tiny import fast_rcnn as model
 from vedette.ops.boxes import clip_each
 from vedette.papers.fast_rcnn import (
-    FastRCNN,
-    FastRCNNConfig,
     Judged,
     find_in_regions,
     pad_proposals,
@@ -23,11 +20,6 @@ from vedette.parts.targets import pad_targets
 from vedette.structures import HeadOutput
 
 STD = (0.1, 0.1, 0.2, 0.2)
-
-
-def model(**config: Any) -> FastRCNN:
-    torch.manual_seed(0)
-    return FastRCNN(FastRCNNConfig(num_classes=3, image_size=64, max_side=64, **config), TinyRegions())
 
 
 def some_proposals(images: int, count: int = 40) -> list[Tensor]:
@@ -123,56 +115,6 @@ def test_detection_is_the_loop() -> None:
         torch.testing.assert_close(found.boxes[image, got], torch.stack([box for _, _, _, box in wanted]))
 
 
-def test_a_call_without_proposals_is_refused() -> None:
-    detector, images = model(), torch.zeros(2, 3, 64, 64)
-    with pytest.raises(ValueError, match="this model takes proposals: model"):
-        detector(images)
-    with pytest.raises(ValueError, match="proposals of 1 images, but there are 2"):
-        detector(images, proposals=[torch.zeros(3, 4)])
-    with pytest.raises(ValueError, match=r"proposals\[1\] has shape \(4,\)"):
-        detector(images, proposals=[torch.zeros(3, 4), torch.zeros(4)])
-    with pytest.raises(ValueError, match=r"sizes has shape \(2,\)"):
-        detector(images, torch.tensor([64, 64]), [torch.zeros(0, 4)] * 2)
-
-
-def test_no_proposals_and_no_objects() -> None:
-    detector = model()
-    predictions = detector(torch.randn(2, 3, 64, 64), proposals=[torch.zeros(0, 4), some_proposals(1)[0]])
-    assert len(detector.detect(predictions, score=0.0)[0]) == 0
-    losses = detector.loss(predictions, [target(), target()])
-    assert all(bool(loss.isfinite()) for loss in losses.values())
-    assert losses["box"].item() == 0
-    one_pixel = [target((3.0, 3.0, 4.0, 4.0, 0)), target((3.0, 3.0, 4.0, 4.0, 0))]
-    assert all(bool(loss.isfinite()) for loss in detector.loss(predictions, one_pixel).values())
-
-
-def test_two_images_are_one_and_one() -> None:
-    detector, images, proposals = model().eval(), torch.randn(2, 3, 64, 64), some_proposals(2)
-    both = detector.detect(detector(images, proposals=proposals), score=0.1)
-    for image in range(2):
-        alone = detector.detect(detector(images[image : image + 1], proposals=proposals[image : image + 1]), score=0.1)
-        torch.testing.assert_close(both[image].boxes, alone[0].boxes)
-        assert torch.equal(both[image].source, alone[0].source)
-
-
-def test_it_learns_an_image() -> None:
-    detector = model()
-    image, gt = an_image()
-    proposals = [torch.cat([some_proposals(1)[0], gt.boxes + torch.tensor([2.0, -2.0, 3.0, 1.0])])]
-    optimizer = torch.optim.Adam(detector.parameters(), 3e-3)
-    for _ in range(150):
-        losses = detector.loss(detector(image, proposals=proposals), [gt])
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in detector.parameters())
-    found = detector.eval().detect(detector(image, proposals=proposals), score=0.5)[0]
-    assert sorted(found.labels.tolist()) == [0, 2]
-    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
-        assert overlap(box, gt.boxes[gt.labels.tolist().index(label)].tolist()) > 0.8
-        assert 0 <= int(found.source[0]) < len(proposals[0])
-
-
 def test_truncated_svd() -> None:
     torch.manual_seed(0)
     layer, x = torch.nn.Linear(12, 9), torch.randn(5, 12)
@@ -184,22 +126,6 @@ def test_truncated_svd() -> None:
     torch.testing.assert_close(error.detach(), best)
     with pytest.raises(ValueError, match="rank is 10: give 1 to 9"):
         truncate(layer, 10)
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"positive_share": 1.5}, "positive_share is 1.5"),
-        ({"background_iou": 0.6}, "background_iou is 0.6: give 0 to positive_iou, 0.5"),
-        ({"regions": 0}, "regions is 0"),
-        ({"max_side": 500}, "max_side is 500: give no less than image_size, 600"),
-        ({"image_size": 8}, "image_size is 8"),
-        ({"pooling": "mean"}, "pooling is 'mean': give one of max, align"),
-    ],
-)
-def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        FastRCNNConfig(**config)
 
 
 def test_proposals_are_padded_and_the_padding_is_known() -> None:

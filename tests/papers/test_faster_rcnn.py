@@ -5,32 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from papers.shared import TinyRegions, an_image, cross_entropy, encoded, overlap, smooth_l1, some_targets, target
-from vedette.papers.fast_rcnn import RegionPool
-from vedette.papers.faster_rcnn import (
-    FasterRCNN,
-    FasterRCNNConfig,
-    Predictions,
-)
+from papers.shared import cross_entropy, encoded, overlap, smooth_l1, some_targets, target
+from papers.tiny import faster_rcnn as model
+from vedette.papers.faster_rcnn import FasterRCNNConfig
 from vedette.parts.anchors import region_anchors, region_shapes
 from vedette.parts.targets import pad_targets
 from vedette.structures import HeadOutput
 from vedette.zoo import build
-
-SMALL: dict[str, Any] = {
-    "num_classes": 3,
-    "image_size": 64,
-    "max_side": 64,
-    "anchor_sizes": ((16.0, 32.0),),
-    "rpn_channels": 16,
-    "least_side": 2.0,
-    "regions": 16,
-}
-
-
-def model(**config: Any) -> FasterRCNN:
-    torch.manual_seed(0)
-    return FasterRCNN(FasterRCNNConfig(**(SMALL | config)), TinyRegions(), RegionPool(16, 3, "max"))
 
 
 def test_the_papers_anchors() -> None:
@@ -145,14 +126,6 @@ def test_the_least_side_is_sixteen_pixels_of_vocs_pictures() -> None:
     assert c.least_side_first
 
 
-def test_detections_carry_the_anchor_that_they_came_from() -> None:
-    detector = model().eval()
-    predictions = detector(torch.randn(2, 3, 64, 64))
-    for image, found in enumerate(detector.detect(predictions, score=0.1)):
-        assert len(found) > 0
-        assert set(found.source.tolist()) <= set(predictions.source[image].tolist())
-
-
 def test_no_gradient_reaches_the_rpn_through_the_proposals() -> None:
     detector = model()
     losses = detector.loss(detector(torch.randn(1, 3, 64, 64)), [target((10.0, 8.0, 50.0, 30.0, 0))])
@@ -161,81 +134,12 @@ def test_no_gradient_reaches_the_rpn_through_the_proposals() -> None:
     assert detector.backbone.first.weight.grad is not None  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "targets",
-    [
-        [target(), target()],
-        [target((0.0, 0.0, 64.0, 64.0, 1)), target((3.0, 3.0, 4.0, 4.0, 0))],
-        [target(*[(float(i % 8), float(i // 8), i % 8 + 9.0, i // 8 + 7.0, i % 3) for i in range(64)])] * 2,
-    ],
-)
-def test_losses_are_finite(targets: Any) -> None:
-    detector = model()
-    losses = detector.loss(detector(torch.randn(2, 3, 64, 64)), targets)
-    assert set(losses) == {"rpn_class", "rpn_box", "class", "box"}
-    assert all(bool(loss.isfinite()) for loss in losses.values())
-
-
 def test_other_sizes_and_no_proposals() -> None:
     detector = model(least_side=64.0)
     predictions = detector(torch.randn(1, 3, 32, 96))
     assert not (predictions.scores > 0).any()
     assert len(detector.eval().detect(predictions, score=0.0)[0]) == 0
     assert all(bool(loss.isfinite()) for loss in detector.loss(predictions, [target()]).values())
-
-
-def test_two_images_are_one_and_one() -> None:
-    detector = model(nms_iou=1.0, keep=1000).eval()  # regions cut to the same box tie: NMS would keep either
-    images, sizes = torch.randn(2, 3, 64, 64), torch.tensor([[64, 64], [50, 40]])
-    both = detector.detect(detector(images, sizes), score=0.1)
-    for image in range(2):
-        one = slice(image, image + 1)
-        alone = detector.detect(detector(images[one], sizes[one]), score=0.1)[0]
-        a, b = (found[(3 * found.source + found.labels).argsort()] for found in (both[image], alone))
-        assert len(a) > 50
-        assert torch.equal(a.source, b.source)
-        torch.testing.assert_close(a.boxes, b.boxes)
-        torch.testing.assert_close(a.scores, b.scores)
-
-
-def test_it_learns_an_image() -> None:
-    detector = model()
-    image, gt = an_image()
-    optimizer = torch.optim.Adam(detector.parameters(), 3e-3)
-    for _ in range(250):
-        predictions: Predictions = detector(image)
-        losses = detector.loss(predictions, [gt])
-        optimizer.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in detector.parameters())
-    found = detector.eval().detect(detector(image), score=0.5)[0]
-    assert sorted(found.labels.tolist()) == [0, 2]
-    for box, label in zip(found.boxes.tolist(), found.labels.tolist(), strict=True):
-        assert overlap(box, gt.boxes[gt.labels.tolist().index(label)].tolist()) > 0.7
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"rpn_negative": 0.8}, "rpn_negative is 0.8: give 0 to rpn_positive, 0.7"),
-        ({"anchor_sizes": ((16.0,), (16.0, 32.0))}, "give as many sizes for every level"),
-        ({"anchor_sizes": ((0.0,),)}, "anchor_sizes is .*a number above 0"),
-        ({"proposals": (0, 10)}, "proposals is .*a whole number from 1 on"),
-        ({"rpn_layers": 0}, "rpn_layers is 0: give a whole number from 1 on"),
-        ({"anchor_grid": "middle"}, "anchor_grid is 'middle': give one of centre, corner, torchvision"),
-    ],
-)
-def test_configs_that_cannot_be(config: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        FasterRCNNConfig(**config)
-
-
-def test_an_empty_batch() -> None:
-    detector = model()
-    predictions = detector(torch.zeros(0, 3, 64, 64))
-    assert all(bool(loss.isfinite()) for loss in detector.loss(predictions, []).values())
-    assert detector.eval().detect(detector(torch.zeros(0, 3, 64, 64)), score=0.1) == []
 
 
 def test_one_map_takes_anchors_of_one_level() -> None:

@@ -1,7 +1,6 @@
 """M2Det against its paper: counts, anchors by hand, every block written plainly, its switches, and the whole."""
 
 from math import exp, log, sqrt
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,29 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import vedette
-from papers.shared import TinyBackbone, an_image, overlap, target
+from papers.shared import overlap, target
+from papers.tiny import m2det as tiny
 from vedette import zoo
-from vedette.papers.m2det import (
-    SFAM,
-    TUM,
-    FFMv1,
-    FFMv2,
-    M2Det,
-    M2DetConfig,
-    map_sizes,
-)
+from vedette.papers.m2det import SFAM, TUM, FFMv1, FFMv2, M2Det, M2DetConfig, map_sizes
 from vedette.papers.ssd import Predictions
-from vedette.structures import Target
-from vedette.weights.files import save_weights
 from vedette.zoo import build
-
-SMALL = {"levels": 2, "width": 16, "base_channels": (8, 12), "squeeze": 4, "image_size": 64}
-FOUR_SIZES = (0.2, 0.4, 0.7, 1.0)  # three scales: 8, 4 and 2 cells at 64 pixels
-
-
-def tiny(**config: object) -> M2Det:
-    settings = SMALL | {"num_classes": 3, "sizes": FOUR_SIZES}
-    return M2Det(M2DetConfig(**(settings | config)), TinyBackbone())  # type: ignore[arg-type]
 
 
 def as_trained(model: nn.Module) -> nn.Module:
@@ -264,17 +246,10 @@ def test_the_ablations_parameters(setting: dict[str, int], part: str) -> None:
 # ------------------------------------------------------------------------------------------------- switches
 
 
-def test_distinct_layers_are_distinct() -> None:
-    model = tiny(levels=3)
-    pointers = [p.data_ptr() for p in model.parameters()]
-    assert len(set(pointers)) == len(pointers)
-    assert [len(model.ffm2), len(model.sfam.attention)] == [3, 3]
-    assert F.mse_loss(model.ffm2[0].thin[0].weight, model.ffm2[1].thin[0].weight) > 0
-
-
 def test_shared_layers_are_one_for_all_levels_and_scales_and_nothing_else_changes() -> None:
     shared, separate = as_trained(tiny(levels=3, share_layers=True)), tiny(levels=3).eval()
     assert [len(shared.ffm2), len(shared.sfam.attention)] == [1, 1]
+    assert [len(separate.ffm2), len(separate.sfam.attention)] == [3, 3]
     state = shared.state_dict()
     copies = {}
     for name in separate.state_dict():
@@ -319,24 +294,6 @@ def test_the_maps_that_are_fused_are_a_choice() -> None:
         tiny(fused=(1, 2))
 
 
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"image_size": 100},
-        {"image_size": 16},
-        {"sizes": (0.1, 0.5, 0.9)},
-        {"sizes": (0.1, 0.5, 0.9, -1.0)},
-        {"aspect_ratios": (0.0,)},
-        {"levels": 0},
-        {"width": 1},
-        {"nms": "none"},
-    ],
-)
-def test_a_config_that_cannot_be_is_refused(setting: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(setting))):
-        tiny(**setting)
-
-
 # ------------------------------------------------------------------------------------------------- loss
 
 
@@ -375,36 +332,18 @@ def test_every_parameter_learns() -> None:
     assert without == []
 
 
-def test_a_timm_backbone_ends_where_it_is_read() -> None:
-    model = build("m2det320-timm/resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
-    sum(
-        model.loss(model(torch.randn(2, 3, 64, 64)), [target((10.0, 8.0, 50.0, 30.0, 0)), target()]).values()
-    ).backward()
-    assert [name for name, p in model.backbone.named_parameters() if p.requires_grad and p.grad is None] == []
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        target(),
-        target((0.0, 0.0, 64.0, 64.0, 0)),
-        target((30.0, 30.0, 32.0, 32.0, 2)),
-        target(*[(i % 60.0, i % 50.0, i % 60.0 + 4, i % 50.0 + 3, i % 3) for i in range(300)]),
-    ],
-    ids=["no object", "as large as the image", "two pixels", "300 objects"],
-)
-@pytest.mark.parametrize(("batch", "height", "width"), [(1, 64, 64), (3, 64, 64), (1, 48, 48), (1, 96, 160)])
-def test_losses_are_finite_on_other_inputs_and_batches(row: Target, batch: int, height: int, width: int) -> None:
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (96, 160)])
+def test_losses_are_finite_on_other_inputs(height: int, width: int) -> None:
     model = tiny()  # 48 pixels: the coarsest map has a single cell
-    predictions = model(torch.randn(batch, 3, height, width))
+    many = target(*[(i % 60.0, i % 50.0, i % 60.0 + 4, i % 50.0 + 3, i % 3) for i in range(300)])
+    rows = [target(), target((0.0, 0.0, 64.0, 64.0, 0)), target((30.0, 30.0, 32.0, 32.0, 2)), many]
+    predictions = model(torch.randn(4, 3, height, width))
     cells = [h * w for h, w in zip(map_sizes(height, 3), map_sizes(width, 3), strict=True)]
-    assert predictions.logits.shape == (batch, 6 * sum(cells), 4)
-    losses = model.loss(predictions, [row] * batch)
-    assert set(losses) == {"class", "box"}
-    assert all(loss.isfinite() for loss in losses.values())
+    assert predictions.logits.shape == (4, 6 * sum(cells), 4)
+    losses = model.loss(predictions, rows)
     sum(losses.values()).backward()
+    assert all(loss.isfinite() for loss in losses.values())
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-    assert all(module.running_var.isfinite().all() for module in model.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def test_sides_that_cannot_be_are_refused() -> None:
@@ -414,13 +353,6 @@ def test_sides_that_cannot_be_are_refused() -> None:
         tiny()(torch.zeros(1, 3, 64, 32))
     with pytest.raises(ValueError, match="multiples of 16 from 272 on"):
         M2DetConfig(image_size=256)
-
-
-def test_empty_batch() -> None:
-    model = tiny().eval()
-    predictions = model(torch.zeros(0, 3, 64, 64))
-    assert all(loss == 0 for loss in model.loss(predictions, []).values())
-    assert model.detect(predictions) == []
 
 
 # ------------------------------------------------------------------------------------------------- detect
@@ -484,37 +416,9 @@ def test_the_floor_is_five_percent() -> None:
     predictions = Predictions(logits, torch.zeros(1, len(model.anchors), 4), model.anchors)
     assert model.detect(predictions)[0].source.tolist() == [300]
     assert model.detect(predictions, score=0.01)[0].source.tolist() == [300, 3]
-    with pytest.raises(ValueError, match="give a number from 0 to 1"):
-        model.detect(predictions, score=2.0)
-
-
-def test_batch_of_two_is_two_batches_of_one() -> None:
-    model = as_trained(tiny())
-    images = torch.randn(2, 3, 64, 64)
-    both = model(images)
-    for row in range(2):
-        one = model(images[row : row + 1])
-        torch.testing.assert_close(both.logits[row : row + 1], one.logits, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(both.deltas[row : row + 1], one.deltas, atol=1e-5, rtol=1e-4)
-        together, alone = model.detect(both, 0.01)[row], model.detect(one, 0.01)[0]
-        torch.testing.assert_close(together.scores, alone.scores, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(together.boxes.sort(0).values, alone.boxes.sort(0).values, atol=1e-3, rtol=1e-3)
 
 
 # ------------------------------------------------------------------------------------------------- as a whole
-
-
-def test_loss_and_detect_compile_as_one_graph() -> None:
-    model = as_trained(tiny())
-    with torch.no_grad():
-        predictions = random_predictions(model, 2)
-        targets = [target((3.0, 5.0, 40.0, 42.0, 1), (4.0, 5.0, 41.0, 43.0, 2)), target()]
-        compiled = torch.compile(model.loss, fullgraph=True, backend="aot_eager")(predictions, targets)
-        for name, loss in model.loss(predictions, targets).items():
-            torch.testing.assert_close(compiled[name], loss)
-        found = torch.compile(model.find, fullgraph=True, backend="aot_eager")(predictions, 0.05)
-        for a, b in zip(found, model.find(predictions, 0.05), strict=True):
-            torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name.startswith("m2det")])
@@ -545,42 +449,3 @@ def test_resnet_fuses_res3_and_res5() -> None:
         model_of_both_last = build("m2det320-resnet101", fused=(1, 2))
     assert model.ffm1.shallow[0].in_channels == 512
     assert model_of_both_last.ffm1.shallow[0].in_channels == 1024
-
-
-@pytest.mark.parametrize("backbone", ["vgg16", "resnet101", "lite0", "timm/resnet10t"])
-def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(backbone: str, tmp_path: Path) -> None:
-    model = vedette.build(f"m2det320-{backbone}", num_classes=3, sizes=FOUR_SIZES, **SMALL)
-    images, truth = torch.randn(2, 3, 64, 64), [target((10.0, 8.0, 44.0, 40.0, 0)), target((30.0, 30.0, 60.0, 62.0, 2))]
-    optimizer = torch.optim.SGD(model.parameters(), 2e-3)
-    before = sum(model.loss(model(images), truth).values())
-    before.backward()
-    optimizer.step()
-    assert sum(model.loss(model(images), truth).values()) < before
-    save_weights(
-        tmp_path / "a.safetensors", model, name=f"m2det320-{backbone}", classes=None, input_spec=model.input_spec
-    )
-    again = vedette.load(tmp_path / "a.safetensors").model
-    assert again.config == model.config
-    with torch.no_grad():
-        for a, b in zip(model.eval()(images)[:3], again.eval()(images)[:3], strict=True):
-            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)  # the loaded one's memory is laid out otherwise
-        predictions = model(images)
-        for a, b in zip(model.detect(predictions), again.detect(predictions), strict=True):
-            assert torch.equal(a.boxes, b.boxes)
-            assert torch.equal(a.source, b.source)
-
-
-def test_learns_one_image() -> None:
-    torch.manual_seed(1)
-    model = build("m2det320-timm/resnet10t", num_classes=3, sizes=FOUR_SIZES, **SMALL)
-    image, truth = an_image()
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    for _ in range(80):
-        optimizer.zero_grad()
-        sum(model.loss(model(image), [truth]).values()).backward()
-        optimizer.step()
-    found = model.eval().detect(model(image), score=0.5)[0]
-    assert sorted(set(found.labels.tolist())) == [0, 2]
-    for box, label in zip(truth.boxes, truth.labels, strict=True):
-        mine = found.boxes[found.labels == label][0]
-        assert overlap(mine.tolist(), box.tolist()) > 0.7

@@ -1,24 +1,17 @@
 """RefineDet against its paper: counts, hand-written anchors, scalar oracles of loss and detection, the three ideas."""
 
 from dataclasses import replace
-from math import exp, log, sqrt
+from math import log, sqrt
 from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-import vedette
-from papers.shared import TinyBackbone, an_image, match_one_by_one, overlap, some_targets, target
-from vedette.papers.refinedet import Predictions, RefineDet, RefineDetConfig
-from vedette.structures import HeadOutput, Target
+from papers.shared import TinyBackbone, match_one_by_one, multibox_loss_one_by_one, overlap, some_targets, target
+from papers.tiny import refinedet as tiny
+from vedette.papers.refinedet import Predictions, RefineDet
+from vedette.structures import HeadOutput
 from vedette.zoo import build
-
-
-def tiny(**config: object) -> RefineDet:
-    settings = {"num_classes": 3, "image_size": 64, "tcb_channels": 8, "extra_channels": (8, 16), "l2_norm": ()}
-    return RefineDet(RefineDetConfig(**(settings | config)), TinyBackbone(last_stride=32))  # type: ignore[arg-type]
 
 
 def random_predictions(model: RefineDet, batch: int, spread: float = 1.0) -> Predictions:
@@ -117,54 +110,7 @@ def test_coarser_levels_reach_the_finer_ones_through_the_tcbs() -> None:
     assert torch.equal(model.transfer(features)[1], after[1])  # and never the other way
 
 
-def test_batch_of_two_is_two_batches_of_one() -> None:
-    model = tiny().eval()
-    images = torch.randn(2, 3, 64, 64)
-    both = model(images)
-    for row in range(2):
-        one = model(images[row : row + 1])
-        for a, b in zip((*both.arm, *both.odm), (*one.arm, *one.odm), strict=True):
-            torch.testing.assert_close(a[row : row + 1], b, atol=1e-5, rtol=1e-4)
-        together, alone = model.detect(both, 0.01)[row], model.detect(one, 0.01)[0]
-        torch.testing.assert_close(together.boxes, alone.boxes, atol=1e-3, rtol=1e-4)
-        assert torch.equal(together.source, alone.source)
-
-
 # ------------------------------------------------------------------------------------------------- loss
-
-
-def loss_one_by_one(
-    logits: Tensor, deltas: Tensor, anchors: Tensor, targets: list[Target], classes: list[list[int]], skip: Tensor
-) -> tuple[float, float]:
-    """Classification and box loss as the papers tell them, an anchor at a time."""
-    class_sum = box_sum = 0.0
-    total = 0
-    for row, t in enumerate(targets):
-        ignore = t.ignore.tolist() if t.ignore is not None else [False] * len(t.labels)
-        matched = match_one_by_one(anchors[row].tolist(), t.boxes.tolist(), ignore)
-        losses = []
-        for i, g in enumerate(matched):
-            scores = logits[row, i].tolist()
-            logsum = log(sum(exp(s) for s in scores))
-            losses.append(logsum - scores[classes[row][g] if g >= 0 else 0])
-            if g >= 0:
-                a, b = anchors[row, i].tolist(), t.boxes[g].tolist()
-                aw, ah, bw, bh = a[2] - a[0], a[3] - a[1], b[2] - b[0], b[3] - b[1]
-                wanted = [
-                    ((b[0] + b[2]) / 2 - (a[0] + a[2]) / 2) / aw / 0.1,
-                    ((b[1] + b[3]) / 2 - (a[1] + a[3]) / 2) / ah / 0.1,
-                    log(bw / aw) / 0.2,
-                    log(bh / ah) / 0.2,
-                ]
-                for said, should in zip(deltas[row, i].tolist(), wanted, strict=True):
-                    d = abs(said - should)
-                    box_sum += 0.5 * d * d if d < 1 else d - 0.5
-        positives = sum(g >= 0 for g in matched)
-        total += positives
-        minable = sorted((loss for i, loss in enumerate(losses) if matched[i] == -1 and not skip[row, i]), reverse=True)
-        class_sum += sum(loss for loss, g in zip(losses, matched, strict=True) if g >= 0)
-        class_sum += sum(minable[: max(3 * positives, 3)])
-    return class_sum / max(1, total), box_sum / max(1, total)
 
 
 @pytest.mark.parametrize("switches", [{}, {"cascade": False}, {"filter_negatives": False}])
@@ -181,12 +127,12 @@ def test_loss_equals_the_scalar_oracle(switches: dict[str, bool]) -> None:
     nothing = torch.zeros_like(easy)
     objects = [[1] * len(t.labels) for t in targets]
     classes = [(t.labels + 1).tolist() for t in targets]
-    expected = loss_one_by_one(arm.logits, arm.deltas, plain, targets, objects, nothing)
+    expected = multibox_loss_one_by_one(arm.logits, arm.deltas, plain, targets, objects, nothing)
     assert losses["arm_class"].item() == pytest.approx(expected[0], rel=1e-4)
     assert losses["arm_box"].item() == pytest.approx(expected[1], rel=1e-4)
     skip = easy if switches.get("filter_negatives", True) else nothing
     assert easy.any()
-    expected = loss_one_by_one(odm.logits, odm.deltas, refined, targets, classes, skip)
+    expected = multibox_loss_one_by_one(odm.logits, odm.deltas, refined, targets, classes, skip)
     assert losses["odm_class"].item() == pytest.approx(expected[0], rel=1e-4)
     assert losses["odm_box"].item() == pytest.approx(expected[1], rel=1e-4)
 
@@ -213,46 +159,12 @@ def test_easy_anchors_are_never_mined_but_stay_positive() -> None:
     assert taught.tolist() == [g >= 0 for g in matched]  # every positive, no negative at all
 
 
-def test_targets_that_do_not_fit_are_refused() -> None:
-    model = tiny().eval()
-    predictions = model(torch.zeros(2, 3, 64, 64))
-    with pytest.raises(ValueError, match="1 targets for 2 images"):
-        model.loss(predictions, [target()])
-    with pytest.raises(ValueError, match=r"targets\[1\] has label 3; the model has 0..2"):
-        model.loss(predictions, [target(), target((1.0, 1.0, 9.0, 9.0, 3))])
-
-
-@pytest.mark.parametrize("setting", [{"image_size": 100}, {"aspect_ratios": ()}, {"keep": 0}, {"extra": "conv7"}])
-def test_a_config_that_cannot_be_is_refused(setting: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(setting))):
-        tiny(**setting)
-
-
 def test_every_parameter_learns() -> None:
     model = tiny(norm=True, l2_norm=(10.0, 8.0), image_size=256, negatives_per_positive=1000.0)
     a_level_each = target(*[(10.0, 10.0, 10.0 + side, 10.0 + side, 1) for side in (32, 64, 128, 240)])
     sum(model.loss(model(torch.randn(2, 3, 256, 256)), [a_level_each, target()]).values()).backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert without == []
-
-
-@pytest.mark.parametrize(
-    "targets",
-    [
-        [target(), target()],
-        [target((0.0, 0.0, 64.0, 64.0, 0)), target((30.0, 30.0, 32.0, 32.0, 2))],
-        [target(*[(i % 60.0, i % 50.0, i % 60.0 + 4, i % 50.0 + 3, i % 3) for i in range(300)]), target()],
-        [target((5.0, 5.0, 30.0, 30.0, 1), ignore=(True,)), target()],
-    ],
-    ids=["no objects", "whole image and two pixels", "300 objects", "only ignored"],
-)
-def test_losses_are_finite(targets: list[Target]) -> None:
-    model = tiny()
-    losses = model.loss(model(torch.randn(2, 3, 64, 64)), targets)
-    assert set(losses) == {"arm_class", "arm_box", "odm_class", "odm_box"}
-    assert all(loss.isfinite() for loss in losses.values())
-    sum(losses.values()).backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
 def test_an_image_without_objects_teaches_background() -> None:
@@ -269,13 +181,6 @@ def test_wild_predictions_stay_finite() -> None:
     losses = model.loss(predictions, some_targets())
     grads = torch.autograd.grad(sum(losses.values()), [*predictions.arm, *predictions.odm])
     assert all(x.isfinite().all() for x in (*losses.values(), *grads))
-
-
-def test_empty_batch() -> None:
-    model = tiny().eval()
-    predictions = model(torch.zeros(0, 3, 64, 64))
-    assert all(loss == 0 for loss in model.loss(predictions, []).values())
-    assert model.detect(predictions) == []
 
 
 # ------------------------------------------------------------------------------------------------- detect
@@ -350,61 +255,6 @@ def test_without_tcbs_the_odm_reads_the_arm_maps() -> None:
 
 
 # ------------------------------------------------------------------------------------------------- as a whole
-
-
-def test_loss_and_detect_compile_as_one_graph() -> None:
-    model = tiny().eval()
-    with torch.no_grad():
-        predictions = model(torch.randn(2, 3, 64, 64))
-        targets = some_targets()[1:]
-        compiled = torch.compile(model.loss, fullgraph=True, backend="aot_eager")(predictions, targets)
-        for name, loss in model.loss(predictions, targets).items():
-            torch.testing.assert_close(compiled[name], loss)
-        found = torch.compile(model.find, fullgraph=True, backend="aot_eager")(predictions, 0.05)
-        for a, b in zip(found, model.find(predictions, 0.05), strict=True):
-            torch.testing.assert_close(a, b)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_loss_never_waits_for_the_gpu() -> None:
-    model = tiny().cuda()
-    images = torch.randn(3, 3, 64, 64, device="cuda")
-    targets = [t.to("cuda") for t in some_targets()]
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        torch.stack(list(model.loss(model(images), targets).values())).sum().backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
-def test_learns_one_image() -> None:
-    torch.manual_seed(1)
-    model = build("refinedet320-timm/resnet10t", num_classes=3, image_size=64, tcb_channels=32, extra_channels=(32, 32))
-    image, truth = an_image()
-    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    for _ in range(60):
-        optimizer.zero_grad()
-        sum(model.loss(model(image), [truth]).values()).backward()
-        optimizer.step()
-    found = model.eval().detect(model(image), score=0.5)[0]
-    assert found.labels.tolist() in ([0, 2], [2, 0])
-    for box, label in zip(truth.boxes, truth.labels, strict=True):
-        mine = found.boxes[found.labels == label][0]
-        assert overlap(mine.tolist(), box.tolist()) > 0.7
-
-
-def test_distinct_layers_are_distinct() -> None:
-    model = tiny(norm=True)
-    pointers = [p.data_ptr() for p in model.parameters()]
-    assert len(set(pointers)) == len(pointers)
-    assert F.mse_loss(model.tcbs[0].conv1[0].weight[:, :8], model.tcbs[1].conv1[0].weight[:, :8]) > 0
-
-
-@pytest.mark.parametrize("score", [float("nan"), -0.1, 2.0])
-def test_detect_refuses_a_score_that_cannot_be(score: float) -> None:
-    model = vedette.build("refinedet320-timm/resnet10t", image_size=64, tcb_channels=8, extra_channels=(8, 16)).eval()
-    with pytest.raises(ValueError, match="give a number from 0 to 1"):
-        model.detect(model(torch.zeros(1, 3, 64, 64)), score=score)
 
 
 @pytest.mark.parametrize("name", ["ssd300-timm/resnet10t", "refinedet320-timm/resnet10t"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import numpy as np
@@ -19,9 +18,9 @@ from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, Overlap, ju
 from vedette.evaluate.measure import Metric
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import VocResult, summarise
-from vedette.pages import report as page
 from vedette.pages.curves import curve_svg
-from vedette.pages.marks import Mark, draw_marks
+from vedette.pages.marks import COLOURS, Mark, draw_marks
+from vedette.pages.render import render
 from vedette.structures import Detections
 
 SHOWN_SCORE = 0.5
@@ -75,13 +74,25 @@ def write_report(
     def marks(index: int) -> list[Mark]:
         return marks_of(index, outcomes, detections[index], truths[index], classes, SHOWN_SCORE)
 
-    body = [
-        _head(result, coco, facts or {}, truths, metric),
-        _class_table(result, coco, outcomes, classes),
-        _curves(result, classes),
-        _examples(folder, dataset, score_images(outcomes, len(truths), SHOWN_SCORE), marks, examples),
-    ]
-    path.write_text(page.page(f"Evaluation · {METRIC_NAMES[metric]}", "\n".join(body)), encoding="utf-8")
+    images = score_images(outcomes, len(truths), SHOWN_SCORE)
+    chosen = {"worst": images.worst(examples), "best": images.best(examples)}
+    page = render(
+        "report.html",
+        title=f"Evaluation · {METRIC_NAMES[metric]}",
+        facts=facts or {},
+        results=_results(result, coco, metric),
+        counts={"images": len(truths), "boxes to find": _boxes_to_find(result, truths, coco)},
+        rules=conventions(iou, metric, overlap),
+        precisions=["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"],
+        classes=_class_rows(result, coco, outcomes, classes),
+        curves=_curves(result, classes),
+        **{name: _pictures(folder / name, rows, dataset, images, marks) for name, rows in chosen.items()},
+        colours=COLOURS,
+        score=SHOWN_SCORE,
+        sign=SIGNS[overlap],
+        iou=iou,
+    )
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -108,86 +119,56 @@ def conventions(iou: float, metric: Metric, overlap: Overlap = "above") -> list[
     return [coco, *chosen]
 
 
-def _head(
-    result: VocResult, coco: CocoResult | None, facts: Mapping[str, str], truths: Sequence[Truth], metric: Metric
-) -> str:
-    boxes = sum(int((~truth.crowd).sum()) for truth in truths) if coco else int(result.positives.sum())
-    counts = [("images", f"{len(truths):,}"), ("boxes to find", f"{boxes:,}")]
+def _results(result: VocResult, coco: CocoResult | None, metric: Metric) -> dict[str, float]:
+    """The numbers of the whole, the first one the metric's own."""
     if coco is None:
-        numbers = [(f"mAP, {METRIC_NAMES[metric]}", page.number(result.mean_ap)), *counts]
-    else:
-        names = [field.name for field in fields(coco) if field.name != "per_class"]
-        numbers = [(name.upper().replace("_", " "), page.number(getattr(coco, name))) for name in names] + counts
-    said = " · ".join(f"{escape(name)} <b>{escape(value)}</b>" for name, value in facts.items())
-    rules = "".join(f"<li>{escape(rule)}</li>" for rule in conventions(result.iou, metric, result.overlap))
-    return (
-        f'<h1>Evaluation</h1><p class="soft">{said}</p>{page.cards(numbers)}'
-        f'<h2>What the numbers mean</h2><ul class="conventions">{rules}</ul>'
-    )
+        return {f"mAP, {METRIC_NAMES[metric]}": result.mean_ap}
+    names = [field.name for field in fields(coco) if field.name != "per_class"]
+    return {name.upper().replace("_", " "): getattr(coco, name) for name in names}
 
 
-def _class_table(result: VocResult, coco: CocoResult | None, outcomes: Outcomes, classes: tuple[str, ...]) -> str:
+def _boxes_to_find(result: VocResult, truths: Sequence[Truth], coco: CocoResult | None) -> int:
+    return int(result.positives.sum()) if coco is None else sum(int((~truth.crowd).sum()) for truth in truths)
+
+
+def _class_rows(
+    result: VocResult, coco: CocoResult | None, outcomes: Outcomes, classes: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """What each class's line of the table says."""
     shown = outcomes.score >= SHOWN_SCORE
     hits = np.bincount(outcomes.label[shown & (outcomes.kind == HIT)], minlength=len(classes))
     false = np.bincount(outcomes.label[shown & (outcomes.kind == FALSE_POSITIVE)], minlength=len(classes))
     rows = []
     for label, name in enumerate(classes):
         found, wrong, boxes = int(hits[label]), int(false[label]), int(result.positives[label])
-        aps = [result.per_class[label]] if coco is None else [coco.per_class[label], result.per_class[label]]
-        counted = [str(value) for value in (boxes, found, boxes - found, wrong)]
-        ratios = [_ratio(found, found + wrong), _ratio(found, boxes)]
-        rows.append([name, *counted, *ratios, *(page.number(float(ap)) for ap in aps)])
-    per_class = result.per_class if coco is None else coco.per_class
-    aps_head = ["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"]
-    head = ["class", "boxes", "found", "missed", "false", "precision", "recall", *aps_head]
-    text = (
-        f"Found, missed and false positives, precision and recall are those of detections of score ≥ {SHOWN_SCORE:g}."
-    )
-    return f'<h2>Classes</h2><p class="soft">{text}</p>' + page.table(head, rows, per_class.tolist())
+        counted = {"boxes": boxes, "hits": found, "missed": boxes - found, "false": wrong}
+        ratios = {"precision": _ratio(found, found + wrong), "recall": _ratio(found, boxes)}
+        aps = [float(of.per_class[label]) for of in (coco, result) if of is not None]
+        rows.append({"name": name, **counted, **ratios, "aps": aps})
+    return rows
 
 
-def _ratio(part: int, whole: int) -> str:
-    return page.number(part / whole if whole else float("nan"), 2)
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
-def _curves(result: VocResult, classes: tuple[str, ...]) -> str:
-    items = [
-        (name, f"AP {page.number(float(ap))}", curve_svg(curve, SHOWN_SCORE))
-        for name, ap, curve in zip(classes, result.per_class, result.curves, strict=True)
-    ]
-    text = (
-        f"Precision (upwards) over recall at IoU {SIGNS[result.overlap]} {result.iou:g}; shaded: the best precision at "
-        f"each recall or beyond; the dot: detections of score ≥ {SHOWN_SCORE:g}."
-    )
-    return f'<h2>Precision and recall</h2><p class="soft">{text}</p>{page.curves(items)}'
+def _curves(result: VocResult, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    each = zip(classes, result.per_class.tolist(), result.curves, strict=True)
+    return [{"name": name, "ap": ap, "svg": curve_svg(curve, SHOWN_SCORE)} for name, ap, curve in each]
 
 
-def _examples(folder: Path, dataset: Pictures, images: ImageScores, marks: Marks, count: int) -> str:
-    """Saves the worst and the best images, in folders of these names, and shows them."""
-    worst = _pictures(folder / "worst", images.worst(count), dataset, images, marks)
-    best = _pictures(folder / "best", images.best(count), dataset, images, marks)
-    text = (
-        f"Ordered by the image's F1 at score ≥ {SHOWN_SCORE:g}: 2 hits / (2 hits + false positives + missed boxes); "
-        "of equal ones, the worst have the most errors, the best the most hits."
-    )
-    top = f'<h2>Worst images</h2><p class="soft">{text}</p>'
-    return f"{top}{page.legend()}{worst}<h2>Best images</h2>{page.legend()}{best}"
-
-
-def _pictures(folder: Path, chosen: list[int], dataset: Pictures, images: ImageScores, marks: Marks) -> str:
-    """Saves the chosen images, in their order, with their marks; the HTML that shows them."""
+def _pictures(
+    folder: Path, chosen: list[int], dataset: Pictures, images: ImageScores, marks: Marks
+) -> list[dict[str, Any]]:
+    """Saves the chosen images, in their order, with their marks; what the page says of each."""
     rows = []
     for rank, index in enumerate(chosen, 1):
         file = dataset.file(index)
         picture = folder / f"{rank:02d}-{file.stem}.jpg"
         _save(picture, dataset, index, marks(index))
-        rows.append((f"{folder.name}/{picture.name}", file.name, _verdict(images, index)))
-    return page.pictures(rows)
-
-
-def _verdict(images: ImageScores, index: int) -> str:
-    counts = f"{images.hits[index]} found, {images.missed[index]} missed, {images.false[index]} false"
-    return f"F1 {images.f1[index]:.2f} · {counts}"
+        counted = {name: getattr(images, name)[index] for name in ("f1", "hits", "missed", "false")}
+        rows.append({"file": f"{folder.name}/{picture.name}", "name": file.name, **counted})
+    return rows
 
 
 def _remove_pictures(report: Path) -> None:

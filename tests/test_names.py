@@ -1,6 +1,5 @@
-"""Every name of the two-stage line, and RetinaNet's, on a photograph: a step, a file, the same detections."""
+"""Every name of a detector on a photograph: a step down the gradient, a file, the same detections."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,11 @@ import pytest
 import torch
 
 import vedette
+from papers.tiny import M2DET
 from vedette import Target, zoo
 from vedette.data.decode import decode_image
 from vedette.infer.detector import Detector
 from vedette.ops.images import Normalize, sizes_of, stack_padded, to_input
-from vedette.parts.detection import unpad
 from vedette.weights.files import save_weights
 
 PHOTO = Path(zoo.__file__).parent / "assets" / "demo" / "astronaut.jpg"
@@ -24,12 +23,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "fast-rcnn": {"proposals": 8, "image_size": 160, "max_side": 224},
     "faster-rcnn": {"image_size": 160, "max_side": 224, "proposals": (64, 16)},
     "retinanet": {"image_size": 160, "max_side": 224},
+    "refinedet": {"image_size": 128},
+    "m2det": M2DET,
+    "ssd": {},
 }
-NAMES = [name for name in zoo.names() if name.startswith(tuple(SMALL))]
+NAMES = [*zoo.names(), "ssd300-timm/resnet10t", "ssd512-timm/resnet10t", "m2det320-timm/resnet10t"]
 
 
-def test_the_line_is_whole() -> None:
-    assert set(NAMES) == {
+def test_the_two_stage_line_is_whole() -> None:
+    assert {name for name in NAMES if "rcnn" in name or name.startswith(("sppnet", "retinanet"))} == {
         *("rcnn-alexnet", "rcnn-vgg16", "rcnn-lite0", "sppnet-zf5", "sppnet-lite0", "fast-rcnn-vgg16"),
         *("fast-rcnn-lite0", "faster-rcnn-vgg16", "faster-rcnn-resnet50", "faster-rcnn-lite0"),
         *("faster-rcnn-resnet50-fpn", "faster-rcnn-resnet101-fpn", "faster-rcnn-lite0-fpn"),
@@ -54,37 +56,14 @@ def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(
     file = tmp_path / "weights.safetensors"
     save_weights(file, model, name=name, classes=("person", "flag"), input_spec=model.input_spec)
     own = Detector(model, model.input_spec, ("person", "flag"), "cpu").detect(PHOTO, score=0.0)
-    stored = vedette.load(file, device="cpu").detect(PHOTO, score=0.0)
-    assert len(own) > 0
+    loaded = vedette.load(file, device="cpu")
+    stored = loaded.detect(PHOTO, score=0.0)
+    assert len(own) > 0 or "m2det" in name  # a random ResNet-101 leaves none with a score
+    for one, other in zip(loaded.model.state_dict().values(), model.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    assert loaded.model.config == model.config
     for field in ("boxes", "scores", "labels", "source"):
         assert torch.equal(getattr(own, field), getattr(stored, field))
-
-
-@pytest.mark.parametrize(
-    "name", ["fast-rcnn-timm/*", "faster-rcnn-timm/*", "faster-rcnn-timm/*-fpn", "retinanet-timm/*-fpn"]
-)
-@torch.no_grad()
-def test_losses_and_detections_compile_as_one_graph(name: str) -> None:
-    torch.manual_seed(0)
-    model: Any = vedette.build(name.replace("*", "resnet10t"), num_classes=3, image_size=160, max_side=224)
-    truth = [Target(160 * PLACES[2:3], torch.tensor([1])), Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))]
-    given = {"proposals": [160 * PLACES] * 2} if getattr(model, "needs_proposals", False) else {}
-    predictions = model(torch.randn(2, 3, 160, 160), **given)
-
-    def compiled(function: Any, *arguments: Any) -> Any:
-        torch.compiler.reset()
-        torch.manual_seed(1)  # the same sample of anchors and regions
-        return torch.compile(function, fullgraph=True, backend="aot_eager")(*arguments)
-
-    losses = compiled(model.loss, predictions, truth)
-    torch.manual_seed(1)
-    for key, value in model.loss(predictions, truth).items():
-        assert torch.isclose(losses[key], value, rtol=1e-5)
-    found, eager = (unpad(find(predictions, 0.005).kept) for find in (partial(compiled, model.find), model.find))
-    assert sum(map(len, eager)) > 0
-    for one, other in zip(found, eager, strict=True):
-        assert torch.equal(one.labels, other.labels)
-        assert torch.allclose(one.boxes, other.boxes, atol=1e-3)
 
 
 def losses_around_a_step(model: Any) -> tuple[float, float]:

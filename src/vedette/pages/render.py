@@ -1,0 +1,40 @@
+"""Pages of HTML from plain data, by the templates beside this file; a page needs nothing but the pictures it shows."""
+
+from __future__ import annotations
+
+from functools import cache
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(template: str, **what: Any) -> str:
+    """The page of that template, as "report.html"; what: its data by name, escaped where they are text.
+
+    Raises jinja2.UndefinedError where the template asks for what is not given.
+    """
+    return _environment().get_template(template).render(what)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A fraction, a dash for NaN."""
+    return "—" if isnan(value) else f"{value:.{digits}f}"
+
+
+def percent(value: float) -> str:
+    """A fraction as a length in CSS, none for NaN."""
+    return f"{0.0 if isnan(value) else 100 * value:.1f}%"
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # late: who draws alone needs no templates
+
+    templates = PackageLoader("vedette.pages")
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": number, "percent": percent}
+    return environment
