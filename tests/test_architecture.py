@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "vedette"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-LONGEST_FILE = 350
+LONGEST_FILE, LONGEST_PAPER = 350, 300
 LONGEST_FUNCTION = 45
 
 
@@ -45,7 +45,7 @@ def test_files_and_functions_are_short(module: Path) -> None:
     text = module.read_text(encoding="utf-8")
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = [f"{node.name} has {lines_of(node)} lines" for node in functions if lines_of(node) > LONGEST_FUNCTION]
-    if len(text.splitlines()) > LONGEST_FILE:
+    if len(text.splitlines()) > (LONGEST_PAPER if module.parent.name == "papers" else LONGEST_FILE):
         long.append(f"the file has {len(text.splitlines())} lines")
     assert not long
 
