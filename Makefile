@@ -9,17 +9,20 @@ UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format constraints clean
+.PHONY: help demo test test-all lint format constraints clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: $(CORE)  ## find objects in the bundled photographs
 	$(BIN)/vedette detect src/vedette/assets/demo/*.jpg --out $(DEMO)
 	@echo "The annotated pictures are in $(CURDIR)/$(DEMO)"
 
 test: lint  ## run the checks and the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: test  ## run the slow tests too
+	$(BIN)/python -m pytest -m slow
 
 lint: $(DEV)  ## run ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ POINTERS |= {"asked": "*i64", "gone": "*i1", "anchor": "*i64", "taken": "*i1", "
 POINTERS |= {"anchors": "i32", "iou": "fp64", "sigma": "fp64", "floor": "fp32"}
 
 
+@pytest.mark.slow
 def test_the_kernels_compute_what_slow_loops_do() -> None:
     """In a process of its own: whether kernels are interpreted is settled when triton is imported."""
     file = Path(__file__).with_name("interpreted_kernels.py")
