@@ -197,3 +197,21 @@ def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):
 def test_help_does_not_import_torch():
     code = "import sys, vedette.cli.evaluate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "why"),
+    [
+        ("--json", ".", "is a folder; give a file's name"),
+        ("--results", "taken", "taken is a file; give a folder's name"),
+        ("--results", "taken/below", "taken is a file; give a folder's name"),
+        ("--report", "taken", "taken is a file; give a folder's name"),
+    ],
+)
+def test_what_has_no_place_is_refused_before_the_work(run, data, tmp_path, monkeypatch, option, place, why):
+    (tmp_path / "taken").write_text("mine")
+    monkeypatch.setattr(Told, "detect", None)  # whoever looks at a picture fails
+    result = run("--data", data, option, tmp_path / place)
+    assert isinstance(result.exception, InputError)
+    assert why in str(result.exception)
+    assert (tmp_path / "taken").read_text() == "mine"

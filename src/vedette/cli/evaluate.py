@@ -70,6 +70,7 @@ def evaluate(
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric)
+    _check_places(json, {"--results": results, "--report": report})
     sizes = read_scales(scales)
     detector, classes = _load(model, device, nms)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
@@ -90,6 +91,16 @@ def evaluate(
         _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
     if report is not None:
         _write_report(report, dataset, found, truths, classes, metric, overlap or "above", scores.coco, facts)
+
+
+def _check_places(file: Path | None, folders: dict[str, Path | None]) -> None:
+    """That what is to be written has a place, before the work and not after it."""
+    if file is not None and file.is_dir():
+        raise InputError(f"--json {file}: is a folder; give a file's name")
+    for option, folder in folders.items():
+        taken = [place for place in (folder, *folder.parents) if place.is_file()] if folder is not None else []
+        if taken:
+            raise InputError(f"{option} {folder}: {taken[0]} is a file; give a folder's name")
 
 
 def _check_metric(metric: Metric) -> None:
