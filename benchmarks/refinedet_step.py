@@ -19,8 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 import vedette
 from vedette.ops.boxes import iou
 from vedette.parts.matching import assign_bipartite
-from vedette.parts.targets import TargetBatch
-from vedette.structures import Target
+from vedette.structures import Target, TargetBatch
 from vedette.train.step import TrainStep
 
 

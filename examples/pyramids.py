@@ -27,7 +27,7 @@ from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.papers.fpn import conv
 from vedette.papers.retinanet import STRIDES, RetinaNet, RetinaNetConfig, RetinaPyramid
-from vedette.parts.init import initialize
+from vedette.parts.layers import initialize
 from vedette.zoo import RETINANET_LITE
 
 ONE_STRIDE = 16  # of the map in (a) and (b): the paper's baselines look at c4

@@ -17,8 +17,7 @@ from torchvision.ops import nms
 import vedette
 from guard import FakeGPU, NeverWaits, WaitsError, watched
 from vedette.ops.images import Normalize
-from vedette.parts.targets import TargetBatch
-from vedette.structures import Target
+from vedette.structures import Target, TargetBatch
 
 pytest.importorskip("triton")
 IMAGES, SIDE = 2, 320

@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vedette.structures import Detections, Target
+from vedette.structures import Detections, Target, TargetBatch, check_targets, pad_targets
 
+CPU = torch.device("cpu")
 BOXES = torch.tensor([[10.0, 10.0, 50.0, 40.0], [0.0, 5.0, 20.0, 25.0], [5.0, 5.0, 8.0, 9.0]])
 
 
@@ -131,3 +132,64 @@ def test_a_target_says_that_it_wants_tensors(name: str, given: object) -> None:
     fields: dict[str, Any] = {"boxes": torch.tensor([[0.0, 0.0, 1.0, 1.0]]), "labels": torch.tensor([0])}
     with pytest.raises(TypeError, match=rf"Target\.{name} must be a tensor, not list: wrap it"):
         Target(**(fields | {name: given}))
+
+
+def test_targets_are_padded() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4]], dtype=torch.float64), torch.tensor([6]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    boxes = torch.tensor([[5.0, 6, 7, 8], [-1, -2, 9, 9]])
+    two = Target(boxes, torch.tensor([0, 2]), torch.tensor([False, True]))
+    batch = pad_targets([one, none, two], CPU)
+    assert batch.boxes.tolist() == [[[1, 2, 3, 4], [0] * 4], [[0] * 4, [0] * 4], [[5, 6, 7, 8], [-1, -2, 9, 9]]]
+    assert batch.labels.tolist() == [[6, 0], [0, 0], [0, 2]]
+    assert batch.valid.tolist() == [[True, False], [False, False], [True, True]]
+    assert batch.ignore.tolist() == [[False, False], [False, False], [False, True]]
+    assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
+
+
+def test_padding_no_targets() -> None:
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    for targets, images in (([], 0), ([none, none], 2)):
+        batch = pad_targets(targets, CPU)
+        assert [tuple(t.shape) for t in batch] == [(images, 0, 4), (images, 0), (images, 0), (images, 0)]
+        assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
+
+
+def test_padding_goes_to_the_device_asked_for() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4]]), torch.tensor([6]))
+    for targets in ([], [one]):
+        assert {t.device.type for t in pad_targets(targets, torch.device("meta"))} == {"meta"}
+
+
+def test_refuses_targets_that_do_not_fit_the_images_or_the_classes() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4], [1, 2, 3, 4]]), torch.tensor([6, 0]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    check_targets([none, one], images=2, num_classes=7)
+    check_targets([], images=0, num_classes=7)
+    with pytest.raises(ValueError, match=r"targets\[1\] has label 6; the model has 0..5"):
+        check_targets([none, one], images=2, num_classes=6)
+    for targets in ([one], [none, one, none]):
+        with pytest.raises(ValueError, match=f"{len(targets)} targets for 2 images"):
+            check_targets(targets, images=2, num_classes=7)
+
+
+def test_targets_padded_already_are_taken_as_they_are() -> None:
+    one = Target(torch.tensor([[1.0, 2, 3, 4], [1, 2, 3, 4]]), torch.tensor([6, 0]), torch.tensor([False, True]))
+    none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    batch = TargetBatch.of([one, none])
+    for given, expected in zip(pad_targets(batch, CPU), pad_targets([one, none], CPU), strict=True):
+        assert torch.equal(given, expected)
+    assert {t.device.type for t in pad_targets(batch, torch.device("meta"))} == {"meta"}
+    check_targets(batch, images=2, num_classes=7)
+    with pytest.raises(ValueError, match=r"targets\[0\] has label 6; the model has 0..5"):
+        check_targets(batch, images=2, num_classes=6)
+    with pytest.raises(ValueError, match="2 targets for 3 images"):
+        check_targets(batch, images=3, num_classes=7)
+
+
+def test_pinned_memory_is_that_of_all_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self.add(1))  # without a GPU nothing can be pinned
+    batch = TargetBatch(torch.zeros(1, 1, 4), *(torch.zeros(1, 1).long() for _ in range(3)))
+    pinned = batch.pin_memory()
+    assert isinstance(pinned, TargetBatch)
+    assert all(bool((t == 1).all()) for t in pinned)

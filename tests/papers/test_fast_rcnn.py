@@ -16,8 +16,7 @@ from vedette.papers.fast_rcnn import (
     truncate,
 )
 from vedette.parts.box_coder import BoxCoder
-from vedette.parts.targets import pad_targets
-from vedette.structures import HeadOutput
+from vedette.structures import HeadOutput, pad_targets
 
 STD = (0.1, 0.1, 0.2, 0.2)
 

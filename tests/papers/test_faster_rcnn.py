@@ -9,8 +9,7 @@ from papers.shared import cross_entropy, encoded, overlap, smooth_l1, some_targe
 from papers.tiny import faster_rcnn as model
 from vedette.papers.faster_rcnn import FasterRCNNConfig
 from vedette.parts.anchors import region_anchors, region_shapes
-from vedette.parts.targets import pad_targets
-from vedette.structures import HeadOutput
+from vedette.structures import HeadOutput, pad_targets
 from vedette.zoo import build
 
 

@@ -9,8 +9,7 @@ from torch import Tensor
 from papers import tiny
 from vedette.ops.boxes import iou, mirror
 from vedette.papers.rcnn import BACKGROUND, NEITHER, RCNN, Predictions, draw, label_proposals, warp
-from vedette.parts.targets import pad_targets
-from vedette.structures import Target
+from vedette.structures import Target, pad_targets
 from vedette.zoo import build
 
 

@@ -20,8 +20,7 @@ from vedette.papers.sppnet import (
     project,
     rescale,
 )
-from vedette.parts.targets import pad_targets
-from vedette.structures import Target
+from vedette.structures import Target, pad_targets
 from vedette.zoo import build
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from guard import FakeGPU, watched
 from train.painted import Painted, PaintedImages
 from train.test_loop import RECIPE, SPEC, MeanColour
-from vedette.parts.targets import TargetBatch
+from vedette.structures import TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
 from vedette.train.halt import Halt

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from train.painted import Painted, PaintedImages
 from vedette.data.loader import train_loader
 from vedette.errors import InputError
-from vedette.parts.targets import TargetBatch
-from vedette.structures import InputSpec
+from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
 from vedette.train.loop import COMPILED, Training

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vedette.backbones.backbone import IMAGENET, Classifier, Looks
-from vedette.backbones.fit import take_weights
+from vedette.backbones.backbone import IMAGENET, Classifier, Looks, take_weights
 
 
 class AlexNet(Classifier):

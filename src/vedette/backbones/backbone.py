@@ -1,4 +1,4 @@
-"""What a detector may ask of a backbone."""
+"""What a detector may ask of a backbone, and whether given weights are those that it takes."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -75,3 +75,23 @@ class Classifier(nn.Module):
     @abstractmethod
     def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
         """Takes the state dict of the whole classifier; raises ValueError naming the tensors that do not fit."""
+
+
+def check_fit(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], whose: str) -> None:
+    """Raises ValueError naming the first tensor of `wanted` that `given` lacks or has in another shape."""
+    for name, tensor in wanted.items():
+        if name not in given:
+            raise ValueError(f"these weights are not {whose}: {name} is missing")
+        if given[name].shape != tensor.shape:
+            shapes = f"{tuple(given[name].shape)}, not {tuple(tensor.shape)}"
+            raise ValueError(f"these weights are not {whose}: {name} has shape {shapes}")
+
+
+def take_weights(module: nn.Module, given: Mapping[str, Tensor], whose: str) -> None:
+    """Copies into `module` the tensors of its own names; what else is given is left out.
+
+    Raises ValueError as `check_fit`.
+    """
+    wanted = module.state_dict()
+    check_fit(given, wanted, whose)
+    module.load_state_dict({name: given[name] for name in wanted})

@@ -9,8 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from vedette.backbones.backbone import IMAGENET, Backbone
-from vedette.backbones.fit import check_fit
+from vedette.backbones.backbone import IMAGENET, Backbone, check_fit
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
 from vedette.backbones.vgg import vgg16_features, vgg16_stages

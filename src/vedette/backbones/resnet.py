@@ -9,8 +9,7 @@ from torchvision.models import resnet50, resnet101
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
-from vedette.backbones.backbone import IMAGENET, Backbone
-from vedette.backbones.fit import check_fit
+from vedette.backbones.backbone import IMAGENET, Backbone, check_fit
 
 
 class ResNet(Backbone):

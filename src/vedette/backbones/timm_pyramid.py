@@ -10,9 +10,8 @@ from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from vedette.backbones.backbone import Backbone, Normalization
+from vedette.backbones.backbone import Backbone, Normalization, check_fit
 from vedette.backbones.depthwise import quicken_depthwise
-from vedette.backbones.fit import check_fit
 
 STRIDES = (8, 16, 32)
 LITE0 = "tf_efficientnet_lite0"

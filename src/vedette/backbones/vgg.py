@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vedette.backbones.backbone import IMAGENET, Backbone, Classifier, Looks
-from vedette.backbones.fit import check_fit, take_weights
+from vedette.backbones.backbone import IMAGENET, Backbone, Classifier, Looks, check_fit, take_weights
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))  # conv1_1 … conv5_3
 FC_CHANNELS = 1024  # of 4096

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vedette.backbones.backbone import Backbone, Normalization
-from vedette.backbones.fit import check_fit
+from vedette.backbones.backbone import Backbone, Normalization, check_fit
 
 CAFFE: Normalization = {"range": 255.0, "mean": (122.7717, 115.9465, 102.9801), "std": (1.0, 1.0, 1.0)}
 

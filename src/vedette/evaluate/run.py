@@ -41,7 +41,7 @@ def evaluate_model(
         config: Any = model.config
         proposals = proposals_of(dataset, config.search, config.proposals, workers=workers).__getitem__
     training = [module for module in model.modules() if module.training]
-    model.to(device).to(memory_format=torch.channels_last).eval()
+    model.to(device).eval()
     looks = [Look(model, spec, bf16).to(device) for spec in passes.specs]
     loaders = [eval_loader(dataset, spec, passes.batch_size, workers, proposals=proposals) for spec in passes.specs]
     found: list[Detections] = []

@@ -39,7 +39,6 @@ class Detector:
     ) -> None:
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
-        self.model.to(memory_format=torch.channels_last)  # convolutions are faster so
         self.input_spec: InputSpec = input_spec or model.input_spec  # type: ignore[assignment]
         self.classes = classes
         self.category_ids = category_ids

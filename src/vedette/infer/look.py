@@ -45,7 +45,8 @@ class Look(nn.Module):
 
     def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
         super().__init__()
-        self.model, self.bf16 = model, bf16
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the layout in which convolutions are fast
+        self.bf16 = bf16
         self.normalize = Normalize(spec)
         self.graphs = Graphs() if graphs else None
 
@@ -55,7 +56,7 @@ class Look(nn.Module):
             return self.model(self.pixels(images, shapes), shapes if self.normalize.padded else None, proposals)
 
     def pixels(self, images: Tensor, shapes: Tensor) -> Tensor:
-        """Normalised, 0 (the mean colour) in the padding, and in the layout in which convolutions are fast."""
+        """Normalised, 0 (the mean colour) in the padding, in the layout of the network's weights."""
         pixels: Tensor = self.normalize(images, shapes)
         return pixels.contiguous(memory_format=torch.channels_last)
 

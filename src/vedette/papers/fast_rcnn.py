@@ -45,8 +45,7 @@ from vedette.parts.losses import box_loss, class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, HeadOutput, InputSpec
+from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 
 @dataclass(frozen=True, kw_only=True)

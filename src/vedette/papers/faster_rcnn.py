@@ -64,14 +64,12 @@ from vedette.parts.config import (
     check_levels,
 )
 from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, trimmed, unpad
-from vedette.parts.heads import per_anchor
-from vedette.parts.init import initialize
+from vedette.parts.layers import initialize, per_anchor
 from vedette.parts.losses import box_loss, class_loss
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, HeadOutput, InputSpec
+from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,9 +43,7 @@ from vedette.papers.ssd import Multibox, MultiboxConfig, Predictions
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, Positive, Share, Size, Suppression, check
-from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import initialize
-from vedette.parts.norm import BatchNorm
+from vedette.parts.layers import BatchNorm, MultiboxHead, initialize
 from vedette.parts.sizes import check_sides
 from vedette.structures import InputSpec
 

@@ -51,8 +51,7 @@ from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import draw
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec
+from vedette.structures import Detections, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 BACKGROUND, NEITHER = 0, -1  # what a proposal may be besides an object of class 1..C
 

@@ -39,15 +39,11 @@ from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limi
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Std, Suppression, check
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
-from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import initialize, start_even
+from vedette.parts.layers import LevelBlocks, MultiboxHead, convolution, initialize, residual, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
-from vedette.parts.norm import convolution
-from vedette.parts.residual import LevelBlocks, residual
 from vedette.parts.sizes import check_sides
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, HeadOutput, InputSpec
+from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,13 +56,11 @@ from vedette.parts.config import (
     check_levels,
 )
 from vedette.parts.detection import Found, best_of_each_level, check_score, find, rows_of, unpad
-from vedette.parts.heads import per_anchor
-from vedette.parts.init import initialize
+from vedette.parts.layers import initialize, per_anchor
 from vedette.parts.losses import box_loss, gather_labels
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, HeadOutput, InputSpec
+from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 STRIDES = (8, 16, 32, 64, 128)  # p3 to p7
 OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # sec. 4: sizes of a level's anchors, in its own

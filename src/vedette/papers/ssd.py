@@ -41,14 +41,10 @@ from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limi
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Size, Std, Suppression, check, check_levels
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
-from vedette.parts.heads import MultiboxHead
-from vedette.parts.init import initialize, start_even
+from vedette.parts.layers import MultiboxHead, convolution, initialize, on_meta, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
-from vedette.parts.norm import convolution
-from vedette.parts.sizes import on_meta
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, HeadOutput, InputSpec
+from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
 Layer = tuple[int, int, int]  # kernel, stride, padding
 HALVE: Layer = (3, 2, 1)

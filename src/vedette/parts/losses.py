@@ -9,12 +9,11 @@ from torch import Tensor
 
 from vedette.parts.box_coder import BoxCoder, Coder
 from vedette.parts.matching import NEGATIVE
-from vedette.parts.sampling import mine_hard_negatives
 from vedette.structures import HeadOutput
 
 
 def multibox_loss(
-    step: HeadOutput,
+    output: HeadOutput,
     anchors: Tensor,
     boxes: Tensor,
     labels: Tensor,
@@ -25,20 +24,36 @@ def multibox_loss(
     negative_ratio: float,
     min_negatives: int,
 ) -> tuple[Tensor, Tensor]:
-    """Classification and box loss of one step, each a scalar divided by the batch's positives N (SSD, eq. 1).
+    """Classification and box loss of a head's output, each a scalar divided by the batch's positives N (SSD, eq. 1).
 
     anchors (A, 4) or (B, A, 4); boxes (B, G, 4); labels (B, G) as indices of the logits, 1..C; matched (B, A) from
     `match`; minable (B, A) bool: negatives outside it are not mined, None: all may; N counts as 1 if nothing matched.
     """
     positive = matched >= 0
     number = positive.sum(1)  # (B,)
-    loss = class_loss(step.logits, gather_labels(labels, matched))  # (B, A)
+    loss = class_loss(output.logits, gather_labels(labels, matched))  # (B, A)
     negative = matched == NEGATIVE
     negative = negative if minable is None else negative & minable
     negative = mine_hard_negatives(loss, negative, number, negative_ratio, min_negatives)
     chosen = torch.where(positive | negative, loss, 0.0)
     total = number.sum().clamp(min=1)
-    return chosen.sum() / total, box_loss(step.deltas, anchors, boxes, matched, coder) / total
+    return chosen.sum() / total, box_loss(output.deltas, anchors, boxes, matched, coder) / total
+
+
+def mine_hard_negatives(
+    loss: Tensor, candidates: Tensor, positives: Tensor, ratio: float = 3.0, min_negatives: int = 0
+) -> Tensor:
+    """The negatives of highest loss, `ratio` for each positive of their image (SSD, section 2.2).
+
+    loss (B, A), no gradient needed; candidates (B, A) bool: which anchors may be mined; positives (B,) their number in
+    each image. An image gets at least `min_negatives`: with the ratio alone one without objects would teach nothing.
+    → (B, A) bool; ties go to whichever the sort puts first, the count is exact.
+    """
+    wanted = (positives * ratio).long().clamp(min=min_negatives)  # (B,)
+    order = loss.detach().masked_fill(~candidates, -torch.inf).argsort(1, descending=True)
+    rank = torch.arange(loss.shape[1], device=loss.device)
+    hardest = torch.zeros_like(candidates).scatter(1, order, rank < wanted[:, None])
+    return hardest & candidates
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,10 +1,7 @@
 """Which sizes of images are taken, and what of a padded batch is image."""
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from vedette.errors import InputError
 
@@ -26,9 +23,3 @@ def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
     if sizes.shape != (len(images), 2):
         raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
     return sizes
-
-
-def on_meta(module: nn.Module, x: Tensor) -> Any:
-    """What a module gives for x (…) on the meta device: shapes, and nothing is computed."""
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    return functional_call(module, {name: tensor.to("meta") for name, tensor in state.items()}, x)

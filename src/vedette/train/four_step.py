@@ -33,8 +33,7 @@ from vedette.papers.fast_rcnn import Predictions as RegionPredictions
 from vedette.papers.fast_rcnn import pad_proposals
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import TargetBatch, Targets, check_targets, pad_targets
-from vedette.structures import Detections, InputSpec
+from vedette.structures import Detections, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 from vedette.train.around import Around
 from vedette.train.checkpoint import LAST
 from vedette.train.loop import SaveWeights, Training, Validate

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, train_loader
 from vedette.data.sampler import repeat_factors
 from vedette.errors import InputError
-from vedette.parts.targets import TargetBatch
-from vedette.structures import InputSpec
+from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
 from vedette.train.checkpoint import LAST, save_state
@@ -61,7 +60,6 @@ class Training:
         self.accelerator = _accelerator(recipe, around.device)
         if recipe.freeze_stem:
             freeze(model)
-        model.to(memory_format=torch.channels_last)
         self.data, self.spec, self.proposals = data, spec, proposals
         self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
         self.loader, self.spec_of_loader = self._loader(spec), spec

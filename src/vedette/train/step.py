@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from vedette.infer.look import Look
 from vedette.parts.sizes import whole_sizes
-from vedette.parts.targets import Targets
-from vedette.structures import InputSpec
+from vedette.structures import InputSpec, Targets
 
 
 class TrainStep(nn.Module):

@@ -1,10 +1,13 @@
-"""Heads: where each number of a map goes, shapes, distinct layers, a batch."""
+"""New layers: where each number of a map goes, distinct layers, how they start, a norm that survives one value."""
+
+from math import sqrt
 
 import pytest
 import torch
+from torch import nn
 
 from vedette.parts.anchors import grid_anchors
-from vedette.parts.heads import MultiboxHead, per_anchor
+from vedette.parts.layers import BatchNorm, MultiboxHead, initialize, per_anchor
 
 
 def test_per_anchor_by_hand() -> None:
@@ -75,3 +78,55 @@ def test_levels_must_fit() -> None:
         MultiboxHead([4, 6], [2], 5)
     with pytest.raises(ValueError, match="zip"):
         MultiboxHead([4, 6], [2, 2], 5)([torch.zeros(1, 4, 2, 2)])
+
+
+def new_layers() -> list[nn.Module]:
+    up = nn.ConvTranspose2d(64, 32, 2, stride=2)
+    return [nn.Sequential(nn.Conv2d(64, 128, 3), nn.ReLU()), up, nn.Conv2d(64, 64, 1, bias=False)]
+
+
+def test_xavier_is_uniform_within_its_bounds() -> None:
+    modules = new_layers()
+    initialize(modules, "xavier")
+    weight = modules[0][0].weight
+    bound = sqrt(6 / (9 * 64 + 9 * 128))
+    assert weight.abs().max() <= bound
+    assert weight.std().item() == pytest.approx(bound / sqrt(3), rel=0.02)
+
+
+def test_gaussian_has_a_standard_deviation_of_a_hundredth() -> None:
+    modules = new_layers()
+    initialize(modules, "gaussian")
+    for weight in (modules[0][0].weight, modules[1].weight, modules[2].weight):
+        assert weight.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["xavier", "gaussian"])
+def test_biases_start_at_zero(kind: str) -> None:
+    modules = new_layers()
+    initialize(modules, kind)  # type: ignore[arg-type]
+    assert not torch.cat([modules[0][0].bias, modules[1].bias]).any()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1, 1), (1, 3, 2, 1), (2, 3, 4, 4)])
+def test_is_batch_norm_where_there_are_statistics(shape: tuple[int, ...]) -> None:
+    ours, theirs, x = BatchNorm(3), nn.BatchNorm2d(3), torch.randn(shape)
+    assert torch.equal(ours(x), theirs(x))
+    assert torch.equal(ours.running_var, theirs.running_var)
+    assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+def test_one_value_a_channel_uses_the_running_statistics() -> None:
+    norm, x = BatchNorm(3), torch.randn(1, 3, 1, 1)
+    norm.running_mean[:], norm.running_var[:] = torch.randn(3), torch.rand(3) + 0.5
+    norm.weight.data, norm.bias.data = torch.randn(3), torch.randn(3)
+    before = norm.running_mean.clone()
+    shown = norm(x)
+    assert torch.equal(norm.running_mean, before)
+    assert torch.equal(shown, norm.eval()(x))
+    shown.sum().backward()
+    assert torch.isfinite(norm.weight.grad).all()
+
+
+def test_norm_of_no_images() -> None:
+    assert BatchNorm(3)(torch.zeros(0, 3, 2, 2)).shape == (0, 3, 2, 2)
