@@ -15,6 +15,7 @@ PACKAGE = ROOT / "src" / "vedette"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LONGEST_FILE, LONGEST_PAPER = 350, 300
+MOST_CONFIGURATION = 1 / 5  # of a paper's lines: its dataclasses with their checks, and its builder
 LONGEST_FUNCTION = 45
 
 
@@ -48,6 +49,18 @@ def test_files_and_functions_are_short(module: Path) -> None:
     if len(text.splitlines()) > (LONGEST_PAPER if module.parent.name == "papers" else LONGEST_FILE):
         long.append(f"the file has {len(text.splitlines())} lines")
     assert not long
+
+
+@pytest.mark.parametrize("paper", sorted(PACKAGE.glob("papers/[a-z]*.py")), ids=lambda paper: paper.stem)
+def test_a_paper_is_mostly_its_idea(paper: Path) -> None:
+    text = paper.read_text(encoding="utf-8")
+    around = [
+        (node.end_lineno or 0) - node.lineno + 1 + len(node.decorator_list)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and (node.name.endswith("Config") or node.name == "build")
+    ]
+    assert around
+    assert sum(around) <= MOST_CONFIGURATION * len(text.splitlines())
 
 
 def test_the_command_line_imports_torch_late() -> None:

@@ -45,7 +45,7 @@ class Look(nn.Module):
 
     def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
         super().__init__()
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the layout in which convolutions are fast
+        self.model = model.to(memory_format=torch.channels_last)  # convolutions are faster so
         self.bf16 = bf16
         self.normalize = Normalize(spec)
         self.graphs = Graphs() if graphs else None

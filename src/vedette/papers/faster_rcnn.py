@@ -120,11 +120,6 @@ class FasterRCNNConfig:
         check_at_most("rpn_negative", self.rpn_negative, "rpn_positive", self.rpn_positive)
         check_at_most("background_iou", self.background_iou, "positive_iou", self.positive_iou)
 
-    @property
-    def anchors_per_cell(self) -> int:
-        """The paper's k: 9."""
-        return len(self.anchor_sizes[0]) * len(self.aspect_ratios)
-
 
 class Predictions(NamedTuple):
     """What the RPN says of every anchor and proposes; `loss` and `detect` run the head on the proposals."""
@@ -168,7 +163,8 @@ class FasterRCNN(nn.Module):
         super().__init__()
         self.config = c = config
         self.backbone, self.pool = backbone, pool
-        self.rpn = RPN(backbone.channels[0], c.rpn_channels, c.rpn_layers, c.anchors_per_cell)
+        k = len(c.anchor_sizes[0]) * len(c.aspect_ratios)  # anchors a cell: 9
+        self.rpn = RPN(backbone.channels[0], c.rpn_channels, c.rpn_layers, k)
         self.head = RegionHead(backbone.top_channels, c.num_classes)
         self.rpn_coder, self.coder = BoxCoder((1.0, 1.0, 1.0, 1.0)), BoxCoder(c.box_std)
         self.input_spec = InputSpec(
@@ -284,9 +280,8 @@ class FasterRCNN(nn.Module):
 
 
 def build(backbone: str, **fields: Any) -> FasterRCNN:
-    """On "vgg16": conv5_3 for both, fc6 and fc7 on 7×7 from each proposal; "resnet50": c4 for both, its last stage on
-    14×14 from each (He et al., CVPR 2016, appendix A); or timm's of that name: the map at stride 16 for both, two
-    layers of 1024 on 7×7.
+    """On "vgg16": conv5_3, and its two layers on 7×7 of a proposal; "resnet50": c4, and its last stage on 14×14 (He et
+    al., CVPR 2016, appendix A); or timm's of that name: the map at stride 16, and two layers of 1024 on 7×7.
     """
     c = FasterRCNNConfig(**fields)
     check_levels("anchor_sizes", c.anchor_sizes, 1)
