@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import Unpickler, UnpicklingError
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from numpy import ndarray
 from torch import Tensor
 
 from vedette.errors import InputError
+from vedette.weights.layouts.arrays import read_arrays
 
 WRAPPERS = ("state_dict", "model")  # what training scripts file the weights under
 PARALLEL = "module."  # what DataParallel puts before every name
@@ -32,34 +32,10 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return {str(name).removeprefix(PARALLEL): tensor for name, tensor in content.items()}
 
 
-class _ArraysAlone(Unpickler):
-    """Reads numpy arrays in plain containers, and nothing that runs code of the file's choosing."""
-
-    ALLOWED = ("_reconstruct", "scalar", "ndarray", "dtype")
-
-    def find_class(self, module: str, name: str) -> Any:
-        """numpy's own few; raises UnpicklingError for everything else, as torch does."""
-        if module.partition(".")[0] == "numpy" and name in self.ALLOWED:
-            return super().find_class(module, name)
-        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes the bytes of an array for Python 2
-            return super().find_class(module, name)
-        raise UnpicklingError(f"Unsupported global: GLOBAL {module}.{name}")
-
-
-def _load_arrays(path: Path) -> Any:
-    """The content of a plain pickle, as detectron2's zoo has them: {"model": {name: array}}, arrays as tensors."""
-    with path.open("rb") as file:
-        content = _ArraysAlone(file, encoding="latin1").load()
-    held = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(held, dict):
-        return held
-    return {name: torch.from_numpy(value) if isinstance(value, ndarray) else value for name, value in held.items()}
-
-
 def _load(path: Path) -> Any:
     try:
         if path.suffix == ".pkl":
-            return _load_arrays(path)
+            return read_arrays(path.read_bytes())
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
