@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vedette.structures import Detections, Target, TargetBatch, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec, Target, TargetBatch, check_targets, pad_targets
 
 CPU = torch.device("cpu")
 BOXES = torch.tensor([[10.0, 10.0, 50.0, 40.0], [0.0, 5.0, 20.0, 25.0], [5.0, 5.0, 8.0, 9.0]])
@@ -193,3 +193,29 @@ def test_pinned_memory_is_that_of_all_four(monkeypatch: pytest.MonkeyPatch) -> N
     pinned = batch.pin_memory()
     assert isinstance(pinned, TargetBatch)
     assert all(bool((t == 1).all()) for t in pinned)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"size": 0}, "size is 0: give a whole number of pixels from 1 to 32768"),
+        ({"size": 320.0}, "size is 320.0"),
+        ({"size": True}, "size is True"),
+        ({"size": 10**9}, "size is 1000000000"),
+        ({"divisor": 0}, "divisor is 0"),
+        ({"max_side": -1}, "max_side is -1"),
+        ({"resize": "crop"}, "resize is 'crop': give one of warp, short side"),
+        ({"resize": ["warp"]}, "resize is"),
+        ({"interpolation": "nearest"}, "interpolation is 'nearest': give one of bilinear, bicubic"),
+        ({"channels": None}, "channels is None: give one of rgb, bgr"),
+        ({"antialias": 1}, "antialias is 1: give true or false"),
+        ({"range": 0.0}, "range is 0.0: give more than 0"),
+        ({"range": "1"}, "range is '1': give a number"),
+        ({"mean": (0.0, 0.0)}, r"mean is \(0.0, 0.0\): give three numbers"),
+        ({"mean": (0.0, 0.0, torch.nan)}, "mean is .*: give three numbers"),
+        ({"std": (1.0, 0.0, 1.0)}, "std is .*: give more than 0"),
+    ],
+)
+def test_an_input_that_no_picture_can_be_brought_to_is_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        InputSpec(**({"size": 320} | fields))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -20,6 +21,8 @@ from vedette.errors import InputError
 from vedette.pages.boxes import draw_boxes
 
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
+LARGEST_INPUT = 1 << 15  # pixels of a side of a network's input: beyond any that a machine holds the maps of
+CHOICES = {"resize": ("warp", "short side"), "interpolation": ("bilinear", "bicubic"), "channels": ("rgb", "bgr")}
 
 
 class HeadOutput(NamedTuple):
@@ -140,6 +143,8 @@ class InputSpec:
     """How a picture becomes a model's input; it belongs to the weights and travels in their file.
 
     A uint8 picture is resized, brought to `range` (0..255 or 0..1), then (x - mean) / std per channel.
+
+    Raises ValueError for the first field that no picture could be prepared by.
     """
 
     size: int  # side of the square (warp), or the short side
@@ -152,6 +157,24 @@ class InputSpec:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
+
+    def __post_init__(self) -> None:
+        for name, options in CHOICES.items():
+            if getattr(self, name) not in options:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(options)}")
+        for name in ("size", "divisor", "max_side"):
+            side = getattr(self, name)
+            if (name, side) != ("max_side", None) and (type(side) is not int or not 1 <= side <= LARGEST_INPUT):
+                raise ValueError(f"{name} is {side!r}: give a whole number of pixels from 1 to {LARGEST_INPUT}")
+        if not isinstance(self.antialias, bool):
+            raise ValueError(f"antialias is {self.antialias!r}: give true or false")
+        for name, length in (("mean", 3), ("std", 3), ("range", 1)):
+            given = getattr(self, name)
+            numbers = given if isinstance(given, tuple) else (given,)
+            if len(numbers) != length or not all(isinstance(x, int | float) and isfinite(x) for x in numbers):
+                raise ValueError(f"{name} is {given!r}: give {'three numbers' if length == 3 else 'a number'}")
+            if name != "mean" and min(numbers) <= 0:
+                raise ValueError(f"{name} is {given!r}: give more than 0")
 
     def at(self, size: int) -> InputSpec:
         """The same in another size; the longest side grows with it, as Fast R-CNN's 1000 of 600 to 2000 of 1200."""

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FILES, LINES = 13, 1940  # of SSD, whole files: may fall
+FILES, LINES = 13, 1965  # of SSD, whole files: may fall
 
 
 def counted(paper: str, *words: str) -> list[str]:

@@ -125,8 +125,11 @@ def bad_file(folder: Path, kind: str) -> Path:
     else:
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
+        del metadata["checksum"]
+        metadata["vedette"] = "2"  # whose files have none
         key, value = {
-            "newer": ("vedette", "3"),
+            "newer": ("vedette", "4"),
+            "no checksum": ("vedette", "3"),
             "bad version": ("vedette", "x"),
             "no JSON": ("config", "{"),
             "wrong kind": ("classes", "5"),
@@ -137,6 +140,9 @@ def bad_file(folder: Path, kind: str) -> Path:
             "names for ids": ("category_ids", '["1", "2"]'),
             "too few ids": ("category_ids", "[1]"),
             "unknown field": ("input_spec", json.dumps({"size": 3, "shape": "round"})),
+            "no table": ("input_spec", "[320]"),
+            "no size": ("input_spec", json.dumps({"size": "320"})),
+            "one colour": ("input_spec", json.dumps({"size": 320, "mean": [1.0]})),
         }.get(kind, ("", ""))
         metadata[key] = value
         if kind == "key lost":
@@ -160,7 +166,8 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("missing", "no such file"),
         ("pickle", "vedette weights import"),
         ("old pickle", "vedette weights import"),
-        ("newer", "format 3, this vedette reads up to 2"),
+        ("newer", "format 4, this vedette reads up to 3"),
+        ("no checksum", "damaged since it was written"),
         ("bad version", "format x"),
         ("no JSON", "header is damaged"),
         ("wrong kind", "header is damaged"),
@@ -172,6 +179,9 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("too few ids", "category_ids does not fit the number of classes"),
         ("unknown field", "header is damaged"),
         ("key lost", "header is damaged"),
+        ("no table", "header is damaged"),
+        ("no size", "size is '320': give a whole number"),
+        ("one colour", "mean is (1.0,): give three numbers"),
     ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path: Path, kind: str, reason: str) -> None:
@@ -182,6 +192,38 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, kind: str, reason: 
     assert message.startswith(f"{path}: ")
     assert reason in message
     assert "\n" not in message
+
+
+def test_a_file_of_which_a_bit_changed_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.safetensors")
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << place % 8]) + content[place + 1 :])
+        with pytest.raises(InputError, match=r"a\.safetensors: "):
+            read_weights(path)
+
+
+def test_equal_weights_make_equal_files(tmp_path: Path) -> None:
+    model = Tiny()
+    contents = {write(tmp_path / f"{n}.safetensors", model, extra={"b": "1", "a": "2"}).read_bytes() for n in range(8)}
+    assert len(contents) == 1
+    assert write(tmp_path / "other.safetensors", Tiny()).read_bytes() not in contents
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, value: float) -> None:
+    path, model = write(tmp_path / "a.safetensors"), Tiny()
+    before = path.read_bytes()
+    model.head.weight.data[1, 2] = value
+    with pytest.raises(
+        InputError, match=r"a\.safetensors is not written: 1 of 12 values of head\.weight are not finite"
+    ):
+        write(path, model)
+    assert path.read_bytes() == before
+    with safe_open(path, "pt") as file:
+        save_file(model.state_dict(), path, {**file.metadata(), "vedette": "2", "checksum": ""})
+    with pytest.raises(InputError, match=r"a\.safetensors: 1 of 12 values of head\.weight are not finite"):
+        read_weights(path)
 
 
 def test_checkpoints_of_other_tools_are_known_by_their_suffix(tmp_path: Path) -> None:

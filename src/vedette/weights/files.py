@@ -1,7 +1,7 @@
 """Weight files: safetensors that say themselves which detector they belong to and how its pictures are prepared.
 
 The header's metadata holds strings alone: `vedette` (the version of this format; 2 since timm's maps are normalised,
-which a file of version 1 does not know), `name`, and as JSON `config`,
+which a file of version 1 does not know; 3 since a file has a checksum), `name`, `checksum`, and as JSON `config`,
 `classes`, `category_ids`, `input_spec` and `extra`.
 """
 
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.structures import InputSpec
+from vedette.weights.finite import check_finite
+from vedette.weights.sealed import check_seal, sealed
 
-FORMAT_KEY, FORMAT_VERSION = "vedette", 2
+FORMAT_KEY, FORMAT_VERSION = "vedette", 3
+SEALED_FROM = 3
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")  # torch.save's zip, and bare pickles
 PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".bin", ".caffemodel")
 SHOWN = 3  # tensors that an error names
@@ -57,7 +59,7 @@ def save_weights(
     config: what `build(name, **config)` needs; the fields of `model.config` unless given. half: store float16, where
     the values allow it. extra: further facts about the weights.
 
-    Raises InputError where the file cannot be written.
+    Raises InputError where the file cannot be written, and for weights that are not finite.
     """
     settings = asdict(model.config) if config is None else dict(config)  # type: ignore[call-overload]
     metadata = {
@@ -70,25 +72,28 @@ def save_weights(
         "extra": json.dumps(dict(extra or {})),
     }
     tensors = {key: _stored(value, half) for key, value in model.state_dict().items()}
-    content = save(tensors, metadata)
+    check_finite(tensors, f"{path} is not written")
+    content = sealed(tensors, metadata)
     write_whole(Path(path), lambda file: file.write(content))
 
 
 def read_weights(path: str | Path) -> WeightFile:
     """A weight file.
 
-    Raises InputError for anything else than a whole file of this format.
+    Raises InputError for anything else than a whole file of this format, and for weights that are not finite.
     """
     try:
         _refuse_foreign(Path(path))
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             _check_version(path, metadata)
+            check_seal(Path(path), needed=int(metadata[FORMAT_KEY]) >= SEALED_FROM)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    check_finite(tensors, path)
     try:
         return _weight_file(Path(path), metadata, tensors)
     except (KeyError, TypeError, ValueError) as error:
@@ -182,7 +187,9 @@ def _check_classes(key: str, values: Any, kind: type, count: int | None) -> None
         raise ValueError(f"{key} does not fit the number of classes")
 
 
-def _input_spec(fields: Mapping[str, Any]) -> InputSpec:
+def _input_spec(fields: Any) -> InputSpec:
+    if not isinstance(fields, dict):
+        raise ValueError("input_spec is no table")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     return InputSpec(**values)
 

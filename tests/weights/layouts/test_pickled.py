@@ -28,3 +28,9 @@ def test_a_damaged_file_is_told_in_a_line(tmp_path: Path, seed: int) -> None:
     path.write_bytes(damaged[: chance.randrange(len(damaged))] if seed % 2 else damaged)
     with pytest.raises(InputError, match=r"damaged\.pth: "):
         read_state_dict(path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2), "b": torch.tensor([1.0, torch.nan])}, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=r"bad\.pth: 1 of 2 values of b are not finite"):
+        read_state_dict(tmp_path / "bad.pth")

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vedette.errors import InputError
+from vedette.weights.finite import check_finite
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 LAYER_FIELDS = {2: (4, 6), 100: (1, 7)}  # of NetParameter → a layer's name and blobs
@@ -30,7 +31,7 @@ Value = int | memoryview
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
     """The blobs of every layer, float32, named `layer[0]`, `layer[1]` …
 
-    Raises InputError where the file is missing, damaged or something else.
+    Raises InputError where the file is missing, damaged or something else, or holds weights that are not finite.
     """
     try:
         content = memoryview(path.read_bytes())
@@ -44,6 +45,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: not a .caffemodel, or a damaged one: {error}") from None
     if not blobs:
         raise InputError(f"{path}: not a .caffemodel, or one without weights")
+    check_finite(blobs, path)
     return blobs
 
 

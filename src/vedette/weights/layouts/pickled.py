@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vedette.errors import InputError
+from vedette.weights.finite import check_finite
 from vedette.weights.layouts.arrays import read_arrays
 
 WRAPPERS = ("state_dict", "model")  # what training scripts file the weights under
@@ -19,7 +20,8 @@ PARALLEL = "module."  # what DataParallel puts before every name
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """The tensors of a .pth file by name.
 
-    Raises InputError where the file is missing, damaged, asks for more than tensors, or holds no state dict.
+    Raises InputError where the file is missing, damaged, asks for more than tensors, or holds no state dict of finite
+    weights.
     """
     content = _load(path)
     if isinstance(content, Mapping):
@@ -29,7 +31,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     for name, value in content.items():
         if not isinstance(value, Tensor):
             raise InputError(f"{path}: {name!r} is a {type(value).__name__}, not a tensor; save the state dict alone")
-    return {str(name).removeprefix(PARALLEL): tensor for name, tensor in content.items()}
+    tensors = {str(name).removeprefix(PARALLEL): tensor for name, tensor in content.items()}
+    check_finite(tensors, path)
+    return tensors
 
 
 def _load(path: Path) -> Any:
