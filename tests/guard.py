@@ -21,7 +21,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 PACKAGE = str(Path(__file__).parents[1] / "src")
-READ_BACK = {"_local_scalar_dense", "item", "equal", "is_nonzero", "allclose"}
+READ_BACK = {
+    *("_local_scalar_dense", "item", "equal", "is_nonzero", "allclose"),
+    *("multinomial", "histc", "_linalg_solve_ex", "_linalg_svd", "linalg_inv_ex"),  # whose kernels look at a result
+}
 SHAPED_BY_DATA = {
     *("nonzero", "nonzero_numpy", "argwhere", "masked_select", "bincount", "nms"),
     *("_unique", "_unique2", "unique_dim", "unique_consecutive", "unique_dim_consecutive"),
@@ -64,9 +67,18 @@ def why_it_waits(name: str, args: Any, kwargs: Any) -> str | None:
         return "has a shape that the data decide"
     if name in ("index", "index_put", "index_put_", "_index_put_impl_") and has_booleans(args[1]):
         return "has an index of booleans"
+    if name not in ("_to_copy", "copy_") and mixes_devices((args, kwargs)):
+        return "takes a tensor of the host"
     if name in ("_to_copy", "copy_") and len(devices_of(name, args, kwargs)) > 1:
         return "copies between the host and the device"
     return None
+
+
+def mixes_devices(given: Any) -> bool:
+    """Tensors of the device beside one of the host, an index for instance; a single number is passed by value."""
+    tensors = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor)]
+    host = any(tensor.device.type == "cpu" and tensor.ndim > 0 for tensor in tensors)
+    return host and any(tensor.is_cuda for tensor in tensors)
 
 
 def has_booleans(indices: Any) -> bool:

@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
 from test_no_waiting import DETECTORS, built, calls_of
+from vedette.infer.detector import Detector
 from vedette.ops.boxes import iou
 from vedette.ops.nms import nms, soft_nms
 from vedette.papers.fpn import PyramidPool
+from vedette.parts.anchors import KEPT_SIZES
 from vedette.parts.matching import assign_bipartite, match
 
 pytestmark = [
@@ -251,3 +254,14 @@ def test_what_does_not_wait_can_be_captured_as_a_graph(name: str) -> None:
     torch.cuda.synchronize()
     for one, other in zip(tree_leaves(captured), tree_leaves(wanted), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_recorded_graph_reads_its_anchors_though_the_model_forgot_them() -> None:
+    detector = Detector(built("ssd300-lite0"), device="cuda", graphs=True)
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    first = detector.detect(picture, score=0.0)
+    for side in range(320, 320 + 32 * KEPT_SIZES, 32):  # of each size the model keeps anchors, until it forgets
+        detector.model(torch.randn(1, 3, side, side, device="cuda"))
+    again = detector.detect(picture, score=0.0)
+    assert torch.equal(first.boxes, again.boxes)
+    assert torch.equal(first.source, again.source)

@@ -103,6 +103,16 @@ def test_a_gpu_never_waits_and_is_not_given_more_kernels_than_before(name: str, 
 
 
 @pytest.mark.parametrize("name", DETECTORS)
+def test_a_gpu_does_not_wait_in_training_mode_either(name: str) -> None:
+    gpu, model = FakeGPU(), built(name).train()
+    calls = calls_of(gpu.model(model), gpu.tensor)
+    with gpu.mode:
+        calls.forward()  # and the anchors of this size are known
+        predictions, launched = watched(calls.forward)
+        assert launched + watched(lambda: calls.loss(predictions))[1] > 100
+
+
+@pytest.mark.parametrize("name", DETECTORS)
 def test_nothing_in_the_gradient_waits(name: str) -> None:
     """On a CPU, as the autograd engine asks for a real device; a shape that the data decide would be seen here too."""
     model = built(name)
@@ -134,6 +144,9 @@ WAITING: dict[str, Callable[[Tensor], Any]] = {
     "copies between the host and the device ": lambda x: torch.tensor([1, 2], device=x.device),
     "copies between the host and the device  ": lambda x: x.cpu(),
     "copies between the host and the device   ": lambda x: x.copy_(torch.zeros(4)),
+    "takes a tensor of the host": lambda x: x[torch.tensor([0, 1])],
+    "takes a tensor of the host ": lambda x: x.index_add_(0, torch.tensor([0, 1]), x[:2]),
+    "reads a value back  ": lambda x: x.abs().multinomial(2),
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vedette.structures import Detections, InputSpec, Target, TargetBatch, check_targets, pad_targets
+from vedette.structures import Detections, InputSpec, Target, TargetBatch, check_spec, check_targets, pad_targets
 
 CPU = torch.device("cpu")
 BOXES = torch.tensor([[10.0, 10.0, 50.0, 40.0], [0.0, 5.0, 20.0, 25.0], [5.0, 5.0, 8.0, 9.0]])
@@ -218,4 +218,4 @@ def test_pinned_memory_is_that_of_all_four(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_an_input_that_no_picture_can_be_brought_to_is_refused(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        InputSpec(**({"size": 320} | fields))
+        check_spec(InputSpec(**({"size": 320} | fields)))

@@ -143,8 +143,6 @@ class InputSpec:
     """How a picture becomes a model's input; it belongs to the weights and travels in their file.
 
     A uint8 picture is resized, brought to `range` (0..255 or 0..1), then (x - mean) / std per channel.
-
-    Raises ValueError for the first field that no picture could be prepared by.
     """
 
     size: int  # side of the square (warp), or the short side
@@ -158,28 +156,31 @@ class InputSpec:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["rgb", "bgr"] = "rgb"
 
-    def __post_init__(self) -> None:
-        for name, options in CHOICES.items():
-            if getattr(self, name) not in options:
-                raise ValueError(f"{name} is {getattr(self, name)!r}: give one of {', '.join(options)}")
-        for name in ("size", "divisor", "max_side"):
-            side = getattr(self, name)
-            if (name, side) != ("max_side", None) and (type(side) is not int or not 1 <= side <= LARGEST_INPUT):
-                raise ValueError(f"{name} is {side!r}: give a whole number of pixels from 1 to {LARGEST_INPUT}")
-        if not isinstance(self.antialias, bool):
-            raise ValueError(f"antialias is {self.antialias!r}: give true or false")
-        for name, length in (("mean", 3), ("std", 3), ("range", 1)):
-            given = getattr(self, name)
-            numbers = given if isinstance(given, tuple) else (given,)
-            if len(numbers) != length or not all(isinstance(x, int | float) and isfinite(x) for x in numbers):
-                raise ValueError(f"{name} is {given!r}: give {'three numbers' if length == 3 else 'a number'}")
-            if name != "mean" and min(numbers) <= 0:
-                raise ValueError(f"{name} is {given!r}: give more than 0")
-
     def at(self, size: int) -> InputSpec:
         """The same in another size; the longest side grows with it, as Fast R-CNN's 1000 of 600 to 2000 of 1200."""
         longest = None if self.max_side is None else round(self.max_side * size / self.size)
         return replace(self, size=size, max_side=longest)
+
+
+def check_spec(spec: InputSpec) -> InputSpec:
+    """The spec; raises ValueError for the first field that no picture could be prepared by."""
+    for name, options in CHOICES.items():
+        if getattr(spec, name) not in options:
+            raise ValueError(f"{name} is {getattr(spec, name)!r}: give one of {', '.join(options)}")
+    for name in ("size", "divisor", "max_side"):
+        side = getattr(spec, name)
+        if (name, side) != ("max_side", None) and (type(side) is not int or not 1 <= side <= LARGEST_INPUT):
+            raise ValueError(f"{name} is {side!r}: give a whole number of pixels from 1 to {LARGEST_INPUT}")
+    if not isinstance(spec.antialias, bool):
+        raise ValueError(f"antialias is {spec.antialias!r}: give true or false")
+    for name, length in (("mean", 3), ("std", 3), ("range", 1)):
+        given = getattr(spec, name)
+        numbers = given if isinstance(given, tuple) else (given,)
+        if len(numbers) != length or not all(isinstance(x, int | float) and isfinite(x) for x in numbers):
+            raise ValueError(f"{name} is {given!r}: give {'three numbers' if length == 3 else 'a number'}")
+        if name != "mean" and min(numbers) <= 0:
+            raise ValueError(f"{name} is {given!r}: give more than 0")
+    return spec
 
 
 @dataclass(frozen=True, eq=False)

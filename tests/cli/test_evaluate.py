@@ -114,8 +114,18 @@ def test_files_of_results(run, data, tmp_path):
         assert result.exit_code == 0, result.output
         wanted = names if metric == "coco" else [f"comp4_det_val_{name}.txt" for name in names]
         assert sorted(file.name for file in (tmp_path / metric).iterdir()) == wanted
+    for number, source in enumerate((data, data / "val.json")):  # the split that was read, also where none was named
+        result = run("--data", source, "--results", tmp_path / f"{number}")
+        assert result.exit_code == 0, result.output
+        assert {file.name.split("_")[2] for file in (tmp_path / f"{number}").iterdir()} == {"val"}
     rows = json.loads((tmp_path / "coco" / "results.json").read_text())
     assert [(row["image_id"], row["category_id"]) for row in rows[:2]] == [(0, 9), (0, 7)]
+
+
+def test_a_rule_of_vocs_is_refused_beside_cocos_metric(run, data):
+    result = run("--data", data, "--metric", "coco", "--overlap", "from")
+    assert isinstance(result.exception, InputError)
+    assert "--overlap from: the coco metric has its own rule" in str(result.exception)
 
 
 def test_how_hits_and_scores_count(run, data, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from papers import tiny
 from vedette.papers.fast_rcnn import FastRCNNConfig
 from vedette.papers.faster_rcnn import FasterRCNNConfig
 from vedette.papers.sppnet import SPPNetConfig
+from vedette.papers.ssd import SSDConfig
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,19 @@ from vedette.papers.sppnet import SPPNetConfig
         (tiny.retinanet, {"width": 48, "head_norm": True}, "width is 48: give a multiple of 32 with head_norm"),
         (tiny.retinanet, {"p6_from": "c4"}, "p6_from is 'c4': give one of c5, p5"),
         (tiny.ssd, {"image_size": 8}, "image_size"),
+        (
+            tiny.ssd,
+            {"aspect_ratios": ((0,), (2, 3), (2, 3), (2, 3), (2,), (2,))},
+            "aspect_ratios is .*above 0",
+        ),
+        (tiny.ssd, {"aspect_ratios": ((2,), (-2.0, 3), (2, 3), (2, 3), (2,), (2,))}, "aspect_ratios is"),
+        (SSDConfig, {"extra_layers": ((3, 2, 1), (3, 2, -1), (3, 1, 0), (3, 1, 0))}, "extra_layers is"),
+        (SSDConfig, {"extra_layers": ((3, 2, 1), (0, 2, 1), (3, 1, 0), (3, 1, 0))}, "extra_layers is"),
+        (SSDConfig, {"l2_norm": (0.0,)}, "l2_norm is .*a number above 0"),
+        (tiny.ssd, {"l2_norm": (20.0,) * 3}, "l2_norm is .*give numbers for 2 maps at most"),
+        (tiny.ssd, {"l2_norm": (10.0,), "map_rms": 0.9}, "map_rms 0.9: give one of them, and .. or 0 for the other"),
+        (tiny.refinedet, {"l2_norm": (10.0, 8.0, 8.0, 8.0)}, "give numbers for 3 maps at most"),
+        (tiny.refinedet, {"l2_norm": (10.0, 8.0, 8.0), "map_rms": 0.9}, "give one of them"),
         (tiny.ssd, {"anchor_sizes": (10.0, 20.0)}, "anchor_sizes"),
         (tiny.ssd, {"steps": (8, 16, 32, 0)}, "steps"),
         (tiny.ssd, {"aspect_ratios": ((2,),)}, "aspect_ratios"),

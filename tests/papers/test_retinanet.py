@@ -25,10 +25,15 @@ def test_the_focal_loss_by_hand() -> None:
     torch.testing.assert_close(losses, torch.tensor([0.00026340, 0.46627348, 0.00079020]), rtol=1e-4, atol=0)
     entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.ones(3), reduction="none")
     torch.testing.assert_close(focal_loss(logits, torch.ones(3), 0.5, 0.0), 0.5 * entropy)
-    extreme = torch.tensor([-200.0, 200.0, -200.0, 200.0], requires_grad=True)
-    focal_loss(extreme, torch.tensor([1.0, 1.0, 0.0, 0.0]), 0.25, 2.0).sum().backward()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.1, 0.5, 1.0, 2.0, 5.0])  # tab. 1 b
+def test_the_focal_loss_has_a_gradient_where_the_answer_is_certain(gamma: float) -> None:
+    extreme = torch.tensor([-200.0, 200.0, -200.0, 200.0, 20.0, -20.0], requires_grad=True)
+    focal_loss(extreme, torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0, 0.0]), 0.25, gamma).sum().backward()
     assert extreme.grad is not None
     assert bool(extreme.grad.isfinite().all())
+    torch.testing.assert_close(extreme.grad[[0, 3]], torch.tensor([-0.25, 0.75]))  # wrong: as cross-entropy's
 
 
 def test_the_papers_anchors() -> None:

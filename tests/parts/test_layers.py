@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from vedette.parts.anchors import grid_anchors
-from vedette.parts.layers import BatchNorm, MultiboxHead, initialize, per_anchor
+from vedette.parts.layers import BatchNorm, L2Norm, MultiboxHead, initialize, per_anchor
 
 
 def test_per_anchor_by_hand() -> None:
@@ -130,3 +130,26 @@ def test_one_value_a_channel_uses_the_running_statistics() -> None:
 
 def test_norm_of_no_images() -> None:
     assert BatchNorm(3)(torch.zeros(0, 3, 2, 2)).shape == (0, 3, 2, 2)
+
+
+def test_l2_norm_by_hand() -> None:
+    norm = L2Norm(2, 10.0)
+    norm.scale.data[1] = 20.0
+    x = torch.tensor([[3.0, 0.0], [4.0, 0.0]]).view(1, 2, 1, 2)  # cells (3, 4) and (0, 0)
+    assert norm(x).flatten().tolist() == pytest.approx([6.0, 0.0, 16.0, 0.0])
+    assert L2Norm(512, 8.0).scale.tolist() == [8.0] * 512
+
+
+def test_l2_norm_has_unit_length_over_channels_and_right_gradients() -> None:
+    x = torch.randn(2, 6, 3, 4)
+    torch.testing.assert_close(L2Norm(6, 1.0)(x).norm(dim=1), torch.ones(2, 3, 4))
+    x = torch.zeros(1, 6, 2, 2, requires_grad=True)
+    L2Norm(6, 20.0)(x).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+def test_l2_norm_does_not_overflow_in_half_precision() -> None:
+    x = torch.full((1, 512, 1, 1), 30000.0, dtype=torch.float16)  # the length is 7e5
+    torch.testing.assert_close(
+        L2Norm(512, 20.0).half()(x).float(), torch.full((1, 512, 1, 1), 20 / 512**0.5), rtol=1e-2, atol=0
+    )

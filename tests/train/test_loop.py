@@ -157,19 +157,13 @@ def test_a_resumed_run_learns_at_the_rate_that_it_is_given(tmp_path: Path, optim
     assert slower.optimizer.param_groups[-1]["lr"] < 1e-5
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_an_older_checkpoint_is_gone_on_with(tmp_path: Path, optimizer: str) -> None:
-    recipe = replace(RECIPE, optimizer=optimizer)
-    training(tmp_path / "run", replace(recipe, epochs=1)).run()
-    state = read_state(tmp_path / "run" / "last.pt")
-    for group in state["optimizer"]["param_groups"]:
-        group["fused"] = None
-    state["average"]["n_averaged"] = torch.tensor(state["steps"])
-    save_state(tmp_path / "run" / "last.pt", state)
-    resumed = training(tmp_path / "run", recipe)
-    resumed.resume()
-    resumed.run()
-    assert resumed.epoch == 4
+def test_a_checkpoint_of_another_version_is_not_gone_on_with(tmp_path: Path) -> None:
+    training(tmp_path, replace(RECIPE, epochs=1)).run()
+    state = read_state(tmp_path / "last.pt")
+    del state["format"]  # as before there was one
+    torch.save(state, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"last\.pt: written by another version of vedette.* with --init"):
+        training(tmp_path, RECIPE).resume()
 
 
 def test_gradients_are_summed_within_an_epoch(tmp_path: Path) -> None:
@@ -361,7 +355,7 @@ def test_a_checkpoint_survives_a_crash_while_writing(tmp_path: Path, monkeypatch
     monkeypatch.setattr("os.fsync", crash)
     with pytest.raises(InputError, match="disk full"):
         save_state(path, {"epoch": 2})
-    assert read_state(path) == {"epoch": 1}
+    assert read_state(path)["epoch"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
 
 

@@ -105,18 +105,6 @@ class VGG16Classifier(Classifier):
         take_weights(self, weights, "torchvision's VGG-16")
 
 
-class L2Norm(nn.Module):
-    """Each cell's channels scaled to length 1, times a learned factor a channel (ParseNet; SSD, section 3.1)."""
-
-    def __init__(self, channels: int, scale: float) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.full((channels,), scale))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) → the same shape."""
-        return F.normalize(x.float(), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
-
-
 def vgg16_stages(norm: bool = False) -> nn.ModuleList:
     """conv1_1 to conv5_3, five stages without the pools between; `norm`: batch norm after every convolution."""
     incoming = (3, *(stage[-1] for stage in STAGES))

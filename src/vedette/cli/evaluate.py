@@ -69,7 +69,7 @@ def evaluate(
     from vedette.evaluate.measure import truths_for
     from vedette.infer.multiscale import plan_passes
 
-    _check_metric(metric)
+    _check_metric(metric, overlap)
     _check_places(json, {"--results": results, "--report": report})
     sizes = read_scales(scales)
     detector, classes = _load(model, device, nms)
@@ -81,11 +81,12 @@ def evaluate(
         _write_results(results, dataset, found, classes, metric, data)
     scores = _measure(dataset, found, truths, classes, metric, overlap or "above")
     _show(scores, metric, len(dataset))
+    above = overlap or ("above" if metric != "coco" else None)
     facts = {
         "model": model,
         "data": ", ".join(data),
         "input": str(passes),
-        **chosen(nms=nms, overlap=overlap, score=score),
+        **chosen(nms=nms, overlap=above, score=score),
     }
     if json is not None:
         _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
@@ -103,10 +104,14 @@ def _check_places(file: Path | None, folders: dict[str, Path | None]) -> None:
             raise InputError(f"{option} {folder}: {taken[0]} is a file; give a folder's name")
 
 
-def _check_metric(metric: Metric) -> None:
+def _check_metric(metric: Metric, overlap: Overlap | None) -> None:
     """Before the work, not after it."""
     from vedette.evaluate.coco import require_hotcoco
 
+    if metric == "coco" and overlap is not None:
+        raise InputError(
+            f"--overlap {overlap}: the coco metric has its own rule (from each of .50:.95 on); leave it out"
+        )
     if metric == "coco":
         try:
             require_hotcoco()
@@ -173,13 +178,14 @@ def _write_results(
     metric: Metric,
     sources: Sequence[str],
 ) -> None:
-    from vedette.data.read import parse_source
+    from vedette.data.read import default_split, find_splits, parse_source
     from vedette.evaluate.results import write_coco_results, write_voc_results
 
     if metric == "coco":
         write_coco_results(folder, dataset, found, classes)
     else:
-        write_voc_results(folder, dataset, found, classes, parse_source(sources[0])[1] or "test")
+        path, split = parse_source(sources[0])
+        write_voc_results(folder, dataset, found, classes, split or default_split(find_splits(path), "evaluate") or "")
     typer.echo(f"results: {folder}")
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import numpy as np
 from PIL import Image
 
+from vedette.data.atomic import write_text
 from vedette.evaluate.coco import CocoResult
 from vedette.evaluate.examples import ImageScores, marks_of, score_images
 from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, Overlap, judge
@@ -92,7 +93,7 @@ def write_report(
         sign=SIGNS[overlap],
         iou=iou,
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

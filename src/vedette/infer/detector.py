@@ -15,7 +15,7 @@ from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
 from vedette.ops.images import sizes_of, stack_padded, to_input
 from vedette.parts.detection import check_score
-from vedette.structures import Detections, InputSpec
+from vedette.structures import Detections, InputSpec, check_spec
 
 
 class Detector:
@@ -25,7 +25,7 @@ class Detector:
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
 
-    Raises InputError for a device that does not exist.
+    Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Detector:
     ) -> None:
         self.device = choose_device(device)
         self.model = model.to(self.device).eval()
-        self.input_spec: InputSpec = input_spec or model.input_spec  # type: ignore[assignment]
+        self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
         self.category_ids = category_ids
         self.graphs = graphs

@@ -11,8 +11,16 @@ from torch import Tensor
 
 from vedette.parts.detection import Candidates
 
-Find = Callable[[Tensor, Tensor, float], Candidates]  # images, shapes, score
-KEPT = 8  # graphs, each with memory of its own
+
+class Kept(NamedTuple):
+    """What a look gives, and the anchors that it read: the model may forget them, a recorded graph reads them again."""
+
+    found: Candidates
+    anchors: Tensor
+
+
+Find = Callable[[Tensor, Tensor, float], Kept]  # images, shapes, score
+GRAPHS = 8  # graphs, each with memory of its own
 WARM_UP = 3  # looks before one is recorded: kernels are chosen and caches filled
 
 
@@ -20,7 +28,7 @@ class _Recorded(NamedTuple):
     graph: torch.cuda.CUDAGraph
     images: Tensor
     shapes: Tensor
-    found: Candidates
+    kept: Kept
 
 
 class Graphs:
@@ -33,14 +41,14 @@ class Graphs:
         """`find(images, shapes, score)`; the result is written over by the next call."""
         key = (images.shape, score)
         if key not in self.recorded:
-            if len(self.recorded) >= KEPT:
+            if len(self.recorded) >= GRAPHS:
                 self.recorded.pop(next(iter(self.recorded)))
             self.recorded[key] = _record(find, images, shapes, score)
         recorded = self.recorded[key]
         recorded.images.copy_(images)
         recorded.shapes.copy_(shapes)
         recorded.graph.replay()
-        return recorded.found
+        return recorded.kept.found
 
 
 def _record(find: Find, images: Tensor, shapes: Tensor, score: float) -> _Recorded:
@@ -54,5 +62,5 @@ def _record(find: Find, images: Tensor, shapes: Tensor, score: float) -> _Record
         torch.cuda.current_stream(images.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            found = find(images, shapes, score)
-    return _Recorded(graph, images, shapes, found)
+            kept = find(images, shapes, score)
+    return _Recorded(graph, images, shapes, kept)

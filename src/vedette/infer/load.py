@@ -11,15 +11,18 @@ from vedette.infer.detector import Detector
 from vedette.zoo import find, names, restore
 
 # Fields of a detector's config that no weight depends on
-AFTER_TRAINING = ("candidates", "keep", "nms", "nms_iou", "search", "proposals", "chunk", "scorer", "regress")
+AFTER_TRAINING = (
+    *("candidates", "candidates_of", "keep", "nms", "nms_iou", "clip_boxes"),
+    *("search", "proposals", "before_nms", "least_side", "least_side_first", "chunk", "scorer", "regress"),
+)
 
 
 def load(source: str | Path, device: str | torch.device | None = None, graphs: bool = False, **config: Any) -> Detector:
     """A detector ready to use: bundled weights by name, or one of our weight files by path.
 
     graphs: on a GPU, record network and post-processing as CUDA graphs, one a size of input: faster where batches are
-    small, after a second for each. config: fields to detect with other than those stored, `nms="linear"`: candidates,
-    keep, nms and nms_iou, and an R-CNN's search, proposals, chunk, scorer and regress.
+    small, after a second for each. config: fields to detect with other than those stored, `nms="linear"`: those of
+    AFTER_TRAINING that the detector has.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vedette.infer.graphs import Graphs
+from vedette.infer.graphs import Graphs, Kept
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
 from vedette.parts.detection import unpad
@@ -92,10 +92,10 @@ class Look(nn.Module):
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
         return found
 
-    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Any:
+    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Kept:
         predictions = self(images, shapes)
         with self.autocast(images.device):
-            return self.model.find(predictions, score).kept  # type: ignore[operator]
+            return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]
 
 
 def in_frame(found: Detections, shape: Tensor, frame: Tensor) -> Detections:

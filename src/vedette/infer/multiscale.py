@@ -9,7 +9,7 @@ Shapes: `B` images, `K` detections of all passes of an image, padded, `N` kept o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
+from vedette.parts.config import Suppression
 from vedette.parts.detection import Candidates, suppress, unpad
 from vedette.structures import Detections, InputSpec
 
@@ -25,11 +26,11 @@ LARGEST = 2048  # pixels a side: the first map of VGG-16 alone takes 1 GB there
 VOTING_IOU = 0.5
 
 
-class Suppression(Protocol):
+class Suppresses(Protocol):
     """What of a one-stage model's config decides which boxes stay."""
 
     @property
-    def nms(self) -> Literal["hard", "linear", "gaussian"]: ...
+    def nms(self) -> Suppression: ...
     @property
     def nms_iou(self) -> float: ...
     @property
@@ -86,7 +87,7 @@ def merge(
     """
     if len(passes) == 1:
         return list(passes[0])
-    config: Suppression = model.config  # type: ignore[assignment]
+    config: Suppresses = model.config  # type: ignore[assignment]
     found = _side_by_side(passes)
     kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
     if vote:

@@ -238,6 +238,8 @@ class RegionClassifier(nn.Module):
 
 def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[Tensor]:
     """The (N_i, 4) proposals of each image, on the images' device; raises ValueError where they are missing."""
+    if not images.is_floating_point():
+        raise ValueError(f"images are {images.dtype}: give floats, normalised as the model's input_spec says")
     if proposals is None:
         raise ValueError("this model takes proposals: model(images, proposals=[…]), boxes (N, 4) for each image")
     if len(proposals) != len(images):

@@ -25,7 +25,6 @@ Where this file leaves the paper
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import sqrt
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -34,12 +33,12 @@ from torch import Tensor, nn
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet, move_stride_to_1x1
 from vedette.backbones.timm_pyramid import TimmPyramid
-from vedette.backbones.vgg import VGG16, L2Norm
+from vedette.backbones.vgg import VGG16
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, ratio_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Std, Suppression, check
 from vedette.parts.detection import Found, best_of_image, check_score, find, rows_of, unpad
-from vedette.parts.layers import LevelBlocks, MultiboxHead, convolution, initialize, residual, start_even
+from vedette.parts.layers import LevelBlocks, MultiboxHead, convolution, initialize, map_norms, residual, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.parts.sizes import check_sides
@@ -57,7 +56,7 @@ class RefineDetConfig:
     clip_anchors: bool = False  # authors' code: unclipped; ports limit centre and size to the image
     extra: Literal["conv6", "res6"] = "conv6"  # sec. 3.3: the level at stride 64
     extra_channels: tuple[Count, Count] = (256, 512)  # conv6_1, conv6_2
-    l2_norm: tuple[float, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3, where the learned scales begin
+    l2_norm: tuple[Positive, ...] = (10.0, 8.0)  # sec. 3.3: conv4_3, conv5_3, where the learned scales begin
     map_rms: FromZero = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     tcb_channels: Count = 256  # fig. 2
     norm: bool = False  # batch norm in the new layers; authors' code: in the TCBs of ResNet-101
@@ -134,8 +133,7 @@ class RefineDet(nn.Module):
         anchors = [len(c.aspect_ratios)] * len(channels)
         self.strides = (*backbone.strides, 2 * backbone.strides[-1])
         self.extra = _extra_level(c, channels[-2])
-        scales = [c.map_rms * sqrt(n) for n in backbone.channels] if c.map_rms else c.l2_norm
-        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, scales, strict=False))
+        self.l2_norms = map_norms(backbone.channels, c.l2_norm, c.map_rms)
 
         has_arm = c.filter_negatives or c.cascade or c.tcb
         self.arm_blocks = LevelBlocks(channels, c.deep_heads and has_arm)

@@ -247,11 +247,10 @@ class RetinaNet(nn.Module):
 def focal_loss(x: Tensor, y: Tensor, alpha: float, gamma: float) -> Tensor:
     """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) (eq. 5) of each logit x; y is 1 for an object, else 0; in float32."""
     x, y = x.float(), y.float()
-    p = x.sigmoid()
-    p_t = p * y + (1 - p) * (1 - y)  # eq. 2
+    x_t = x * (2 * y - 1)  # p_t = sigmoid(x_t), eq. 2
     alpha_t = alpha * y + (1 - alpha) * (1 - y)
-    log_p_t = -F.binary_cross_entropy_with_logits(x, y, reduction="none")
-    return -alpha_t * (1 - p_t) ** gamma * log_p_t
+    log_p_t, log_rest = F.logsigmoid(x_t), F.logsigmoid(-x_t)  # log (1 - p_t): 1 - p_t rounds to 0 where p_t is near 1
+    return -alpha_t * torch.exp(gamma * log_rest) * log_p_t
 
 
 def _subnet(width: int, layers: int, norm: bool) -> nn.Sequential:

@@ -26,7 +26,6 @@ Where this file leaves the paper
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import sqrt
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -35,18 +34,18 @@ from torch import Tensor, nn
 
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.timm_pyramid import TimmPyramid
-from vedette.backbones.vgg import VGG16, L2Norm
+from vedette.backbones.vgg import VGG16
 from vedette.ops.boxes import clip
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, grid_anchors, limit_anchors, multibox_shapes, stack_levels
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, FromZero, Ge, IoU, Positive, Share, Size, Std, Suppression, check, check_levels
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
-from vedette.parts.layers import MultiboxHead, convolution, initialize, on_meta, start_even
+from vedette.parts.layers import MultiboxHead, convolution, initialize, map_norms, on_meta, start_even
 from vedette.parts.losses import multibox_loss
 from vedette.parts.matching import match
 from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 
-Layer = tuple[int, int, int]  # kernel, stride, padding
+Layer = tuple[Count, Count, Annotated[int, Ge(0)]]  # kernel, stride, padding
 HALVE: Layer = (3, 2, 1)
 UNPADDED: Layer = (3, 1, 0)
 
@@ -91,13 +90,20 @@ class SSDConfig(MultiboxConfig):
     sources: tuple[int, ...] = (0, 2)  # which of the backbone's maps: conv4_3 and fc7 of VGG-16
     extra_channels: tuple[tuple[Count, Count], ...] = ((256, 512), *[(128, 256)] * 3)  # fig. 2: conv8 on
     extra_layers: tuple[Layer, ...] = (HALVE, HALVE, UNPADDED, UNPADDED)  # fig. 2: what makes each smaller
-    l2_norm: tuple[float, ...] = (20.0,)  # sec. 3.1: conv4_3, where the learned scale begins
+    l2_norm: tuple[Positive, ...] = (20.0,)  # sec. 3.1: conv4_3, where the learned scale begins
     map_rms: FromZero = 0.0  # ours: L2 norm of all the backbone's maps, that root mean square at first; classes even
     norm: bool = False  # batch norm in the new layers
     train_norm: bool = False  # ours: batch norm of the backbone learns, for training from scratch
     init: Literal["xavier", "gaussian"] = "xavier"  # sec. 3.1
     anchor_sizes: tuple[Positive, ...] = VOC_SIZES[300]  # pixels
-    aspect_ratios: tuple[tuple[float, ...], ...] = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))  # sec. 3.1; 1 is in all
+    aspect_ratios: tuple[tuple[Positive, ...], ...] = (
+        (2,),
+        (2, 3),
+        (2, 3),
+        (2, 3),
+        (2,),
+        (2,),
+    )  # sec. 3.1, less 1
     steps: tuple[Positive, ...] = (8, 16, 32, 64, 100, 300)  # authors' code: pixels from cell to cell
     clip_anchors: bool | Literal["size"] = False  # authors' code: unclipped; ports: centre and size; torchvision: size
     clip_boxes: bool = False  # torchvision: boxes are cut at the image before NMS
@@ -197,8 +203,7 @@ class SSD(Multibox):
         self.config = c = config
         self.backbone = backbone
         channels = [backbone.channels[source] for source in c.sources]
-        scales = [c.map_rms * sqrt(n) for n in channels] if c.map_rms else c.l2_norm
-        self.l2_norms = nn.ModuleList(L2Norm(n, s) for n, s in zip(channels, scales, strict=False))
+        self.l2_norms = map_norms(channels, c.l2_norm, c.map_rms)
         self.extras = nn.ModuleList()
         for widths, layer in zip(c.extra_channels, c.extra_layers, strict=True):
             self.extras.append(ExtraLevel(channels[-1], widths, layer, c.norm))
@@ -276,7 +281,6 @@ class SSD(Multibox):
 
 def build(backbone: str, **fields: Any) -> SSD:
     """On "vgg16", with pool5 3×3 of stride 1 and dilation 6, so that fc7 lies at stride 16; or on timm's of that name.
-
     Unless given, the anchors' sizes are COCO's for as many classes as COCO has.
     """
     sizes = COCO_SIZES if fields.get("num_classes") == 80 else VOC_SIZES

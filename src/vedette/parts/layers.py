@@ -4,6 +4,7 @@ Shapes: `L` levels of `C_l` channels, `K` anchors a cell, `A` anchors over all l
 """
 
 from collections.abc import Iterable, Sequence
+from math import sqrt
 from typing import Any, Literal
 
 import torch
@@ -34,6 +35,31 @@ def convolution(
     around = kernel // 2 if padding is None else padding
     conv = nn.Conv2d(incoming, outgoing, kernel, stride, around, bias=not norm)
     return nn.Sequential(conv, BatchNorm(outgoing)) if norm else conv
+
+
+class L2Norm(nn.Module):
+    """Each cell's channels scaled to length 1, times a learned factor a channel (ParseNet; SSD, section 3.1)."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        return F.normalize(x.float(), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
+
+
+def map_norms(channels: Sequence[int], l2_norm: Sequence[float], map_rms: float) -> nn.ModuleList:
+    """L2 norms of a backbone's first maps, whose scales begin at `l2_norm`; or of all, that root mean square at first.
+
+    Raises ValueError for both at once, and for more scales than maps.
+    """
+    if map_rms and l2_norm:
+        raise ValueError(f"l2_norm is {l2_norm}, map_rms {map_rms:g}: give one of them, and [] or 0 for the other")
+    if len(l2_norm) > len(channels):
+        raise ValueError(f"l2_norm is {l2_norm}: give numbers for {len(channels)} maps at most")
+    scales = [map_rms * sqrt(n) for n in channels] if map_rms else l2_norm
+    return nn.ModuleList(L2Norm(n, scale) for n, scale in zip(channels, scales, strict=False))
 
 
 def residual(incoming: int, middle: int, outgoing: int, stride: int) -> Bottleneck:

@@ -25,10 +25,7 @@ def resume_from(
     try:
         model.load_state_dict(state["model"])
         if average is not None:
-            state["average"].pop("n_averaged", None)  # in older checkpoints: it is the number of steps
             average.load_state_dict(state["average"])
-        for group in state["optimizer"]["param_groups"]:
-            group["fused"] = True  # as ours is, whatever an older checkpoint says
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         set_rates(optimizer, schedule, chosen)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
-from vedette.structures import InputSpec
+from vedette.structures import InputSpec, check_spec
 from vedette.weights.finite import check_finite
 from vedette.weights.sealed import check_seal, sealed
 
@@ -191,7 +191,7 @@ def _input_spec(fields: Any) -> InputSpec:
     if not isinstance(fields, dict):
         raise ValueError("input_spec is no table")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    return InputSpec(**values)
+    return check_spec(InputSpec(**values))
 
 
 def _fault(key: str, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:

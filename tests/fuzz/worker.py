@@ -1,0 +1,73 @@
+"""Reads mutants of a format, one after another, and prints what became of each: `python worker.py FORMAT FIRST LAST`.
+
+"read" and "refused" (in one line that names the file) are well. Else it is a fault: an error of another kind, or
+something that a reader has no business to do.
+"""
+
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from random import Random
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fuzz.formats import FORMATS, Format
+from fuzz.mutants import mutant
+from vedette.errors import InputError
+
+HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+class Guard:
+    """Notes what a file made its reader do: start a program, go to the network, import a module, write."""
+
+    def __init__(self) -> None:
+        self.armed, self.seen = False, ""
+        sys.addaudithook(self.look)
+
+    def look(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """An audit hook."""
+        if not self.armed:
+            return
+        if event in HARMFUL or (event == "import" and arguments[0] not in sys.modules):
+            self.seen = f"{event} {arguments[0]}"
+        elif event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
+            self.seen = f"writes {arguments[0]}"
+
+
+def outcome(form: Format, path: Path, guard: Guard) -> str:
+    """What became of one file."""
+    guard.armed, guard.seen = True, ""
+    try:
+        form.read(path)
+        said = "read"
+    except InputError as error:
+        said = "refused" if str(path) in str(error) and "\n" not in str(error) else f"said badly: {error}"
+    except Exception as error:
+        said = f"raw {type(error).__name__}: {error}"
+    guard.armed = False
+    return f"did {guard.seen}" if guard.seen else " ".join(said.split())
+
+
+def main() -> None:
+    """Prints a line for each mutant."""
+    form, first, last = FORMATS[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3])
+    warnings.simplefilter("ignore")
+    whole, guard = form.whole(), Guard()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"mutant{form.suffix}"
+        for content in (*whole, b"", whole[0][:-9]):  # whatever is imported late is so now
+            path.write_bytes(content)
+            outcome(form, path, guard)
+        for number in range(first, last):
+            random = Random(f"{sys.argv[1]} {number}")
+            path.write_bytes(mutant(random.choice(whole), random))
+            print(number, outcome(form, path, guard), flush=True)
+
+
+if __name__ == "__main__":
+    main()
