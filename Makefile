@@ -9,7 +9,7 @@ UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format constraints clean
+.PHONY: help demo test test-all fuzz lint format constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ test: lint  ## run the checks and the tests
 
 test-all: test  ## run the slow tests too
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(DEV)  ## read twenty thousand damaged files of every format
+	$(BIN)/python tests/fuzz/run.py --mutants 20000 --log docs/logs/fuzz.txt
 
 lint: $(DEV)  ## run ruff, mypy and the import contracts
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ def test_every_nms_finds_something_else() -> None:
     [
         ({"nms": "lineal"}, "nms is 'lineal': give one of hard, linear, gaussian"),
         ({"keep": 0}, "keep"),
-        ({"tcb": False}, "tcb cannot be chosen for trained weights: what can is candidates, keep, nms, nms_iou"),
+        ({"tcb": False}, "tcb cannot be chosen for trained weights: what can is candidates, candidates_of, keep, nms"),
         ({"image_size": 512}, "image_size cannot be chosen"),
         ({"nmss": "hard"}, "nmss cannot be chosen"),
     ],

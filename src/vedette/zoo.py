@@ -207,13 +207,20 @@ def restore(
 
     Raises InputError for a file that is not ours or does not fit.
     """
-    from vedette.weights.files import load_into, read_weights
+    import torch
+
+    from vedette.weights.files import check_fit, load_into, read_weights
 
     stored = read_weights(path)
     if name is not None and known(name).paper is not known(stored.name).paper:
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
-    model: Any = build(name or stored.name, **(_fields_of(stored) | config))
-    load_into(model, stored, leave_out=() if classes in (None, stored.classes) else model.class_layers)
+    fields = _fields_of(stored) | config
+    with torch.device("meta"):  # layers that the file has no weights for may be larger than the memory
+        planned: Any = build(name or stored.name, **fields)
+    leave_out = () if classes in (None, stored.classes) else planned.class_layers
+    check_fit(planned, stored, leave_out)
+    model: Any = build(name or stored.name, **fields)
+    load_into(model, stored, leave_out)
     own = model.input_spec  # its size may be one of the fields that differ
     model.input_spec = replace(stored.input_spec, size=own.size, max_side=own.max_side)
     return model, stored

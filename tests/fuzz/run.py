@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.formats import FORMATS
 
-WORKER = Path(__file__).with_name("worker.py")
+COMMAND = [str(Path(__file__).with_name("worker.py"))]
 PATIENCE = 60.0  # seconds for one mutant, a start of the process with it
 
 
@@ -42,7 +42,7 @@ def fuzz(form: str, mutants: int) -> Count:
 def _outcomes(form: str, mutants: int) -> Iterator[tuple[int, str]]:
     first = 0
     while first < mutants:
-        command = [sys.executable, str(WORKER), form, str(first), str(mutants)]
+        command = [sys.executable, *COMMAND, form, str(first), str(mutants)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as worker:
             clock = _clock(worker)
             for line in worker.stdout or ():

@@ -277,3 +277,14 @@ def test_a_file_of_format_1_still_finds_the_same_boxes() -> None:
         assert found.source.tolist() == wanted["source"]
         torch.testing.assert_close(found.boxes, torch.tensor(wanted["boxes"]), rtol=0, atol=0.02)
         torch.testing.assert_close(found.scores, torch.tensor(wanted["scores"]), rtol=0, atol=1e-3)
+
+
+def test_layers_that_a_file_has_no_weights_for_are_never_made(tmp_path: Path) -> None:
+    """A header that asks for a hundred million classes: their layers would take 900 GB."""
+    model = vedette.build("ssd300-timm/lcnet_050", 3)
+    config = model.config.__dict__ | {"num_classes": 10**8}  # type: ignore[operator]
+    path = write(
+        tmp_path / "a.safetensors", model, name="ssd300-timm/lcnet_050", config=config, classes=None, category_ids=None
+    )
+    with pytest.raises(InputError, match=r"a\.safetensors: does not fit the model .* head\.logits\.0\.bias is 16"):
+        vedette.load(path)

@@ -108,15 +108,20 @@ def load_into(model: nn.Module, weights: WeightFile, leave_out: Iterable[str] = 
 
     Raises InputError that names the first tensors that do not fit.
     """
-    prefixes = tuple(leave_out)
-    wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(prefixes or "\n")}
-    given = {key: value for key, value in weights.tensors.items() if not key.startswith(prefixes or "\n")}
+    model.load_state_dict(check_fit(model, weights, leave_out), strict=False)
+
+
+def check_fit(model: nn.Module, weights: WeightFile, leave_out: Iterable[str] = ()) -> dict[str, Tensor]:
+    """The file's tensors that `load_into` copies; the model may be on the meta device. Raises InputError as it does."""
+    prefixes = tuple(leave_out) or "\n"
+    wanted = {key: value for key, value in model.state_dict().items() if not key.startswith(prefixes)}
+    given = {key: value for key, value in weights.tensors.items() if not key.startswith(prefixes)}
     faults = [fault for key in sorted(wanted.keys() | given.keys()) if (fault := _fault(key, wanted, given))]
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         reason = "; ".join(faults[:SHOWN]) + more
         raise InputError(f"{weights.path}: does not fit the model (the file is of {weights.name}): {reason}")
-    model.load_state_dict(given, strict=False)
+    return given
 
 
 def _stored(tensor: Tensor, half: bool) -> Tensor:
