@@ -112,7 +112,7 @@ def test_a_run_without_a_finished_epoch_cannot_be_gone_on_with(
     assert "the loss is not finite" in error
     assert "--resume" not in error
     assert train(data, out, "--resume") == 2
-    assert "no epoch was finished, so there is nothing to go on from" in capsys.readouterr().err
+    assert "nothing was saved yet, so there is nothing to go on from" in capsys.readouterr().err
 
 
 def a_run(classes: tuple[str, ...]) -> Run:

@@ -17,6 +17,7 @@ from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.checkpoint import read_state, save_state
 from vedette.train.loop import COMPILED, Training
+from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 
 SPEC = InputSpec(size=32, range=1.0)
@@ -96,7 +97,7 @@ def test_losses_fall_and_every_file_is_there(tmp_path: Path) -> None:
     first, last = (run.lines[i].split("area ")[1].split()[0] for i in (0, -1))  # type: ignore[attr-defined]
     assert float(last) < float(first)
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"last.pt", "last.safetensors", "best.safetensors", "log.jsonl", "tensorboard"}
+    assert names == {"last.pt", "previous.pt", "last.safetensors", "best.safetensors", "log.jsonl", "tensorboard"}
     assert "images/s" in run.lines[0]  # type: ignore[attr-defined]
 
 
@@ -162,6 +163,7 @@ def test_a_checkpoint_of_another_version_is_not_gone_on_with(tmp_path: Path) -> 
     state = read_state(tmp_path / "last.pt")
     del state["format"]  # as before there was one
     torch.save(state, tmp_path / "last.pt")
+    (tmp_path / "previous.pt").unlink()
     with pytest.raises(InputError, match=r"last\.pt: written by another version of vedette.* with --init"):
         training(tmp_path, RECIPE).resume()
 
@@ -226,9 +228,9 @@ def test_best_is_the_best_and_last_the_last(tmp_path: Path) -> None:
     kept: dict[int, Tensor] = {}
     finish = run._finish_epoch
 
-    def remember() -> dict[str, float]:
-        kept[run.epoch] = torch.cat([p.detach().flatten().clone() for p in run.result.parameters()])
-        return finish()
+    def remember(progress: ProgressLine) -> None:
+        kept[run.epoch + 1] = torch.cat([p.detach().flatten().clone() for p in run.result.parameters()])
+        finish(progress)
 
     run._finish_epoch = remember  # type: ignore[method-assign]
     run.run()
@@ -295,7 +297,7 @@ def test_the_loader_is_made_once_for_each_size(tmp_path: Path, monkeypatch: pyte
         made.append(spec)
         return train_loader(data, spec, *more, **ways)
 
-    monkeypatch.setattr("vedette.train.loop.train_loader", counted)
+    monkeypatch.setattr("vedette.train.epochs.train_loader", counted)
     training(tmp_path / "run").run()
     assert [spec.size for spec in made] == [32]
     made.clear()
@@ -363,5 +365,5 @@ def test_resuming_nothing_and_rubbish(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no checkpoint to resume"):
         read_state(tmp_path / "last.pt")
     (tmp_path / "last.pt").write_bytes(b"rubbish")
-    with pytest.raises(InputError, match="not a readable checkpoint"):
+    with pytest.raises(InputError, match="not a whole checkpoint"):
         read_state(tmp_path / "last.pt")

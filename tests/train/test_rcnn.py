@@ -162,7 +162,7 @@ def test_two_epochs_are_one_and_another(data: Path, tmp_path: Path) -> None:
     whole = training(data, tmp_path / "whole", epochs=2, warmup=0.0)
     half = training(data, tmp_path / "half", epochs=2, warmup=0.0)
     whole.run()
-    assert whole.tuning.loader.sampler.epoch == 1
+    assert whole.tuning.epochs.loader.sampler.epoch == 1
     half.tuning.recipe, recipe = Recipe(epochs=1, batch_size=2, workers=0, precision="fp32"), half.tuning.recipe
     half.run()
     assert (tmp_path / "half" / SVM).is_file()

@@ -3,8 +3,10 @@
 Help must answer at once: the modules here import torch, and whatever imports it, inside functions alone.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -12,7 +14,7 @@ import typer
 from vedette.cli import data, detect, evaluate, models, train, weights
 from vedette.errors import InputError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 app = typer.Typer(
     name="vedette",
@@ -47,7 +49,8 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command of `sys.argv` and exits: 0, 1 (ran, and found fault), 2 (bad input) or 130 (interrupted)."""
+    """Runs the command of `sys.argv` and exits: 0, 1 (ran, and found fault), 2 (bad input), 130 or 143 (signals)."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:] or ["--help"]))
 
 
@@ -68,6 +71,11 @@ def run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     return code
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a command as Ctrl-C does: what it has open is closed, temporary files are removed."""
+    sys.exit(TERMINATED)
 
 
 def _fail(message: str) -> int:

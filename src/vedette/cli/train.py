@@ -73,6 +73,10 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE of the detector's config, such as tcb=false.")
     ] = None,
+    save_every: Annotated[
+        str,
+        typer.Option(help="Save within epochs: after so many minutes (10min) or steps (500); 0: at their ends alone."),
+    ] = "10min",
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
@@ -89,7 +93,7 @@ def train(
     from vedette.train.plan import Wanted, plan
     from vedette.train.run import start
 
-    around = _around(out, device, resume, compile_)
+    around = _around(out, device, resume, compile_, save_every)
     wanted = Wanted(
         model=model,
         data=data,
@@ -117,12 +121,13 @@ def _chosen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != "paper"}
 
 
-def _around(out: Path, device: str | None, resume: bool, compiled: bool) -> Around:
+def _around(out: Path, device: str | None, resume: bool, compiled: bool, save_every: str) -> Around:
     from vedette.infer.detector import choose_device
-    from vedette.train.around import Around
+    from vedette.train.around import Around, read_save_every
 
-    device = str(choose_device(device))
-    return Around(folder=out, device=device, resume=resume, compile=compiled, say=typer.echo, watch=Progress)
+    often, device = read_save_every(save_every), str(choose_device(device))
+    ways: dict[str, Any] = {"save_every": often, "compile": compiled, "say": typer.echo, "watch": Progress}
+    return Around(folder=out, device=device, resume=resume, **ways)
 
 
 def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around) -> None:

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all: a crash, a full disk or another process never leaves half of one."""
 
+import glob
 import json
 import os
 from collections.abc import Callable
@@ -10,17 +11,18 @@ from typing import Any, BinaryIO
 from vedette.errors import InputError
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object], before: Path | None = None) -> None:
     """What `write` puts into a temporary file beside `path`, renamed once the disk has it; makes the folder.
 
-    A file of that name stays until then. Raises InputError where the file cannot be written.
+    A file of that name stays until then, and as `before`, in the same folder, where that is given. What a killed
+    process left of such a file is removed. Raises InputError where the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.parent == Path("/dev") or (path.exists() and not path.is_file()):
             path.write_bytes(_content(write))  # a stream, which must not be put aside
         else:
-            _replace(path, write)
+            _replace(path, write, before)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
 
@@ -36,16 +38,50 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _replace(path: Path, write: Callable[[BinaryIO], object], before: Path | None) -> None:
+    _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        if before is not None and path.exists():
+            path.replace(before)
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Temporary files of `path` whose process is gone."""
+    for file in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        process = file.suffix[1:]
+        if process.isdecimal() and not _runs(int(process)):
+            file.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return process != os.getpid()  # asking would end the process there
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()  # an earlier one of this number
+
+
+def _sync(folder: Path) -> None:
+    """The renaming, too, is on the disk; where folders cannot be opened (Windows), the system sees to it."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _content(write: Callable[[BinaryIO], object]) -> bytes:

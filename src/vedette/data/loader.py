@@ -6,6 +6,7 @@ number of workers, and an epoch begun anew after a resume is the same epoch.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -243,10 +244,11 @@ def _loader(
         collate_fn=partial(collate, divisor=spec.divisor if spec.resize == "short side" else 1),
         pin_memory=torch.cuda.is_available(),
         drop_last=drop_last,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         persistent_workers=workers > 0,
     )
 
 
-def _one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     torch.set_num_threads(1)  # the cores belong to the model; a sample is too small to share
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first decides when to stop

@@ -47,11 +47,11 @@ class EpochSampler(Sampler[Draw]):
         self.factors, self.seed, self.rank, self.world = factors.double(), seed, rank, world
         self.groups, self.batch_size = groups, batch_size
         self.length = round(float(self.factors.sum()))
-        self.epoch = 0
+        self.epoch, self.start = 0, 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch that the next iteration gives."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch that the next iteration gives, and from which image of it on."""
+        self.epoch, self.start = epoch, start
 
     def __len__(self) -> int:
         return math.ceil(self.length / self.world)
@@ -66,7 +66,7 @@ class EpochSampler(Sampler[Draw]):
         places = order[mine]
         if self.groups is not None:
             places = places[group_batches(self.groups[images[places]], self.batch_size, generator)]
-        for place in places.tolist():
+        for place in places[self.start :].tolist():
             yield Draw(int(images[place]), int(seeds[place]))
 
     def _images(self, offset: Tensor) -> Tensor:

@@ -295,7 +295,5 @@ def build(backbone: str, **fields: Any) -> RCNN:
     """On "alexnet", the paper's first network; on "vgg16", its "O-Net" (sec. 3.3); or on timm's of that name, the mean
     of whose last map stands for fc7, that map pooled to 3 × 3 for pool5.
     """
-    c = RCNNConfig(**fields)
-    if backbone == "alexnet":
-        return RCNN(c, AlexNet())
-    return RCNN(c, VGG16Classifier() if backbone == "vgg16" else TimmClassifier(backbone))
+    bodies = {"alexnet": AlexNet, "vgg16": VGG16Classifier}
+    return RCNN(RCNNConfig(**fields), bodies.get(backbone, partial(TimmClassifier, backbone))())

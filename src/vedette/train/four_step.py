@@ -35,7 +35,7 @@ from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.sizes import whole_sizes
 from vedette.structures import Detections, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 from vedette.train.around import Around
-from vedette.train.checkpoint import LAST
+from vedette.train.checkpoint import LAST, PREVIOUS, has_state
 from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.recipe import Recipe
 from vedette.train.rpn_proposals import read_proposals, recall_of, rpn_proposals, write_proposals
@@ -198,7 +198,7 @@ class FourStepTraining:
         """Keeps the start weights, and nothing of a run that ended before it had a checkpoint."""
         for number in STEPS:
             self._step(number).mkdir(parents=True, exist_ok=True)
-            for name in (LAST, PROPOSALS):
+            for name in (LAST, PREVIOUS, PROPOSALS):
                 (self._step(number) / name).unlink(missing_ok=True)
         self.save_weights(self.folder / START, self.start)
 
@@ -227,7 +227,7 @@ class FourStepTraining:
             save_weights=self._save_merged if number == max(STEPS) else _keep_nothing,
             proposals=None if proposals is None else proposals.__getitem__,
         )
-        if self.resumed and (self._step(number) / LAST).is_file():
+        if self.resumed and has_state(self._step(number)):
             training.resume()
         training.can_resume = number > 1
         left = self.recipe.epochs - training.epoch
@@ -275,9 +275,9 @@ class FourStepTraining:
         return self.folder / f"step{number}"
 
 
-def first_checkpoint(folder: Path) -> Path:
-    """The checkpoint from which on a run can be gone on with."""
-    return folder / "step1" / LAST
+def first_step(folder: Path) -> Path:
+    """Where the checkpoints are from which on a run can be gone on with."""
+    return folder / "step1"
 
 
 def shared_parameters(backbone: RegionBackbone) -> Iterator[nn.Parameter]:

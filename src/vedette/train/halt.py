@@ -1,15 +1,33 @@
-"""A loss that is not finite: the device stops learning by itself, and the host undoes the rest once it hears of it.
+"""A loss or a gradient that is not finite: the device stops learning by itself, the host undoes the rest later.
 
 Until then, a few batches later, everything stays as the last good step left it. The optimizer does nothing, by the flag
 that it has for gradients that are scaled; so does the average. The statistics of batch norm have changed already when
 the loss is known: these are kept before each step.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+
+from vedette.errors import InputError
+
+
+class NotFiniteError(InputError):
+    """A loss or its gradient became NaN or infinite: the run stops and names the images; `elsewhere`, in a process that
+    says more.
+    """
+
+    def __init__(self, losses: Mapping[str, float], files: Sequence[str], can_resume: bool, elsewhere: bool) -> None:
+        bad = ", ".join(f"{name} = {value}" for name, value in losses.items())
+        what = "loss" if elsewhere or not all(map(isfinite, losses.values())) else "gradient"
+        place = "in another process" if elsewhere else f"({bad}) on {', '.join(files)}"
+        super().__init__(
+            f"the {what} is not finite {place}: check these images, or lower --lr"
+            + ("; the last checkpoint is whole, go on with --resume" if can_resume else "")
+        )
 
 
 class Halt:
@@ -31,9 +49,9 @@ class Halt:
         for kind, copies in zip(self.kinds, self.kept[step % len(self.kept)], strict=True):
             torch._foreach_copy_(copies, kind)
 
-    def look_at(self, loss: Tensor) -> None:
-        """Stops, with all other processes, where the loss is not finite."""
-        self.stopped.logical_or_(~loss.detach().isfinite())
+    def look_at(self, value: Tensor) -> None:
+        """Stops, with all other processes, where a loss or the norm of its gradient is not finite."""
+        self.stopped.logical_or_(~value.detach().isfinite())
         if self.processes > 1:
             torch.distributed.all_reduce(self.stopped, op=torch.distributed.ReduceOp.MAX)
 

@@ -1,7 +1,7 @@
 """What a run remembers of itself: TensorBoard curves and one JSON line an epoch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,17 @@ from torch.utils.tensorboard import SummaryWriter
 
 
 class RunLog:
-    """Writes to `tensorboard/` and `log.jsonl` in the run's folder; a resumed run goes on in both."""
+    """Writes to `tensorboard/` and `log.jsonl` in the run's folder.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "log.jsonl"
+    marks: what of these files a checkpoint knows, by `marks()`; a run that goes on from there writes the rest again, so
+    all else is removed: no row is doubled, none is lost.
+    """
+
+    def __init__(self, folder: Path, marks: Mapping[str, int]) -> None:
+        self.folder, self.path = folder, folder / "log.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in self._files():
+            _cut(file, marks.get(str(file.relative_to(folder)), 0))
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, values: Mapping[str, float], step: int) -> None:
@@ -26,6 +33,23 @@ class RunLog:
             file.write(json.dumps(record) + "\n")
         self.step({f"epoch/{k}": v for k, v in record.items() if isinstance(v, int | float)}, step)
 
+    def marks(self) -> dict[str, int]:
+        """The bytes of each file, all that was logged being in them."""
+        self.writer.flush()
+        return {str(file.relative_to(self.folder)): file.stat().st_size for file in self._files()}
+
     def close(self) -> None:
         """Flushes the curves."""
         self.writer.close()
+
+    def _files(self) -> Iterator[Path]:
+        yield from (file for file in (self.path, *sorted(self.folder.glob("tensorboard/*"))) if file.is_file())
+
+
+def _cut(file: Path, size: int) -> None:
+    """The file without what stands behind so many bytes, or no file."""
+    if size == 0:
+        file.unlink()
+    elif file.stat().st_size > size:
+        with file.open("rb+") as content:
+            content.truncate(size)

@@ -1,37 +1,38 @@
 """The training loop."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import asdict
 from io import StringIO
-from itertools import islice
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
-from vedette.data.loader import AnnotatedImages, Batch, Proposals, train_loader
-from vedette.data.sampler import repeat_factors
-from vedette.errors import InputError
+from vedette.data.loader import AnnotatedImages, Batch, Proposals
 from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
 from vedette.train.checkpoint import LAST, save_state
-from vedette.train.halt import Halt
+from vedette.train.epochs import Epochs
+from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
 from vedette.train.optim import build_optimizer, build_schedule, go_back
+from vedette.train.processes import accelerator_for, largest, of_each
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
-from vedette.train.resume import resume_from
+from vedette.train.resume import Position, random_state, restore_random_state, resume_from
+from vedette.train.signals import StopSignals
 from vedette.train.step import TrainStep
+from vedette.weights.finite import check_finite
 
 Validate = Callable[[nn.Module], dict[str, float]]
 SaveWeights = Callable[[Path, nn.Module], None]
-LONGEST_EVALUATION = timedelta(hours=6)  # one process evaluates, the others wait no longer than this
+NOTHING, SAVE, STOP = range(3)  # what a process wants after a step; of several, all do what wants most
 COMPILED: dict[str, dict[str, Any]] = {"cuda": {"mode": "reduce-overhead"}}  # how a step is, by the kind of device
 
 
@@ -39,8 +40,9 @@ class Training:
     """One run: builds everything from a model, its data and a recipe; `run()` does the epochs.
 
     `validate` measures a model and returns numbers, the first of which is the one that chooses the best checkpoint;
-    `save_weights` writes a weight file. Files in the folder: last.pt (all to resume), last.safetensors,
-    best.safetensors, log.jsonl, tensorboard/. `proposals`: for a model that needs them, see `data.loader`.
+    `save_weights` writes a weight file. Files in the folder: last.pt (all to resume) and previous.pt, the one before;
+    last.safetensors, best.safetensors, log.jsonl, tensorboard/. `proposals`: for a model that needs them, see
+    `data.loader`.
     """
 
     def __init__(
@@ -55,15 +57,14 @@ class Training:
         save_weights: SaveWeights,
         proposals: Proposals | None = None,
     ) -> None:
-        self.recipe, self.folder, self.say = recipe, around.folder, around.say
+        self.recipe, self.folder, self.say, self.save_every = recipe, around.folder, around.say, around.save_every
         self.validate, self.save_weights = validate, save_weights
-        self.accelerator = _accelerator(recipe, around.device)
+        self.accelerator = accelerator_for(recipe, around.device)
         if recipe.freeze_stem:
             freeze(model)
-        self.data, self.spec, self.proposals = data, spec, proposals
-        self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
-        self.loader, self.spec_of_loader = self._loader(spec), spec
-        self.batches = self._whole_groups(len(self.loader))
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        self.epochs = Epochs(data, spec, recipe, rank, world, proposals)
+        self.batches = self.epochs.length
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, recipe.epochs * self.batches // recipe.accumulate)
         step = TrainStep(model, spec, recipe.precision == "bf16")
@@ -76,9 +77,13 @@ class Training:
         learning = [model] if self.average is None else [model, self.average]
         self.halt = Halt(learning, self.device, patience, self.accelerator.num_processes)
         optimizer.found_inf = self.halt.stopped  # type: ignore[attr-defined]  # a fused one then does nothing
-        self.epoch, self.steps, self.best = 0, 0, -1.0
+        self.epoch, self.batch, self.steps, self.best = 0, 0, 0, -1.0  # batch: of the epoch, how many are done
         self.begins_step = True  # the batch to come, the first of those whose gradients are summed
-        self.can_resume = False  # before its first epoch is kept: there may be files of steps before this one
+        self.can_resume = False  # before its first checkpoint
+        self.marks: Mapping[str, int] = {}  # of the log, as the last checkpoint has them
+        self.resumed = Position()
+        self.saved_at = (0, time.monotonic())  # steps, and when
+        self.signals = StopSignals()
         self.log: RunLog | None = None
 
     @property
@@ -99,43 +104,80 @@ class Training:
         return self.model if self.average is None else self.average.module
 
     def run(self) -> None:
-        """All epochs that are left."""
-        self.log = RunLog(self.folder) if self.accelerator.is_main_process else None
-        per_epoch = self.batches * self.recipe.batch_size * self.accelerator.num_processes
+        """All that is left of the epochs."""
+        self.log = RunLog(self.folder, self.marks) if self.accelerator.is_main_process else None
         stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
-        progress = ProgressLine(self.recipe.epochs * per_epoch, self.epoch * per_epoch, stream)
-        while self.epoch < self.recipe.epochs:
-            self._train_epoch(progress)
-            self.epoch += 1
-            with progress.pause():
-                results = self._finish_epoch()
-            self._report_epoch(results, progress)
+        at_once = self.recipe.batch_size * self.accelerator.num_processes
+        done = (self.epoch * self.batches + self.batch) * at_once
+        progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
+        self.saved_at = (self.steps, time.monotonic())
+        with self.signals:
+            while self.epoch < self.recipe.epochs:
+                self._train_epoch(progress)
+                with progress.pause():
+                    self._finish_epoch(progress)
         if self.log is not None:
             self.log.close()
         self.accelerator.wait_for_everyone()  # the files are there once any process is done
 
     def resume(self) -> None:
-        """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, epoch and best result.
+        """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, place in the epoch, random
+        numbers, curves and best result.
 
         Raises InputError where that cannot be, with a checkpoint of other settings or a damaged one."""
-        state = resume_from(
+        self.resumed = at = resume_from(
             self.folder,
             self.recipe.epochs,
+            self._tell,
             model=self.model,
             average=self.average,
             optimizer=self.optimizer,
             schedule=self.schedule,
         )
-        self.epoch, self.steps, self.best = state["epoch"], state["steps"], state["best"]
+        self.epoch, self.batch, self.steps, self.best = at.epoch, at.batch, at.steps, at.best
+        self.marks, self.can_resume = at.log, True
+
+    def _tell(self, line: str) -> None:
+        if self.accelerator.is_main_process:
+            self.say(line)
 
     def _train_epoch(self, progress: ProgressLine) -> None:
+        """What is left of the epoch's batches."""
         self.step.train()
-        batches = iter(self._loader_of_epoch())
+        batches = self.epochs.of(self.epoch, self.batch)
         torch.manual_seed(self.recipe.seed + self.epoch)  # an epoch begun anew draws the same samples
-        for number, batch in enumerate(islice(batches, self.batches), start=1):
-            self._train_step(batch, self.epoch + number / self.batches)
-            self._read(self.losses.read(), progress)
+        if self.batch:
+            restore_random_state(self.resumed.random, self.accelerator.process_index, self.device)
+        with self.signals.kept():
+            for batch in batches:
+                self._train_step(batch, self.epoch + (self.batch + 1) / self.batches)
+                self.batch += 1
+                self._read(self.losses.read(), progress)
+                if self.begins_step and self.batch < self.batches:
+                    self._save_or_stop(progress)
         self._read(self.losses.rest(), progress)
+
+    def _save_or_stop(self, progress: ProgressLine) -> None:
+        """Between two steps: what is due, and what was asked for by a signal."""
+        if self.losses.block and self.steps % self.losses.block and self.accelerator.num_processes > 1:
+            return  # to agree is to wait for the device
+        wanted = self._wanted()
+        if wanted >= SAVE:
+            self._read(self.losses.rest(), progress)
+            self._save(progress)
+        if wanted == STOP:
+            self._stop(f"step {self.steps}")
+
+    def _wanted(self) -> int:
+        """What any of the processes wants."""
+        steps, moment = self.saved_at
+        due = self.save_every.is_due(self.steps - steps, time.monotonic() - moment)
+        own = STOP if self.signals.asked else SAVE if due else NOTHING
+        return largest(own, self.device, self.accelerator.num_processes)
+
+    def _stop(self, after: str) -> None:
+        self._tell(f"stopped after {after}, which is saved: go on with --resume")
+        self.signals.stop()
 
     def _train_step(self, batch: Batch, epoch: float) -> None:
         with self.accelerator.accumulate(self.step):
@@ -144,9 +186,11 @@ class Training:
             losses = self.step(*self._on_device(batch))
             total: Tensor = torch.stack(list(losses.values())).sum()
             self.halt.look_at(total)
+            self.accelerator.backward(total)
+            if self.accelerator.sync_gradients:
+                self.halt.look_at(self._clip())
             given = Given(files=batch.files, epoch=epoch, steps=self.steps, rate=self.optimizer.param_groups[-1]["lr"])
             self.losses.add(given, losses, self.halt.stopped)
-            self.accelerator.backward(total)
             if self.accelerator.sync_gradients:
                 self._update()
         self.begins_step = self.accelerator.sync_gradients
@@ -159,9 +203,15 @@ class Training:
         proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
         return images, targets, shapes, proposals
 
+    def _clip(self) -> Tensor:
+        """The norm of the whole gradient, which is no longer than the recipe lets it be afterwards."""
+        parameters = [parameter for parameter in self.step.parameters() if parameter.grad is not None]
+        if not self.recipe.clip_norm:
+            return get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
+        norm: Tensor = self.accelerator.clip_grad_norm_(parameters, self.recipe.clip_norm)
+        return norm
+
     def _update(self) -> None:
-        if self.recipe.clip_norm:
-            self.accelerator.clip_grad_norm_(self.step.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
@@ -177,9 +227,7 @@ class Training:
             if reading.stopped:
                 self._go_back(batch.steps)
                 elsewhere = processes > 1 and all(map(isfinite, losses.values()))
-                raise NotFiniteError(
-                    losses, batch.files, can_resume=self.can_resume or self.epoch > 0, elsewhere=elsewhere
-                )
+                raise NotFiniteError(losses, batch.files, can_resume=self.can_resume, elsewhere=elsewhere)
             progress.update(len(batch.files) * processes, batch.epoch, losses)
             if self.log is not None and (batch.steps + 1) % 20 == 0:
                 self.log.step({f"loss/{k}": v for k, v in losses.items()} | {"lr": batch.rate}, batch.steps + 1)
@@ -190,23 +238,28 @@ class Training:
         go_back(self.optimizer, self.schedule, steps)
         self.steps = steps
 
-    def _finish_epoch(self) -> dict[str, float]:
-        """Evaluates and keeps the weights; what was measured."""
-        self.accelerator.wait_for_everyone()
-        if not self.accelerator.is_main_process:
-            return {}
-        due = self.epoch % self.recipe.eval_every == 0 or self.epoch == self.recipe.epochs
-        results = self.validate(self.result.eval()) if self.validate is not None and due else {}
-        self.save_weights(self.folder / "last.safetensors", self.result)
-        self._keep_best(next(iter(results.values()), None))
-        self._save()
-        return results
+    def _finish_epoch(self, progress: ProgressLine) -> None:
+        """Evaluates and keeps the weights; a line in the log, and one to read. Saved before and after."""
+        due = self.epoch + 1 == self.recipe.epochs or (self.epoch + 1) % self.recipe.eval_every == 0
+        measured = self.validate is not None and due
+        wanted = self._wanted()
+        if measured or wanted == STOP or not self.can_resume:
+            self._save(progress)
+        if wanted == STOP:
+            self._stop(f"epoch {self.epoch + 1}")
+        if self.accelerator.is_main_process:
+            results = self.validate(self.result.eval()) if self.validate is not None and due else {}
+            self.save_weights(self.folder / "last.safetensors", self.result)
+            self._keep_best(next(iter(results.values()), None))
+            self._report_epoch(results, progress)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self._save(progress)
 
     def _report_epoch(self, results: Mapping[str, float], progress: ProgressLine) -> None:
         """A line in the log, and one to read."""
         losses = {name: round(value, 4) for name, value in progress.losses.items()}
         record: dict[str, Any] = {
-            "epoch": self.epoch,
+            "epoch": self.epoch + 1,
             **losses,
             **results,
             "images_per_second": round(progress.rate(), 2),
@@ -214,7 +267,7 @@ class Training:
         if self.log is not None:
             self.log.epoch(record, self.steps)
             numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
-            self.say(f"{progress.line(self.epoch)}  {numbers}".rstrip())
+            self.say(f"{progress.line(self.epoch + 1)}  {numbers}".rstrip())
 
     def _keep_best(self, score: float | None) -> None:
         """Where nothing is measured, ever or so far (NaN: nothing to find), the last weights count as the best."""
@@ -227,83 +280,34 @@ class Training:
             self.best = score
         self.save_weights(self.folder / "best.safetensors", self.result)
 
-    def _save(self) -> None:
+    def _save(self, progress: ProgressLine) -> None:
+        """A checkpoint of the weights as they are; raises InputError where these are not finite, and writes none."""
+        random = of_each(random_state(self.device), self.accelerator.num_processes)
+        self.saved_at, self.can_resume = (self.steps, time.monotonic()), True
+        if self.log is None:
+            return
         state = {
             "model": self.model.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "best": self.best,
         }
-        save_state(self.folder / LAST, state)
-
-    def _whole_groups(self, batches: int) -> int:
-        """Batches of an epoch that fill whole steps: gradients that are summed across epochs no checkpoint would hold.
-
-        Raises InputError where not a single step is filled.
-        """
-        accumulate = self.recipe.accumulate
-        if batches < accumulate:
-            raise InputError(f"accumulate is {accumulate}: an epoch has {batches} batches; give no more than these")
-        return batches - batches % accumulate
-
-    def _spec_of_epoch(self) -> InputSpec:
-        small = self.recipe.start_size and self.epoch < self.recipe.start_share * self.recipe.epochs
-        return self.spec.at(self.recipe.start_size) if small else self.spec
-
-    def _loader_of_epoch(self) -> Any:
-        """The loader, made anew where the images change their size; it gives the epoch's batches."""
-        spec = self._spec_of_epoch()
-        if spec != self.spec_of_loader:
-            self.loader, self.spec_of_loader = self._loader(spec), spec
-        self.loader.sampler.set_epoch(self.epoch)
-        return self.loader
-
-    def _loader(self, spec: InputSpec) -> Any:
-        recipe, process = self.recipe, self.accelerator
-        return train_loader(
-            self.data,
-            spec,
-            recipe.batch_size,
-            recipe.workers,
-            recipe.seed,
-            recipe.difficult,
-            max_zoom_out=recipe.max_zoom_out,
-            factors=self.factors,
-            rank=process.process_index,
-            world=process.num_processes,
-            proposals=self.proposals,
+        for weights in (state["model"], state["average"] or {}):
+            check_finite(weights, f"step {self.steps} is not saved, the checkpoint before stays")
+        self.marks = self.log.marks()
+        at = Position(
+            epoch=self.epoch,
+            batch=self.batch,
+            steps=self.steps,
+            best=self.best,
+            random=random,
+            shown=dict(progress.losses),
+            log=self.marks,
         )
-
-
-class NotFiniteError(InputError):
-    """A loss became NaN or infinite: the run stops and names the images; `elsewhere`, in a process that says more."""
-
-    def __init__(self, losses: Mapping[str, float], files: Sequence[str], can_resume: bool, elsewhere: bool) -> None:
-        bad = ", ".join(f"{name} = {value}" for name, value in losses.items())
-        place = "in another process" if elsewhere else f"({bad}) on {', '.join(files)}"
-        super().__init__(
-            f"the loss is not finite {place}: check these images, or lower --lr"
-            + ("; the last checkpoint is whole, go on with --resume" if can_resume else "")
-        )
+        save_state(self.folder / LAST, state | asdict(at))
 
 
 def freeze(model: nn.Module) -> None:
     """Keeps the backbone's layers up to stride 4 as they are."""
     for layer in model.backbone.stem():  # type: ignore[operator, union-attr]
         layer.requires_grad_(False)
-
-
-def _accelerator(recipe: Recipe, device: str) -> Accelerator:
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)  # of one process alone; torchrun's are given theirs
-    return Accelerator(
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_EVALUATION)],
-        cpu=device == "cpu",
-        mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
-        gradient_accumulation_plugin=GradientAccumulationPlugin(
-            num_steps=recipe.accumulate, sync_with_dataloader=False
-        ),
-    )

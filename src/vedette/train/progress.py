@@ -19,12 +19,19 @@ Watch = Callable[[int, str], AbstractContextManager[Counter]]  # (how many, of w
 class ProgressLine:
     """One line that is written over on a terminal, and a new line every half minute in a log file."""
 
-    def __init__(self, total_images: int, done_images: int = 0, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        total_images: int,
+        done_images: int = 0,
+        stream: TextIO | None = None,
+        losses: Mapping[str, float] | None = None,
+    ) -> None:
+        """losses: the moving averages so far."""
         self.stream = stream if stream is not None else sys.stderr
         self.total, self.done, self.first = total_images, done_images, done_images
         self.started = self.shown = time.monotonic()
         self.paused = 0.0
-        self.losses: dict[str, float] = {}
+        self.losses = dict(losses or {})
 
     def update(self, images: int, epoch: float, losses: Mapping[str, float]) -> None:
         """Counts `images` more; the losses shown are a moving average."""

@@ -106,7 +106,7 @@ class RCNNTraining:
     def _measure(self) -> None:
         results = self.validate(self.model) if self.validate is not None else {}
         if results:
-            log = RunLog(self.folder)
+            log = RunLog(self.folder, self.tuning.marks)
             log.epoch({"epoch": self.tuning.epoch, "stage": "whole", **results}, self.tuning.steps)
             log.close()
             self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))

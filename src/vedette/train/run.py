@@ -4,7 +4,7 @@
 it is written, on which device, who hears of it.
 """
 
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from vedette.data.annotations import Dataset
 from vedette.evaluate.measure import measure, truths_for
 from vedette.infer.load import weight_file
 from vedette.structures import InputSpec
-from vedette.train.around import Around, is_first_process
+from vedette.train.around import Around
+from vedette.train.four_step import START
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
+from vedette.train.processes import is_first_process
 from vedette.train.run_file import Run
-from vedette.train.trainings import training_of, weights_to_go_on_from
-from vedette.weights.files import save_weights
+from vedette.train.trainings import check_can_go_on, training_of
+from vedette.weights.files import input_spec_of, save_weights
 from vedette.zoo import build, restore
 
 
@@ -47,7 +49,7 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     if around.resume:
         training.resume()
     if is_first_process():
-        run.save(around.folder)
+        replace(run, detector=asdict(model.config), input_spec=asdict(spec)).save(around.folder)
     _tell(run, len(dataset), model.config, around)
     training.run()
     return around.folder / "best.safetensors"
@@ -56,10 +58,18 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
 def _model(run: Run, around: Around) -> Any:
     """A detector with the weights that the run begins or goes on with."""
     if around.resume:
-        return continued(run, weights_to_go_on_from(around.folder, run.recipe))
+        check_can_go_on(around.folder, run.recipe)
+        return continued(run, around.folder / START) if run.recipe.alternating else _as_begun(run)
     if run.init is not None:
         return continued(run, weight_file(run.init))
     return build(run.model, len(run.classes), None if run.backbone == "random" else run.backbone, **run.config)
+
+
+def _as_begun(run: Run) -> Any:
+    """The detector as it was when the run began, perhaps with another file's layers, anchors and input; no weights."""
+    model: Any = build(run.model, **run.detector)
+    model.input_spec = input_spec_of(run.input_spec)
+    return model
 
 
 def continued(run: Run, source: Path) -> Any:

@@ -1,7 +1,7 @@
 """run.json: what a run was started with, so that it can be told again and gone on with."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ class Run:
     version: str  # vedette's
     init: str | None = None  # a whole detector's weights that it begins with
     backbone: str = "imagenet"  # without them: "imagenet", "random", or a file
+    detector: dict[str, Any] = field(default_factory=dict)  # the whole config that came of all this, once it has begun
+    input_spec: dict[str, Any] = field(default_factory=dict)  # InputSpec's fields, likewise
 
     def save(self, folder: Path) -> None:
         """Writes run.json."""

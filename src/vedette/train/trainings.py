@@ -13,8 +13,8 @@ from vedette.errors import InputError
 from vedette.parts.class_coder import ClassCoder
 from vedette.train.around import Around
 from vedette.train.box_statistics import measure_targets
-from vedette.train.checkpoint import LAST
-from vedette.train.four_step import START, FourStepTraining, first_checkpoint
+from vedette.train.checkpoint import LAST, PREVIOUS, has_state
+from vedette.train.four_step import START, FourStepTraining, first_step
 from vedette.train.loop import Training
 from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
 from vedette.train.recipe import Recipe
@@ -41,13 +41,13 @@ def training_of(
         _check_one_process("--recipe four-step")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
     proposals = proposals_for(model, data, recipe.workers, around.watch)
-    if proposals is not None:
+    if proposals is not None and not around.resume:  # a run gone on with has its statistics
         _measure_targets(model, data, proposals, recipe, around)
     return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
 
 
 def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, recipe: Recipe, around: Around) -> None:
-    """Once in a model's life: a run gone on with, and weights of the same classes, have their statistics."""
+    """Once in a model's life: weights of the same classes have their statistics."""
     if isinstance(model.coder, ClassCoder) and not model.coder.measured:
         measure_targets(
             model.coder,
@@ -61,23 +61,24 @@ def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, re
 
 def holds_a_run(folder: Path) -> bool:
     """Whether the folder has something that a run begun there would write over or remove."""
-    names = (LAST, "last.safetensors", "best.safetensors", FEATURES, SVM, REGRESSOR)
-    return any((folder / name).exists() for name in names) or any(folder.glob(f"step*/{LAST}"))
+    names = (LAST, PREVIOUS, "last.safetensors", "best.safetensors", FEATURES, SVM, REGRESSOR)
+    steps = (path for name in (LAST, PREVIOUS) for path in folder.glob(f"step*/{name}"))
+    return any((folder / name).exists() for name in names) or any(steps)
 
 
-def weights_to_go_on_from(folder: Path, recipe: Recipe) -> Path:
-    """What the model of the folder's run goes on from; raises InputError where the run cannot go on."""
-    files = (first_checkpoint(folder), folder / START)
-    needed = files if recipe.alternating else (folder / LAST, folder / "last.safetensors")
-    missing = [file for file in needed if not file.exists()]
+def check_can_go_on(folder: Path, recipe: Recipe) -> None:
+    """Raises InputError where the folder's run has nothing to go on from."""
+    first = first_step(folder) if recipe.alternating else folder
+    missing = [] if has_state(first) else [first / LAST]
+    if recipe.alternating and not (folder / START).exists():
+        missing.append(folder / START)
     if missing and not holds_a_run(folder):
-        raise InputError(f"{folder}: no epoch was finished, so there is nothing to go on from; start without --resume")
+        raise InputError(f"{folder}: nothing was saved yet, so there is nothing to go on from; start without --resume")
     if missing:
         raise InputError(
             f"{missing[0]}: is missing, and the run cannot go on without it; begin another, in "
             "another --out, with --init PATH from the weights that are there"
         )
-    return needed[1]
 
 
 def _check_stages(kind: str, recipe: Recipe) -> None:

@@ -176,7 +176,7 @@ def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Ten
         config=config,
         classes=None if classes is None else tuple(classes),
         category_ids=None if category_ids is None else tuple(category_ids),
-        input_spec=_input_spec(spec),
+        input_spec=input_spec_of(spec),
         tensors=tensors,
         extra=dict(extra),
     )
@@ -192,7 +192,8 @@ def _check_classes(key: str, values: Any, kind: type, count: int | None) -> None
         raise ValueError(f"{key} does not fit the number of classes")
 
 
-def _input_spec(fields: Any) -> InputSpec:
+def input_spec_of(fields: Any) -> InputSpec:
+    """What JSON holds of one; raises ValueError or TypeError for what is none."""
     if not isinstance(fields, dict):
         raise ValueError("input_spec is no table")
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
