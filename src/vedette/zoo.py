@@ -1,6 +1,7 @@
 """Names → detectors: the only table of names in the library. A paper's file is imported when its name is built."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -215,8 +216,11 @@ def restore(
     if name is not None and known(name).paper is not known(stored.name).paper:
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
     fields = _fields_of(stored) | config
-    with torch.device("meta"):  # layers that the file has no weights for may be larger than the memory
-        planned: Any = build(name or stored.name, **fields)
+    try:
+        with torch.device("meta"):  # layers that the file has no weights for may be larger than the memory
+            planned: Any = build(name or stored.name, **fields)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     leave_out = () if classes in (None, stored.classes) else planned.class_layers
     check_fit(planned, stored, leave_out)
     model: Any = build(name or stored.name, **fields)
@@ -281,6 +285,11 @@ def _construct(model: Model, config: Fields) -> "nn.Module":
     try:
         detector: nn.Module = paper.build(model.backbone, **fields)
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        unknown = re.search(r"unexpected keyword argument ('.*')", str(error))
+        if unknown is not None:
+            raise InputError(
+                f"{model.name} has no field {unknown[1]}: `vedette config {model.name}` lists them"
+            ) from None
         raise InputError(f"{model.name}: {str(error).split('() ')[-1].splitlines()[0]}") from None
     return detector
 

@@ -69,9 +69,26 @@ def test_bad_input_is_an_input_error(folder: Path, source: str) -> None:
 
 
 def test_a_json_file_that_cannot_be_written_is_an_input_error(folder: Path) -> None:
-    result = run(folder, "--json", folder / "nowhere" / "findings.json")
-    assert isinstance(result.exception, InputError)
-    assert isinstance(run(folder, "--json", folder).exception, InputError)
+    for place, why in (
+        (folder, "is a folder"),
+        (folder / "images" / "a.jpg" / "b.json", "a.jpg is a file"),
+        (folder / "images" / "a.jpg", "exists, and is no result of this command"),
+        (Path("/proc/findings.json"), "nothing can be written in /proc"),
+        ("", "an empty path"),
+    ):
+        result = run(folder, "--json", place)
+        assert result.exit_code != 0
+        assert why in f"{result.output} {result.exception}"
+    assert run(folder, "--json", folder / "new" / "findings.json").exit_code == 0
+    assert run(folder, "--json", folder / "new" / "findings.json").exit_code == 0  # its own may be written over
+
+
+@pytest.mark.parametrize("name", ["train.json", "data.yaml"])
+def test_annotations_are_never_written_over(folder: Path, name: str) -> None:
+    (folder / name).write_text((folder / name).read_text() if (folder / name).exists() else '{"images": []}')
+    before = (folder / name).read_text()
+    assert run(folder, "--json", folder / name).exit_code != 0
+    assert (folder / name).read_text() == before
 
 
 def test_help_does_not_load_torch() -> None:

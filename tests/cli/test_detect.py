@@ -217,6 +217,7 @@ def test_pictures_of_all_kinds(tmp_path: Path, mode: str, size: tuple[int, int])
 
 def test_a_picture_that_cannot_be_written_does_not_stop_the_others(photos: Path, capsys: Captured) -> None:
     Path("found/a.jpg").mkdir(parents=True)
+    Path("found/detections.json").write_text("[]")
     assert run(["detect", "in", "--out", "found"]) == 1
     assert "a.jpg cannot be written" in capsys.readouterr().err
     assert len(results("found")) == 6
@@ -228,8 +229,28 @@ def test_nothing_is_written_through_a_link(photos: Path) -> None:
     Path("links").mkdir()
     Path("links/a.jpg").symlink_to(Path("in/a.jpg").resolve())
     assert run(["detect", "links", "--out", "links"]) == 2
+    Path("links/detections.json").write_text("[]")
     assert run(["detect", "in/a.jpg", "--out", "links"]) == 0
     assert Path("in/a.jpg").read_bytes() == before
+
+
+def test_pictures_of_others_are_not_written_over(photos: Path, capsys: Captured) -> None:
+    """An album that happens to have a picture of the same name."""
+    Path("album").mkdir()
+    Path("album/a.jpg").write_bytes(b"another original")
+    assert run(["detect", "in/a.jpg", "--out", "album"]) == 2
+    assert "album: a.jpg is there already, and no detections.json" in capsys.readouterr().err
+    assert Path("album/a.jpg").read_bytes() == b"another original"
+    assert run(["detect", "in/a.jpg", "--out", "new"]) == run(["detect", "in/a.jpg", "--out", "new"]) == 0
+
+
+@pytest.mark.parametrize("place", ["", "/proc", "/proc/x", "in/a.jpg/x", "taken"])
+def test_a_folder_that_cannot_be_is_refused_before_the_work(photos: Path, capsys: Captured, place: str) -> None:
+    Path("taken/detections.json").mkdir(parents=True)
+    assert run(["detect", "in/a.jpg", "--out", place]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.count("\n") == 1
 
 
 def test_a_name_that_is_not_utf8(photos: Path) -> None:
@@ -252,6 +273,7 @@ def test_nothing_is_written_through_a_hard_link(photos: Path) -> None:
     before = Path("in/a.jpg").read_bytes()
     Path("found").mkdir()
     Path("found/a.jpg").hardlink_to("in/a.jpg")
+    Path("found/detections.json").write_text("[]")
     assert run(["detect", "in/a.jpg", "--out", "found"]) == 0
     assert Path("in/a.jpg").read_bytes() == before
 
@@ -268,6 +290,7 @@ def test_a_picture_too_long_for_a_jpeg(photos: Path, capsys: Captured) -> None:
 
 def test_the_one_picture_cannot_be_written_and_shows_nothing(photos: Path, capsys: Captured) -> None:
     Path("found/a.jpg").mkdir(parents=True)
+    Path("found/detections.json").write_text("[]")
     assert run(["detect", "in/a.jpg", "--score", "0.95", "--out", "found"]) == 1
     assert capsys.readouterr().out.endswith("1 image, 0 detections: see found/\n")
     assert results("found") == []

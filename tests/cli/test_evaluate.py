@@ -122,6 +122,12 @@ def test_files_of_results(run, data, tmp_path):
     assert [(row["image_id"], row["category_id"]) for row in rows[:2]] == [(0, 9), (0, 7)]
 
 
+def test_two_results_want_two_places(run, data, tmp_path):
+    result = run("--data", data, "--report", tmp_path / "same", "--results", tmp_path / "same")
+    assert "--report" in str(result.exception)
+    assert "give each its own" in str(result.exception)
+
+
 def test_a_rule_of_vocs_is_refused_beside_cocos_metric(run, data):
     result = run("--data", data, "--metric", "coco", "--overlap", "from")
     assert isinstance(result.exception, InputError)
@@ -213,13 +219,22 @@ def test_help_does_not_import_torch():
     ("option", "place", "why"),
     [
         ("--json", ".", "is a folder; give a file's name"),
-        ("--results", "taken", "taken is a file; give a folder's name"),
-        ("--results", "taken/below", "taken is a file; give a folder's name"),
-        ("--report", "taken", "taken is a file; give a folder's name"),
+        ("--json", "taken", "exists, and is no result of this command"),
+        ("--json", "data/val.json", "exists, and is no result of this command"),
+        ("--json", "taken/below", "taken is a file; give a place in a folder"),
+        ("--results", "taken", "taken is a file; give a place in a folder"),
+        ("--results", "taken/below", "taken is a file; give a place in a folder"),
+        ("--report", "taken", "taken is a file; give a place in a folder"),
+        ("--report", "/proc/x", "nothing can be written in /proc"),
+        ("--report", "page", "report.html is a folder, where a file is to be written"),
+        ("--report", "pictures", "worst is a file, where a folder is to be made"),
     ],
 )
 def test_what_has_no_place_is_refused_before_the_work(run, data, tmp_path, monkeypatch, option, place, why):
     (tmp_path / "taken").write_text("mine")
+    (tmp_path / "page" / "report.html").mkdir(parents=True)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "worst").write_text("mine")
     monkeypatch.setattr(Told, "detect", None)  # whoever looks at a picture fails
     result = run("--data", data, option, tmp_path / place)
     assert isinstance(result.exception, InputError)

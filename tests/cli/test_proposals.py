@@ -76,11 +76,12 @@ def test_an_rpns_proposals_are_counted_instead(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--json", "nowhere/recall.json"], "there is no such folder"),
+        (["--json", "/proc/recall.json"], "nothing can be written in /proc"),
         (["--limit", "0"], "--limit"),
         (["--mode", "slow"], "--mode"),
-        (["--cache", __file__], "it is a file"),
-        (["--json", str(Path(__file__).parent)], "it is a folder; give a file"),
+        (["--workers", "100000"], "--workers"),
+        (["--cache", __file__], "is a file; give a place in a folder"),
+        (["--json", str(Path(__file__).parent)], "is a folder; give a file's name"),
         (["--device", "cpu"], "--device cpu: is for --model; leave --device out"),
         (["--model", "w.safetensors", "--mode", "quality"], "--mode quality: is for selective search"),
         (["--model", "w.safetensors", "--cache", "c"], "--cache c: is for selective search"),

@@ -146,7 +146,7 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--set", "num_classes=5"], "the number of classes is that of the data"),
         (["--set", "nms=fast"], "nms is 'fast': give one of hard, linear, gaussian"),
         (["--set", "tcb"], "--set tcb: write FIELD=VALUE"),
-        (["--set", "wings=2"], "unexpected keyword argument 'wings'"),
+        (["--set", "wings=2"], "has no field 'wings': `vedette config"),
         (["--val", "nowhere"], "nowhere"),
         (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--init", ""], "an empty name is no model"),

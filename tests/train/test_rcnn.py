@@ -318,7 +318,7 @@ def test_the_fits_are_kept(data: Path, tmp_path: Path) -> None:
         (["--start-size", "64"], "--start-size: RCNN is trained in stages"),
         (["--max-zoom-out", "3"], "--max-zoom-out: RCNN"),
         (["--set", "warp_size=0"], "warp_size is 0"),
-        (["--set", "image_size=300"], "unexpected keyword argument 'image_size'"),
+        (["--set", "image_size=300"], "has no field 'image_size'"),
         (["--resume"], "no run to resume"),
     ],
 )

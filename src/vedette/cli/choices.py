@@ -6,6 +6,8 @@ import typer
 
 from vedette.errors import InputError
 
+MOST_AT_ONCE, MOST_WORKERS = 65536, 512  # images of a batch, processes: beyond them memory and machine end
+
 Nms = Annotated[
     Literal["hard", "linear", "gaussian"] | None,
     typer.Option("--nms", help="Drop what overlaps better boxes, or weaken it (Soft-NMS); default: the model's own."),

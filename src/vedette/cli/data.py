@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli.places import check_file, place
 from vedette.cli.progress import Progress
 from vedette.cli.proposals import proposals
-from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.data.check import Report
@@ -29,7 +29,7 @@ def data() -> None:
 @app.command("check")
 def check_command(
     source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: all splits.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all findings there.")] = None,
+    json_file: Annotated[Path | None, place("--json", metavar="FILE", help="Write all findings there.")] = None,
 ) -> None:
     """Report every fault of a data set: boxes, classes, missing and damaged files.
 
@@ -40,8 +40,7 @@ def check_command(
     from vedette.data.check import check
     from vedette.data.read import parse_source
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InputError(f"{json_file}: there is no such folder to write to")
+    check_file("--json", json_file, "findings")
     path, split = parse_source(source)
     report = check(path, split, watch=_progress)
     if json_file is not None:

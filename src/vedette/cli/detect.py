@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.places import check_folder, place
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
 from vedette.errors import InputError
@@ -28,9 +29,9 @@ def detect(
     model: Annotated[
         str, typer.Option(help="A name from `vedette models`, or the path of a weight file.")
     ] = "refinedet320-lite0",
-    out: Annotated[Path, typer.Option(help="Folder for the pictures and detections.json.")] = Path("detections"),
+    out: Annotated[Path, place(help="Folder for the pictures and detections.json.")] = Path("detections"),
     score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
     graphs: Annotated[
@@ -111,10 +112,8 @@ def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
         raise InputError(
             f"--out {out}: images to detect in lie there and must not be written over; give another folder"
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: no folder can be made there ({error.strerror})") from None
+    check_folder("--out", out, files=[RESULTS])
+    out.mkdir(parents=True, exist_ok=True)
     seen: Counter[str] = Counter()
     names: list[Path] = []
     for file in files:
@@ -124,6 +123,12 @@ def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
             name = f"{file.stem}-{seen[file.stem.lower()]}"
         seen[name.lower()] += 1
         names.append(out / f"{name}.jpg")
+    strange = [picture for picture in names if picture.exists()] if not (out / RESULTS).is_file() else []
+    if strange:
+        raise InputError(
+            f"--out {out}: {strange[0].name} is there already, and no {RESULTS}: it is not of this command, and would "
+            "be written over; give another folder"
+        )
     return names
 
 

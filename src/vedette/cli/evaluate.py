@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.choices import MOST_AT_ONCE, MOST_WORKERS, Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.places import check_apart, check_file, check_folder, place
 from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
@@ -37,7 +38,12 @@ class _Scores:
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A name from `vedette models`, or the path of a weight file.")],
-    data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="PATH[:SPLIT] of COCO, VOC or YOLO data; SPLIT by default val, else valid or test; may be repeated."
+        ),
+    ],
     metric: Annotated[
         Metric, typer.Option(help="coco: AP at IoU .50:.95; voc07: 11-point AP, voc12: area, at IoU 0.5.")
     ] = "voc12",
@@ -49,12 +55,13 @@ def evaluate(
         float | None, typer.Option(min=0, max=1, help="Lowest score that counts; default: 0.01, Fast R-CNN's code: 0.")
     ] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco).")
+        Path | None,
+        place(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco)."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for a page with curves, best and worst images.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="File for the numbers, as fractions.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 16,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 2,
+    report: Annotated[Path | None, place(help="Folder for a page with curves, best and worst images.")] = None,
+    json: Annotated[Path | None, place("--json", help="File for the numbers, as fractions.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 16,
+    workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")] = 2,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
     nms: Nms = None,
@@ -70,7 +77,7 @@ def evaluate(
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric, overlap)
-    _check_places(json, {"--results": results, "--report": report})
+    _check_places(json, results, report)
     sizes = read_scales(scales)
     detector, classes = _load(model, device, nms)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
@@ -94,14 +101,13 @@ def evaluate(
         _write_report(report, dataset, found, truths, classes, metric, overlap or "above", scores.coco, facts)
 
 
-def _check_places(file: Path | None, folders: dict[str, Path | None]) -> None:
+def _check_places(json: Path | None, results: Path | None, report: Path | None) -> None:
     """That what is to be written has a place, before the work and not after it."""
-    if file is not None and file.is_dir():
-        raise InputError(f"--json {file}: is a folder; give a file's name")
-    for option, folder in folders.items():
-        taken = [place for place in (folder, *folder.parents) if place.is_file()] if folder is not None else []
-        if taken:
-            raise InputError(f"{option} {folder}: {taken[0]} is a file; give a folder's name")
+    check_file("--json", json, "per_class")
+    check_folder("--results", results, files=["results.json"])
+    check_folder("--report", report, files=["report.html"], folders=["best", "worst"])
+    page = None if report is None else report / "report.html"
+    check_apart({"--json": json, "--results": results, "--report": report, "the page of --report": page})
 
 
 def _check_metric(metric: Metric, overlap: Overlap | None) -> None:

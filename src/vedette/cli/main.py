@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import data, detect, evaluate, models, train, weights
+from vedette.cli import config, data, detect, evaluate, models, train, weights
 from vedette.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -29,6 +29,7 @@ app.command()(evaluate.evaluate)
 app.add_typer(data.app, name="data", no_args_is_help=False)
 app.add_typer(weights.app, name="weights", no_args_is_help=False)
 app.command("models")(models.show_models)
+app.command("config")(config.show_config)
 
 
 def _say_version(wanted: bool) -> None:
@@ -64,6 +65,8 @@ def run(arguments: Sequence[str]) -> int:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "vedette"
         return _fail(f"{error.format_message()} (see {command} --help)")
+    except MemoryError:
+        return _fail("there is not enough memory for that: give smaller images, batches or layers")
     except OSError as error:  # a full disk, a folder that may not be written
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):

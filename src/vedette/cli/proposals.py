@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.choices import MOST_WORKERS
+from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.progress import Progress
 from vedette.errors import InputError
 
@@ -23,16 +25,17 @@ def proposals(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most proposals of an image.")] = 2000,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps them; default: vedette/proposals in the user's cache.")
+        Path | None,
+        place(help="Folder that keeps them; default: vedette/proposals in the user's cache."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that search.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that search.")] = 2,
     model: Annotated[
         str | None, typer.Option(help="Weights of a Faster R-CNN: count what its RPN proposes instead.")
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="Of --model: cpu, cuda, …; default: a GPU if there is one.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the numbers there.")] = None,
+    json_file: Annotated[Path | None, place("--json", metavar="FILE", help="Write the numbers there.")] = None,
 ) -> None:
     """Compute selective search's proposals for R-CNN, SPPNet and Fast R-CNN; report their recall of the boxes.
 
@@ -43,12 +46,8 @@ def proposals(
     from vedette.data.atomic import write_json
     from vedette.data.read import parse_source, read_dataset
 
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise InputError(f"{json_file}: there is no such folder to write to")
-    if json_file is not None and json_file.is_dir():
-        raise InputError(f"{json_file}: it is a folder; give a file")
-    if cache is not None and cache.exists() and not cache.is_dir():
-        raise InputError(f"--cache {cache}: it is a file; give a folder")
+    check_file("--json", json_file, "recall")
+    check_folder("--cache", cache)
     _check_ways(model, mode, cache, device)
     search = mode or "fast"
     dataset = read_dataset(*parse_source(source))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.places import check_folder, place
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
 from vedette.errors import InputError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def train(
     model: Annotated[str, typer.Argument(help="A name from `vedette models`, or one like refinedet320-timm/<name>.")],
     data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
-    out: Annotated[Path, typer.Option(help="The run's folder: checkpoints, curves, run.json.")],
+    out: Annotated[Path, place(help="The run's folder: checkpoints, curves, run.json.")],
     val: Annotated[str | None, typer.Option(help="PATH[:SPLIT] to evaluate on; default: --data's val, if any.")] = None,
     metric: Annotated[
         Literal["voc07", "voc12", "coco"] | None, typer.Option(help="What chooses the best checkpoint; default: voc12.")
@@ -46,7 +47,9 @@ def train(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images at once.")] = None,
     accumulate: Annotated[int | None, typer.Option(help="Batches summed before a step.")] = None,
-    optimizer: Annotated[Literal["adamw", "sgd"] | None, typer.Option()] = None,
+    optimizer: Annotated[
+        Literal["adamw", "sgd"] | None, typer.Option(help="Default: the recipe's, adamw for hours, sgd in the papers.")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     backbone_lr: Annotated[float | None, typer.Option(help="The backbone's rate, in --lr.")] = None,
     head_lr: Annotated[float | None, typer.Option(help="That of the layers of the classes, in --lr.")] = None,
@@ -68,7 +71,7 @@ def train(
     difficult: Annotated[Literal["ignore", "train"] | None, typer.Option(help="VOC's difficult boxes.")] = None,
     eval_every: Annotated[int | None, typer.Option(help="Epochs between evaluations.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
-    seed: Annotated[int | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is random; the same gives the same run.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE of the detector's config, such as tcb=false.")
@@ -93,6 +96,7 @@ def train(
     from vedette.train.plan import Wanted, plan
     from vedette.train.run import start
 
+    check_folder("--out", out, files=["run.json"])
     around = _around(out, device, resume, compile_, save_every)
     wanted = Wanted(
         model=model,
@@ -135,6 +139,8 @@ def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around
     given = [name for name, value in begun.items() if value not in (None, False)]
     if around.resume and given:
         around.tell(f"note: --resume goes on as the run was started; {', '.join(given)} is not looked at")
+    elif begun["--init"] and begun["--backbone"]:
+        around.tell("note: --init has the backbone's weights too; --backbone is not looked at")
     recipe = begun["--recipe"]
     if schedule == "paper" and recipe not in (None, "paper"):
         raise InputError(f"--schedule paper is --recipe paper, and --recipe is {recipe}: give one of them")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from vedette.cli.places import check_folder, place
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def weights() -> None:
 def import_(
     source: Annotated[Path, typer.Argument(help="The foreign checkpoint.")],
     layout: Annotated[str, typer.Option("--from", help="What wrote it, one of the layouts above.")],
-    out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
+    out: Annotated[Path, place(help="The .safetensors file to write.")],
     model: Annotated[str | None, typer.Option(help="The detector, where the tensors do not tell.")] = None,
     classes: Annotated[Path | None, typer.Option(help="A text file of class names, one a line.")] = None,
 ) -> None:
@@ -45,6 +46,7 @@ def import_(
     """
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
+    check_folder("--out", out.parent)
     from vedette.weights.files import save_weights
     from vedette.weights.layouts import READERS
     from vedette.weights.layouts.class_names import names_by_count, read_names

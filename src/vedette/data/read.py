@@ -85,6 +85,9 @@ def read_datasets(sources: Sequence[str], purpose: Purpose = "train") -> Dataset
     """The union of several PATH[:SPLIT], classes united by name; see `read_dataset`."""
     if not sources:
         raise InputError("no data given: name a data set with --data PATH[:SPLIT]")
+    for number, source in enumerate(sources):
+        if source in sources[:number]:
+            raise InputError(f"{source}: named twice, its images would count twice; name it once")
     return union([read_dataset(*parse_source(source), purpose) for source in sources])
 
 

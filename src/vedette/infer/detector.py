@@ -38,6 +38,8 @@ class Detector:
         graphs: bool = False,
     ) -> None:
         self.device = choose_device(device)
+        if graphs and self.device.type != "cuda":
+            raise InputError(f"graphs: CUDA graphs need a GPU, and the device is {self.device}; leave graphs out")
         self.model = model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
@@ -146,6 +148,11 @@ def choose_device(device: torch.device | str | None = None) -> torch.device:
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"device {device}: {str(error).splitlines()[0]}") from None
+        found = torch.empty(0, device=device).device
+        torch.amp.autocast_mode.is_autocast_available(found.type)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        found = torch.device("meta")
+    if found.type == "meta":  # of no use: it computes nothing
+        here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise InputError(f"device {device}: not on this machine; give one of {', '.join(here)}, or leave it out")
+    return found

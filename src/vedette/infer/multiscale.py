@@ -112,8 +112,9 @@ def _checked(scales: Sequence[int], spec: InputSpec) -> tuple[int, ...]:
     step = spec.divisor if spec.resize == "warp" else 1  # other inputs are padded
     for size in scales:
         if not isinstance(size, int) or not LEAST <= size <= LARGEST or size % step:
+            least = -(-LEAST // step) * step
             raise InputError(
-                f"scales: {size!r} is no size for this model: give multiples of {step} from {LEAST} to {LARGEST} pixels"
+                f"scales: {size!r} is no size for this model: give multiples of {step} from {least} to {LARGEST} pixels"
             )
     return tuple(dict.fromkeys(scales))
 

@@ -44,7 +44,7 @@ Share = Annotated[float, Ge(0), Le(1)]
 IoU = Annotated[float, Gt(0), Le(1)]  # from which on boxes belong together: 0 would be every pair
 Positive = Annotated[float, Gt(0)]
 FromZero = Annotated[float, Ge(0)]
-Size = Annotated[int, Ge(32)]  # a side of an image in pixels
+Size = Annotated[int, Ge(32), Le(16384)]  # a side of an image in pixels; beyond, no memory holds the maps
 Std = tuple[Positive, Positive, Positive, Positive]  # a box coder's
 Suppression = Literal["hard", "linear", "gaussian"]
 

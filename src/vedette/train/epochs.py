@@ -26,6 +26,11 @@ class Epochs:
         self.loader, self.spec_of_loader = self._loader(spec), spec
         self.length = self._whole_steps(len(self.loader))
 
+    @property
+    def images(self) -> int:
+        """How many of an epoch are this process's."""
+        return len(self.loader.sampler)
+
     def of(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of an epoch from that one on; the loader is made anew where the images change their size."""
         spec = self._spec_of(epoch)

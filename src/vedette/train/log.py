@@ -12,14 +12,15 @@ class RunLog:
     """Writes to `tensorboard/` and `log.jsonl` in the run's folder.
 
     marks: what of these files a checkpoint knows, by `marks()`; a run that goes on from there writes the rest again, so
-    all else is removed: no row is doubled, none is lost.
+    all else is removed: no row is doubled, none is lost. None: goes on behind all that is there.
     """
 
-    def __init__(self, folder: Path, marks: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, marks: Mapping[str, int] | None) -> None:
         self.folder, self.path = folder, folder / "log.jsonl"
         folder.mkdir(parents=True, exist_ok=True)
-        for file in self._files():
-            _cut(file, marks.get(str(file.relative_to(folder)), 0))
+        if marks is not None:
+            for file in self._files():
+                _cut(file, marks.get(str(file.relative_to(folder)), 0))
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def step(self, values: Mapping[str, float], step: int) -> None:
@@ -32,6 +33,10 @@ class RunLog:
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
         self.step({f"epoch/{k}": v for k, v in record.items() if isinstance(v, int | float)}, step)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The lines so far."""
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
 
     def marks(self) -> dict[str, int]:
         """The bytes of each file, all that was logged being in them."""

@@ -16,7 +16,7 @@ from vedette.data.loader import AnnotatedImages, Batch, Proposals
 from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
-from vedette.train.checkpoint import LAST, save_state
+from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
@@ -107,7 +107,7 @@ class Training:
         """All that is left of the epochs."""
         self.log = RunLog(self.folder, self.marks) if self.accelerator.is_main_process else None
         stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
-        at_once = self.recipe.batch_size * self.accelerator.num_processes
+        at_once = min(self.recipe.batch_size, self.epochs.images) * self.accelerator.num_processes
         done = (self.epoch * self.batches + self.batch) * at_once
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
@@ -268,6 +268,13 @@ class Training:
             self.log.epoch(record, self.steps)
             numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
             self.say(f"{progress.line(self.epoch + 1)}  {numbers}".rstrip())
+
+    def keep_log(self) -> None:
+        """What was logged after the last checkpoint belongs to it."""
+        log = RunLog(self.folder, None)
+        self.marks = log.marks()
+        log.close()
+        save_state(self.folder / LAST, read_state(self.folder / LAST) | {"log": self.marks})
 
     def _keep_best(self, score: float | None) -> None:
         """Where nothing is measured, ever or so far (NaN: nothing to find), the last weights count as the best."""

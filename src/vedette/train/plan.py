@@ -39,6 +39,9 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.scratch and (self.init is not None or self.backbone != "imagenet"):
             raise InputError("--scratch starts without any weights: leave --init and --backbone out")
+        for option, value in {"--val": self.val, "--backbone": self.backbone}.items():
+            if value == "":
+                raise InputError(f"{option} is empty: give a path or a name, or leave it out")
 
 
 def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:

@@ -104,12 +104,16 @@ class RCNNTraining:
         self.save_weights(path, model)
 
     def _measure(self) -> None:
-        results = self.validate(self.model) if self.validate is not None else {}
+        """The whole detector, once."""
+        log, whole = RunLog(self.folder, self.tuning.marks), {"epoch": self.tuning.epoch, "stage": "whole"}
+        done = any(whole.items() <= row.items() for row in log.rows())
+        results = {} if done or self.validate is None else self.validate(self.model)
         if results:
-            log = RunLog(self.folder, self.tuning.marks)
-            log.epoch({"epoch": self.tuning.epoch, "stage": "whole", **results}, self.tuning.steps)
-            log.close()
+            log.epoch(whole | results, self.tuning.steps)
             self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
+        log.close()
+        if results:
+            self.tuning.keep_log()
 
     # Features
 

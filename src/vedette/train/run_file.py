@@ -45,6 +45,9 @@ class Run:
             recipe = Recipe(**stored.pop("recipe"))
             known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
             tuples = {name: tuple(known[name]) for name in ("classes", "data")}
+            texts = (known["model"], known["metric"], *tuples["classes"], *tuples["data"])
+            if not all(isinstance(text, str) for text in (*texts, known["val"] or "")):
+                raise TypeError("a text is none")
             return cls(recipe=recipe, **(known | tuples))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(

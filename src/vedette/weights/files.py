@@ -24,6 +24,7 @@ FORMAT_KEY, FORMAT_VERSION = "vedette", 3
 SEALED_FROM = 3
 PICKLES = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")  # torch.save's zip, and bare pickles
 PICKLE_SUFFIXES = (".pth", ".pt", ".pkl", ".bin", ".caffemodel")
+CHECKPOINTS = ("last.pt", "previous.pt")  # of a training
 SHOWN = 3  # tensors that an error names
 
 
@@ -141,6 +142,10 @@ def _refuse_foreign(path: Path) -> None:
         raise InputError(f"{path}: a folder, not a weight file")
     with path.open("rb") as file:
         beginning = file.read(9)
+    if path.name in CHECKPOINTS and (path.parent / "run.json").is_file():
+        raise InputError(
+            f"{path}: a run's state, to go on with by --resume; its weights are best.safetensors beside it"
+        )
     if beginning.startswith(PICKLES) or path.suffix.lower() in PICKLE_SUFFIXES:
         raise InputError(
             f"{path}: a checkpoint of another tool; bring it in with "

@@ -1,0 +1,81 @@
+"""Where a command writes: looked at before the work, that none is done in vain and nothing is written over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import typer
+
+from vedette.errors import InputError
+
+
+def place(*names: str, **settings: Any) -> Any:
+    """A typer.Option for a path to write to."""
+    return typer.Option(*names, parser=_read_place, **settings)
+
+
+def _read_place(text: str) -> Path:
+    """A path to write to, as an option has it; raises InputError for an empty one, which would be this folder."""
+    if not text:
+        raise InputError("an empty path is no place to write to; give a name")
+    return Path(text)
+
+
+def check_file(option: str, file: Path | None, key: str) -> None:
+    """Raises InputError for a file that cannot be written, and for one that another command, or a person, wrote.
+
+    key: what the results of this command hold, so that these may be written over.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise InputError(f"{option} {file}: is a folder; give a file's name")
+    _check_writable(option, file, file.parent)
+    if file.is_file() and not _holds(file, key):
+        raise InputError(f"{option} {file}: exists, and is no result of this command; give another name")
+
+
+def check_folder(option: str, folder: Path | None, files: Iterable[str] = (), folders: Iterable[str] = ()) -> None:
+    """Raises InputError for a folder that cannot be made, or holds something else where `files` or `folders` go."""
+    if folder is None:
+        return
+    _check_writable(option, folder, folder)
+    for name in files:
+        if (folder / name).is_dir():
+            raise InputError(f"{option} {folder}: {folder / name} is a folder, where a file is to be written")
+    for name in folders:
+        if (folder / name).is_file():
+            raise InputError(f"{option} {folder}: {folder / name} is a file, where a folder is to be made")
+
+
+def check_apart(places: dict[str, Path | None]) -> None:
+    """Raises InputError for two options that name one place."""
+    seen: dict[Path, str] = {}
+    for option, place in places.items():
+        if place is not None and (other := seen.setdefault(place.resolve(), option)) != option:
+            raise InputError(f"{option} {place}: is {other}'s place too; give each its own")
+
+
+def _check_writable(option: str, place: Path, folder: Path) -> None:
+    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    if not existing.is_dir():
+        raise InputError(f"{option} {place}: {existing} is a file; give a place in a folder")
+    try:
+        with TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(f"{option} {place}: nothing can be written in {existing} ({error.strerror})") from None
+
+
+def _holds(file: Path, key: str) -> bool:
+    if file.stat().st_size == 0:
+        return True
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and key in content
