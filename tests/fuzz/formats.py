@@ -5,6 +5,8 @@ import json
 import pickle
 import struct
 from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -13,6 +15,8 @@ import numpy as np
 import torch
 
 import vedette
+from vedette.train.checkpoint import SEAL, save_state
+from vedette.train.resume import Position, resume_from
 from vedette.weights.files import save_weights
 from vedette.weights.layouts.caffe_model import read_caffemodel
 from vedette.weights.layouts.pickled import read_state_dict
@@ -22,11 +26,12 @@ SMALL = {"extra_channels": [[8, 8]] * 3}
 
 
 class Format(NamedTuple):
-    """A kind of file."""
+    """A kind of file; `sealed` gives a mutant the checksum that belongs to it, as who means harm would."""
 
-    suffix: str
+    name: str  # of a file
     whole: Callable[[], list[bytes]]
     read: Callable[[Path], Any]
+    sealed: Callable[[bytes], bytes] = bytes
 
 
 def zipped() -> list[bytes]:
@@ -68,13 +73,39 @@ def weight_files() -> list[bytes]:
     return [len(text).to_bytes(8, "little") + text + content[8 + length :]]
 
 
+def states() -> list[bytes]:
+    """The checkpoint of a run, without its checksum."""
+    model, optimizer, schedule = _learning()
+    model(torch.rand(2, 3)).sum().backward()
+    optimizer.step()
+    state = {"model": model.state_dict(), "average": None, "optimizer": optimizer.state_dict()}
+    state |= {"schedule": schedule.state_dict()} | asdict(Position(epoch=1, steps=3, random=[{"host": None}]))
+    with TemporaryDirectory() as folder:
+        save_state(Path(folder) / "last.pt", state)
+        return [(Path(folder) / "last.pt").read_bytes()[: -len(SEAL) - 32]]
+
+
+def go_on(path: Path) -> Any:
+    """From a checkpoint, as a training does."""
+    model, optimizer, schedule = _learning()
+    parts = {"model": model, "average": None, "optimizer": optimizer, "schedule": schedule}
+    return resume_from(path.parent, 9, lambda line: None, **parts)
+
+
 FORMATS = {
-    "pth": Format(".pth", zipped, read_state_dict),
-    "old-pth": Format(".pth", old, read_state_dict),
-    "pkl": Format(".pkl", arrays, read_state_dict),
-    "caffemodel": Format(".caffemodel", caffe, read_caffemodel),
-    "safetensors": Format(".safetensors", weight_files, restore),
+    "pth": Format("mutant.pth", zipped, read_state_dict),
+    "old-pth": Format("mutant.pth", old, read_state_dict),
+    "pkl": Format("mutant.pkl", arrays, read_state_dict),
+    "caffemodel": Format("mutant.caffemodel", caffe, read_caffemodel),
+    "safetensors": Format("mutant.safetensors", weight_files, restore),
+    "checkpoint": Format("last.pt", states, go_on, lambda content: content + SEAL + sha256(content).digest()),
 }
+
+
+def _learning() -> tuple[Any, Any, Any]:
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
+    return model, optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
 
 
 def _saved(content: Any, new: bool) -> bytes:

@@ -59,13 +59,13 @@ def main() -> None:
     warnings.simplefilter("ignore")
     whole, guard = form.whole(), Guard()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"mutant{form.suffix}"
+        path = Path(folder) / form.name
         for content in (*whole, b"", whole[0][:-9]):  # whatever is imported late is so now
             path.write_bytes(content)
             outcome(form, path, guard)
         for number in range(first, last):
             random = Random(f"{sys.argv[1]} {number}")
-            path.write_bytes(mutant(random.choice(whole), random))
+            path.write_bytes(form.sealed(mutant(random.choice(whole), random)))
             print(number, outcome(form, path, guard), flush=True)
 
 
