@@ -203,13 +203,14 @@ def restore(
 ) -> "tuple[nn.Module, WeightFile]":
     """A model as a weight file has it, layers, anchors and input; and the file.
 
-    Unless given: `name` is the file's; so are the `classes`, or else the class layers are new where they differ;
-    `config` are the fields of the detector's dataclass that differ.
+    Unless given: `name` is the file's; so are the `classes`, or else the class layers know those that the file knows,
+    and are new for the others; `config` are the fields of the detector's dataclass that differ.
 
     Raises InputError for a file that is not ours or does not fit.
     """
     import torch
 
+    from vedette.weights.classes import take_classes
     from vedette.weights.files import check_fit, load_into, read_weights
 
     stored = read_weights(path)
@@ -225,6 +226,8 @@ def restore(
     check_fit(planned, stored, leave_out)
     model: Any = build(name or stored.name, **fields)
     load_into(model, stored, leave_out)
+    if leave_out and classes and stored.classes:
+        take_classes(model, stored.tensors, stored.classes, classes)
     own = model.input_spec  # its size may be one of the fields that differ
     model.input_spec = replace(stored.input_spec, size=own.size, max_side=own.max_side)
     return model, stored

@@ -13,6 +13,7 @@ import vedette
 from vedette.cli.main import run
 from vedette.cli.train import _chosen
 from vedette.cli.train import train as train_command
+from vedette.train.around import Around
 from vedette.train.plan import Wanted, recipe_of
 from vedette.train.recipe import Recipe, RecipeKind
 from vedette.train.run import continued
@@ -127,11 +128,17 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
     spec = replace(given.input_spec, mean=(0.1, 0.2, 0.3), range=255.0)
     save_weights(path, given, name=MODEL, classes=("square", "disc"), input_spec=spec)
 
-    same = continued(a_run(("square", "disc")), path)
+    said: list[str] = []
+    around = Around(folder=tmp_path, device="cpu", say=said.append)
+    same = continued(a_run(("square", "disc")), path, around)
     assert torch.equal(same.odm.logits[0].weight, given.odm.logits[0].weight)
-    other = continued(a_run(("disc", "square")), path)
+    assert not said
+    other = continued(a_run(("disc", "cube")), path, around)
+    assert said == ["note: given.safetensors does not know cube: these classes begin anew"]
     assert torch.equal(other.arm.logits[0].weight, given.arm.logits[0].weight)
-    assert not torch.equal(other.odm.logits[0].weight, given.odm.logits[0].weight)
+    rows, own = (model.odm.logits[0].weight.view(3, 3, -1) for model in (given, other))  # 3 anchors × (background, 2)
+    assert torch.equal(own[:, :2], rows[:, [0, 2]])
+    assert not own[:, 2].any()
     assert other.config.aspect_ratios == (1.0, 0.5, 2.0)  # layers, anchors and input are the file's
     assert torch.equal(other.anchors, given.anchors)
     assert other.input_spec == spec

@@ -19,6 +19,7 @@ from fuzz.mutants import mutant
 from vedette.errors import InputError
 
 HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
+TABLES = ("encodings.", "torch._subclasses.")  # what Python and torch themselves import when they need it
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -33,7 +34,8 @@ class Guard:
         """An audit hook."""
         if not self.armed:
             return
-        if event in HARMFUL or (event == "import" and arguments[0] not in sys.modules):
+        new = event == "import" and arguments[0] not in sys.modules and not arguments[0].startswith(TABLES)
+        if event in HARMFUL or new:
             self.seen = f"{event} {arguments[0]}"
         elif event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING:
             self.seen = f"writes {arguments[0]}"

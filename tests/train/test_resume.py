@@ -230,3 +230,29 @@ def test_what_is_not_finite_is_not_saved(tmp_path: Path, when: str) -> None:
     if when == "gradient":
         assert bool(run.model.head.weight.isfinite().all())  # type: ignore[union-attr]
         assert run.steps == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "share"),
+    [({"batch_size": 4}, 1 / 2), ({"accumulate": 2}, 1 / 2), ({"batch_size": 1}, 4 / 9), ({"batch_size": 3}, 1 / 3)],
+    ids=str,
+)
+def test_with_other_batches_the_schedule_goes_on_by_the_images_seen(
+    tmp_path: Path, changes: dict[str, Any], share: float
+) -> None:
+    """Half an epoch of three: the rate is that of a sixth of the run, whatever a step is from there on."""
+    with pytest.raises(SystemExit):
+        made(tmp_path, stop=signalled(signal.SIGTERM, 2)).run()
+    recipe = replace(RECIPE, **changes)
+    run = made(tmp_path, recipe)
+    run.resume()
+    total = recipe.epochs * run.batches // recipe.accumulate
+    assert run.steps / total == pytest.approx(share / 3, abs=1e-9)
+    fresh = made(tmp_path / "fresh", recipe)
+    for _ in range(run.steps):
+        fresh.optimizer.step()
+        fresh.schedule.step()
+    assert run.optimizer.param_groups[-1]["lr"] == pytest.approx(fresh.optimizer.param_groups[-1]["lr"])
+    run.run()
+    assert run.steps == total
+    assert run.schedule.last_epoch == total

@@ -42,11 +42,13 @@ def test_a_planned_run_is_started_stored_and_gone_on_with(data: Path, tmp_path: 
     assert (run.metric, run.val, run.backbone, run.init) == ("voc12", f"{data}:val", "random", None)
     best = start(run, around(out, say=lines.append), dataset)
     assert best == out / "best.safetensors"
-    assert Run.read(out) == run
+    begun = Run.read(out)
+    assert begun.detector["image_size"] == begun.input_spec["size"] == 64
+    assert replace(begun, detector={}, input_spec={}) == run
     assert lines[0] == f"{MODEL} on 5 images of 2 classes, cpu"
     further = replace(wanted(data), recipe=RECIPE | {"epochs": 2})
     again, _ = plan(further, around(out, resume=True))
-    assert again == replace(run, recipe=replace(run.recipe, epochs=2))
+    assert again == replace(begun, recipe=replace(run.recipe, epochs=2))
     start(again, around(out, resume=True, say=lines.append))
     assert [json.loads(line)["epoch"] for line in (out / "log.jsonl").read_text().splitlines()] == [1, 2]
     assert vedette.load(best, device="cpu").classes == ("square", "disc")
@@ -109,3 +111,53 @@ def test_an_older_record_does_not_say_how_it_began(data: Path, tmp_path: Path) -
     del stored["init"], stored["backbone"]
     (tmp_path / "run" / "run.json").write_text(json.dumps(stored))
     assert Run.read(tmp_path / "run") == replace(run, backbone="imagenet")
+
+
+@pytest.mark.parametrize("flag", ["iscrowd", "gone"])
+def test_a_training_with_nothing_to_learn_from_is_refused(data: Path, tmp_path: Path, flag: str) -> None:
+    content = json.loads((data / "train.json").read_text())
+    for row in content["annotations"]:
+        row["iscrowd"] = 1
+    if flag == "gone":
+        content["annotations"] = []
+    (data / "train.json").write_text(json.dumps(content))
+    out = tmp_path / "run"
+    run, dataset = plan(wanted(data), around(out))
+    with pytest.raises(InputError, match="nothing to learn from in these 5 images: no box"):
+        start(run, around(out), dataset)
+    assert not out.exists()
+
+
+def test_images_without_boxes_are_counted(data: Path, tmp_path: Path) -> None:
+    content = json.loads((data / "train.json").read_text())
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] != content["images"][0]["id"]]
+    (data / "train.json").write_text(json.dumps(content))
+    lines: list[str] = []
+    run, dataset = plan(wanted(data), around(tmp_path / "run"))
+    start(run, around(tmp_path / "run", say=lines.append), dataset)
+    assert lines[0] == "note: 1 of 5 images have no box to learn from"
+
+
+def test_other_data_and_another_seed_are_named_on_resume(data: Path, tmp_path: Path) -> None:
+    out, file = tmp_path / "run", data / "train.json"
+    run, dataset = plan(wanted(data), around(out))
+    start(run, around(out), dataset)
+    before = file.read_text()
+    content = json.loads(before)
+    content["annotations"][0]["bbox"][2] -= 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"its annotations changed since the run began; .* --resume-anyway"):
+        plan(wanted(data), around(out, resume=True))
+    assert plan(wanted(data), around(out, resume=True, anyway=True))[0].fingerprint != run.fingerprint
+    content = json.loads(before)
+    gone = content["images"].pop()["id"]
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] != gone]
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="--data: 4 images, and the run was started on 5; .* --resume-anyway"):
+        plan(wanted(data), around(out, resume=True))
+    file.write_text(before)
+    other = replace(wanted(data), recipe=RECIPE | {"seed": 3})
+    with pytest.raises(InputError, match="--seed 3: the run was started with 0; .* --resume-anyway"):
+        plan(other, around(out, resume=True))
+    assert plan(other, around(out, resume=True, anyway=True))[0].recipe.seed == 3
+    assert plan(wanted(data), around(out, resume=True))[0].recipe.seed == 0

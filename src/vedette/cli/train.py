@@ -84,6 +84,9 @@ def train(
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    anyway: Annotated[
+        bool, typer.Option("--resume-anyway", help="The same though its images, annotations or seed are others now.")
+    ] = False,
 ) -> None:
     """Train a detector on your own images.
 
@@ -97,7 +100,7 @@ def train(
     from vedette.train.run import start
 
     check_folder("--out", out, files=["run.json"])
-    around = _around(out, device, resume, compile_, save_every)
+    around = _around(out, device, resume or anyway, anyway=anyway, compile=compile_, save_every=save_every)
     wanted = Wanted(
         model=model,
         data=data,
@@ -125,13 +128,12 @@ def _chosen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != "paper"}
 
 
-def _around(out: Path, device: str | None, resume: bool, compiled: bool, save_every: str) -> Around:
+def _around(out: Path, device: str | None, resume: bool, save_every: str, **ways: bool) -> Around:
     from vedette.infer.detector import choose_device
     from vedette.train.around import Around, read_save_every
 
     often, device = read_save_every(save_every), str(choose_device(device))
-    ways: dict[str, Any] = {"save_every": often, "compile": compiled, "say": typer.echo, "watch": Progress}
-    return Around(folder=out, device=device, resume=resume, **ways)
+    return Around(folder=out, device=device, resume=resume, save_every=often, say=typer.echo, watch=Progress, **ways)
 
 
 def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around) -> None:

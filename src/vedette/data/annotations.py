@@ -7,8 +7,10 @@ are read, checked and converted without it. `N` images, `M` boxes in all, `G` on
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +81,14 @@ class Dataset:
         """Bytes of memory."""
         arrays = (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_areas, self.all_flags)
         return self.files.nbytes + self.image_ids.nbytes + sum(array.nbytes for array in arrays)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the classes, the images' names and all that is annotated: it changes when any of these does."""
+        digest = sha256(json.dumps([self.classes, [self.file(index).name for index in range(len(self))]]).encode())
+        for array in (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_flags):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
 
     def file(self, index: int) -> Path:
         """The image's file."""

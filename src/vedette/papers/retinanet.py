@@ -167,6 +167,7 @@ class RetinaNet(nn.Module):
     """
 
     class_layers = ("head.logits.",)  # what depends on the classes, by the beginning of the names
+    classes_alone = True  # no background: each class has a sigmoid of its own
 
     def __init__(
         self,

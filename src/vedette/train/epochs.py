@@ -31,6 +31,15 @@ class Epochs:
         """How many of an epoch are this process's."""
         return len(self.loader.sampler)
 
+    def images_at(self, batch: int) -> int:
+        """How many images all processes together have seen of an epoch after so many batches."""
+        return batch * self.recipe.batch_size * self.world
+
+    def batch_at(self, images: int) -> int:
+        """The batches that so many images are, in whole steps: with batches of another size, some come again."""
+        batch = min(images // (self.recipe.batch_size * self.world), self.length)
+        return batch - batch % self.recipe.accumulate
+
     def of(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of an epoch from that one on; the loader is made anew where the images change their size."""
         spec = self._spec_of(epoch)

@@ -21,7 +21,7 @@ from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
-from vedette.train.optim import build_optimizer, build_schedule, go_back
+from vedette.train.optim import build_optimizer, build_schedule, go_to
 from vedette.train.processes import accelerator_for, largest, of_each
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
@@ -134,7 +134,9 @@ class Training:
             optimizer=self.optimizer,
             schedule=self.schedule,
         )
-        self.epoch, self.batch, self.steps, self.best = at.epoch, at.batch, at.steps, at.best
+        self.epoch, self.best = at.epoch, at.best
+        self.batch = self.batches if at.trained else self.epochs.batch_at(at.images)
+        self._go_to((self.epoch * self.batches + self.batch) // self.recipe.accumulate)
         self.marks, self.can_resume = at.log, True
 
     def _tell(self, line: str) -> None:
@@ -235,7 +237,11 @@ class Training:
     def _go_back(self, steps: int) -> None:
         """What counts steps, and the statistics, to where they were; the device has left all else as it was."""
         self.halt.undo(steps)
-        go_back(self.optimizer, self.schedule, steps)
+        self._go_to(steps)
+
+    def _go_to(self, steps: int) -> None:
+        """The step to come is that one: where batches have another size now, it is placed by the images seen."""
+        go_to(self.optimizer, self.schedule, steps)
         self.steps = steps
 
     def _finish_epoch(self, progress: ProgressLine) -> None:
@@ -304,7 +310,8 @@ class Training:
         self.marks = self.log.marks()
         at = Position(
             epoch=self.epoch,
-            batch=self.batch,
+            images=self.epochs.images_at(self.batch),
+            trained=self.batch == self.batches,
             steps=self.steps,
             best=self.best,
             random=random,

@@ -99,7 +99,7 @@ def set_rates(optimizer: Any, schedule: Any, chosen: Sequence[tuple[float, float
         group.update(initial_lr=rate, lr=rate * now, weight_decay=decay)
 
 
-def go_back(optimizer: Any, schedule: Any, steps: int) -> None:
-    """The rates as they were after so many steps."""
+def go_to(optimizer: Any, schedule: Any, steps: int) -> None:
+    """The rates as they are after so many steps."""
     schedule.last_epoch = steps
     set_rates(optimizer, schedule, rates_of(optimizer))

@@ -52,7 +52,7 @@ def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:
     check_folder(around)
     dataset = read_data(wanted.data, "train", around)
     if around.resume:
-        return changed(Run.read(around.folder), wanted, dataset.classes, around.folder), dataset
+        return changed(Run.read(around.folder), wanted, dataset, around), dataset
     return new_run(wanted, dataset, around.device), dataset
 
 
@@ -89,16 +89,16 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
         metric=wanted.metric or "voc12",
         recipe=recipe_of(wanted, len(dataset), device),
         version=__version__,
+        images=len(dataset),
+        fingerprint=dataset.fingerprint,
         init=wanted.init,
         backbone="random" if wanted.scratch else wanted.backbone,
     )
 
 
-def changed(run: Run, wanted: Wanted, classes: tuple[str, ...], folder: Path) -> Run:
-    """The folder's run; raises InputError where something is wanted that a started run cannot change.
-
-    classes: those of the wanted data.
-    """
+def changed(run: Run, wanted: Wanted, dataset: Dataset, around: Around) -> Run:
+    """The folder's run; raises InputError where something is wanted that a started run cannot change."""
+    folder, classes = around.folder, dataset.classes
     if run.model != wanted.model:
         raise InputError(f"{folder} holds a run of {run.model}, not of {wanted.model}")
     if run.classes != classes:
@@ -118,8 +118,23 @@ def changed(run: Run, wanted: Wanted, classes: tuple[str, ...], folder: Path) ->
         if wanted.recipe.get(name, started) != started:
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option} {wanted.recipe[name]}: the run was started with {started}; leave {option} out")
+    if not around.anyway:
+        _check_the_same(run, wanted, dataset)
+    run = replace(run, images=len(dataset), fingerprint=dataset.fingerprint)
     val = _validation(wanted) if wanted.val or run.val is None else run.val
     return replace(run, val=val, recipe=replace(run.recipe, **wanted.recipe))
+
+
+def _check_the_same(run: Run, wanted: Wanted, dataset: Dataset) -> None:
+    """Raises InputError where the run would go on with other random numbers, or learn from something else."""
+    anyway = "if that is meant, give --resume-anyway"
+    seed = wanted.recipe.get("seed", run.recipe.seed)
+    if seed != run.recipe.seed:
+        raise InputError(f"--seed {seed}: the run was started with {run.recipe.seed}; leave it out, or {anyway}")
+    if len(dataset) != run.images:
+        raise InputError(f"--data: {len(dataset)} images, and the run was started on {run.images}; {anyway}")
+    if dataset.fingerprint != run.fingerprint:
+        raise InputError(f"--data: the names of its images or its annotations changed since the run began; {anyway}")
 
 
 def _validation(wanted: Wanted) -> str | None:

@@ -20,7 +20,8 @@ class Position:
     """Where a run is, besides its weights; without arguments, at its beginning."""
 
     epoch: int = 0  # epochs finished, measured and all
-    batch: int = 0  # batches of the next one that are done; all of them: it is not measured yet
+    images: int = 0  # of the next one that were learnt from, by all processes together
+    trained: bool = False  # whether that one is left to be measured alone
     steps: int = 0
     best: float = -1.0  # result so far
     random: Sequence[RandomState] = ()  # of each process

@@ -12,14 +12,18 @@ import torch
 from torch import nn
 
 from vedette.data.annotations import Dataset
+from vedette.data.loader import AnnotatedImages
+from vedette.errors import InputError
 from vedette.evaluate.measure import measure, truths_for
 from vedette.infer.load import weight_file
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.four_step import START
+from vedette.train.lock import locked
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
 from vedette.train.processes import is_first_process
+from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.train.trainings import check_can_go_on, training_of
 from vedette.weights.files import input_spec_of, save_weights
@@ -36,6 +40,14 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     """
     check_folder(around)
     dataset = read_data(run.data, "train", around) if dataset is None else dataset
+    _check_boxes(dataset, run.recipe, around)
+    with locked(around.folder):
+        return _trained(run, around, dataset, model)
+
+
+def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
+    """`start`, once nobody else trains in the folder."""
+    check_folder(around)
     torch.manual_seed(run.recipe.seed)
     model = _model(run, around) if model is None else model
     spec: InputSpec = model.input_spec
@@ -55,13 +67,30 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     return around.folder / "best.safetensors"
 
 
+def _check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> None:
+    """Raises InputError where there is nothing to learn from; tells how many images have no box that counts."""
+    empty = 0
+    for index in range(len(dataset)):
+        ignored = dataset.crowd(index)
+        if recipe.difficult == "ignore":
+            ignored = ignored | dataset.difficult(index)
+        empty += bool(ignored.all())
+    if empty == len(dataset):
+        raise InputError(
+            f"nothing to learn from in these {len(dataset)} images: no box that is not a crowd or difficult; "
+            "`vedette data check` says what is there"
+        )
+    if empty:
+        around.tell(f"note: {empty} of {len(dataset)} images have no box to learn from")
+
+
 def _model(run: Run, around: Around) -> Any:
     """A detector with the weights that the run begins or goes on with."""
     if around.resume:
         check_can_go_on(around.folder, run.recipe)
-        return continued(run, around.folder / START) if run.recipe.alternating else _as_begun(run)
+        return continued(run, around.folder / START, around) if run.recipe.alternating else _as_begun(run)
     if run.init is not None:
-        return continued(run, weight_file(run.init))
+        return continued(run, weight_file(run.init), around)
     return build(run.model, len(run.classes), None if run.backbone == "random" else run.backbone, **run.config)
 
 
@@ -72,13 +101,17 @@ def _as_begun(run: Run) -> Any:
     return model
 
 
-def continued(run: Run, source: Path) -> Any:
-    """A whole detector from a weight file, all but the class layers where the classes differ.
+def continued(run: Run, source: Path, around: Around) -> Any:
+    """A whole detector from a weight file; of other classes it knows what the file knows, the others are told.
 
     Its layers, anchors and input are those of the file, which may not be what the name stands for here: imported
     weights have another order of anchors and other means.
     """
-    return restore(source, run.model, run.classes, **(run.config | {"num_classes": len(run.classes)}))[0]
+    model, stored = restore(source, run.model, run.classes, **(run.config | {"num_classes": len(run.classes)}))
+    new = [name for name in run.classes if name not in (stored.classes or ())]
+    if new:
+        around.tell(f"note: {source.name} does not know {', '.join(new)}: these classes begin anew")
+    return model
 
 
 def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:

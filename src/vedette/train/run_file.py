@@ -27,6 +27,8 @@ class Run:
     version: str  # vedette's
     init: str | None = None  # a whole detector's weights that it begins with
     backbone: str = "imagenet"  # without them: "imagenet", "random", or a file
+    images: int = 0  # that it learns from
+    fingerprint: str = ""  # of these and their annotations
     detector: dict[str, Any] = field(default_factory=dict)  # the whole config that came of all this, once it has begun
     input_spec: dict[str, Any] = field(default_factory=dict)  # InputSpec's fields, likewise
 
