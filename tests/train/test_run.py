@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import vedette
@@ -14,10 +15,11 @@ from cli.test_train import MODEL, write_data
 from vedette.data.read import read_dataset
 from vedette.errors import InputError
 from vedette.train.around import Around
-from vedette.train.plan import Wanted, plan
+from vedette.train.plan import Wanted, plan, repeated
 from vedette.train.recipe import Recipe
 from vedette.train.run import start
 from vedette.train.run_file import Run
+from vedette.train.try_out import try_out
 
 CONFIG = {"image_size": 64, "tcb_channels": 8, "extra_channels": [8, 16]}
 RECIPE = {"epochs": 1, "batch_size": 2, "workers": 0, "precision": "fp32"}
@@ -44,7 +46,7 @@ def test_a_planned_run_is_started_stored_and_gone_on_with(data: Path, tmp_path: 
     assert best == out / "best.safetensors"
     begun = Run.read(out)
     assert begun.detector["image_size"] == begun.input_spec["size"] == 64
-    assert replace(begun, detector={}, input_spec={}) == run
+    assert replace(begun, detector={}, input_spec={}, sessions=()) == run
     assert lines[0] == f"{MODEL} on 5 images of 2 classes, cpu"
     further = replace(wanted(data), recipe=RECIPE | {"epochs": 2})
     again, _ = plan(further, around(out, resume=True))
@@ -153,11 +155,55 @@ def test_other_data_and_another_seed_are_named_on_resume(data: Path, tmp_path: P
     gone = content["images"].pop()["id"]
     content["annotations"] = [row for row in content["annotations"] if row["image_id"] != gone]
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="--data: 4 images, and the run was started on 5; .* --resume-anyway"):
+    with pytest.raises(InputError, match=r"--data: 4 images, and the run was started on 5; .* --resume-anyway"):
         plan(wanted(data), around(out, resume=True))
     file.write_text(before)
     other = replace(wanted(data), recipe=RECIPE | {"seed": 3})
-    with pytest.raises(InputError, match="--seed 3: the run was started with 0; .* --resume-anyway"):
+    with pytest.raises(InputError, match=r"--seed 3: the run was started with 0; .* --resume-anyway"):
         plan(other, around(out, resume=True))
     assert plan(other, around(out, resume=True, anyway=True))[0].recipe.seed == 3
     assert plan(wanted(data), around(out, resume=True))[0].recipe.seed == 0
+
+
+def test_a_run_says_what_it_was_made_with_each_time(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run, dataset = plan(wanted(data), around(out))
+    start(run, around(out), dataset)
+    further = replace(wanted(data), recipe=RECIPE | {"epochs": 2})
+    start(plan(further, around(out, resume=True))[0], around(out, resume=True), dataset)
+    first, second = Run.read(out).sessions
+    assert first["torch"] == torch.__version__
+    assert first["vedette"] == vedette.__version__
+    assert first["device"].startswith("cpu (")
+    assert (first["threads"], first["processes"]) == (torch.get_num_threads(), 1)
+    assert first["at"] <= second["at"]
+
+
+def test_a_run_is_repeated_from_its_folder(data: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run, dataset = plan(wanted(data), around(first))
+    start(run, around(first), dataset)
+    said: list[str] = []
+    start(*_swapped(repeated(first, around(second, say=said.append)), around(second)))
+    assert not said
+    one, other = (load_file(folder / "last.safetensors") for folder in (first, second))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (first / "last.safetensors").read_bytes() == (second / "last.safetensors").read_bytes()
+
+
+def _swapped(planned: tuple[Run, Any], surroundings: Around) -> tuple[Run, Around, Any]:
+    return planned[0], surroundings, planned[1]
+
+
+def test_a_dry_run_takes_a_batch_through_everything_and_leaves_a_picture(data: Path, tmp_path: Path) -> None:
+    out, lines = tmp_path / "run", list[str]()
+    run, dataset = plan(wanted(data), around(out))
+    picture = try_out(run, around(out, say=lines.append), dataset)
+    assert [file.name for file in out.iterdir()] == ["dry-run.jpg"]
+    with Image.open(picture) as sheet:
+        assert sheet.size == (2 * 68 + 4, 68 + 4)  # two pictures of 64 pixels
+        assert len(sheet.getcolors(1 << 20)) > 50
+    assert any("mAP" in line for line in lines)  # measured too
+    broken = replace(wanted(data), recipe=RECIPE | {"lr": 1e3, "batch_size": 4})
+    run, dataset = plan(broken, around(out))
+    start(run, around(out), dataset)  # nothing that the trial left is in the way

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,12 +17,17 @@ from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.train.around import Around
+    from vedette.train.plan import Wanted
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="A name from `vedette models`, or one like refinedet320-timm/<name>.")],
-    data: Annotated[list[str], typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")],
     out: Annotated[Path, place(help="The run's folder: checkpoints, curves, run.json.")],
+    model: Annotated[
+        str | None, typer.Argument(help="A name from `vedette models`, or one like refinedet320-timm/<name>.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")
+    ] = None,
     val: Annotated[str | None, typer.Option(help="PATH[:SPLIT] to evaluate on; default: --data's val, if any.")] = None,
     metric: Annotated[
         Literal["voc07", "voc12", "coco"] | None, typer.Option(help="What chooses the best checkpoint; default: voc12.")
@@ -83,6 +90,15 @@ def train(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
+    from_run: Annotated[
+        Path | None, typer.Option(help="Repeat the run of that folder in --out; MODEL and --data are its own.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print what would be trained and how, as JSON; train nothing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Take one batch through everything, and write a picture of it in --out.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     anyway: Annotated[
         bool, typer.Option("--resume-anyway", help="The same though its images, annotations or seed are others now.")
@@ -92,32 +108,53 @@ def train(
 
     Example: vedette train refinedet320-lite0 --data my-photos --out runs/mine
     """
-    chosen = _chosen(locals())
+    options = locals()
     from vedette.train import check_extra
 
     check_extra()
-    from vedette.train.plan import Wanted, plan
+    from vedette.train.plan import plan, repeated
     from vedette.train.run import start
+    from vedette.train.try_out import try_out
 
     check_folder("--out", out, files=["run.json"])
-    around = _around(out, device, resume or anyway, anyway=anyway, compile=compile_, save_every=save_every)
-    wanted = Wanted(
-        model=model,
-        data=data,
-        val=val,
-        metric=metric,
-        kind="paper" if schedule == "paper" else recipe,
-        recipe=chosen,
-        config=read_settings(set_ or []),
-        init=init,
-        backbone=backbone,
-        scratch=scratch,
-    )
+    ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_}
+    around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
     _check_beginning(begun, schedule, around)
-    run, dataset = plan(wanted, around)
-    best = start(run, around, dataset)
-    around.tell(f"weights: {best}  (vedette detect PHOTO --model {best})")
+    if from_run is not None:
+        _check_repeated(model, data, _chosen(options) | {name: value for name, value in begun.items() if value})
+        run, dataset = repeated(from_run, around)
+    else:
+        run, dataset = plan(_wanted(options), around)
+    if show:
+        typer.echo(json.dumps(asdict(run), indent=1))
+    elif dry_run:
+        typer.echo(f"one batch went through everything; a picture of it: {try_out(run, around, dataset)}")
+    else:
+        best = start(run, around, dataset)
+        around.tell(f"weights: {best}  (vedette detect PHOTO --model {best})")
+
+
+def _wanted(options: dict[str, Any]) -> Wanted:
+    """What the command's options ask for."""
+    from vedette.train.plan import Wanted
+
+    if not options["model"] or not options["data"]:
+        raise InputError("give MODEL and --data, or --from-run: vedette train MODEL --data PATH --out RUN")
+    named = ("model", "data", "val", "metric", "init", "backbone", "scratch")
+    return Wanted(
+        **{name: options[name] for name in named},
+        kind="paper" if options["schedule"] == "paper" else options["recipe"],
+        recipe=_chosen(options),
+        config=read_settings(options["set_"] or []),
+    )
+
+
+def _check_repeated(model: str | None, data: list[str] | None, chosen: dict[str, Any]) -> None:
+    """Raises InputError for what a run that is repeated has already."""
+    given = [*(["MODEL"] if model else []), *(["--data"] if data else []), *chosen]
+    if given:
+        raise InputError(f"--from-run repeats a run as it was: leave {', '.join(given)} out")
 
 
 def _chosen(options: dict[str, Any]) -> dict[str, Any]:
@@ -128,12 +165,12 @@ def _chosen(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != "paper"}
 
 
-def _around(out: Path, device: str | None, resume: bool, save_every: str, **ways: bool) -> Around:
+def _around(out: Path, device: str | None, resume: bool, save_every: str, **ways: Any) -> Around:
     from vedette.infer.detector import choose_device
     from vedette.train.around import Around, read_save_every
 
     often, device = read_save_every(save_every), str(choose_device(device))
-    return Around(folder=out, device=device, resume=resume, save_every=often, say=typer.echo, watch=Progress, **ways)
+    return Around(folder=out, device=device, resume=resume, save_every=often, watch=Progress, **ways)
 
 
 def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around) -> None:

@@ -54,6 +54,7 @@ class Around:
     device: str = field(default_factory=lambda: str(choose_device()))
     resume: bool = False  # go on with the run in the folder
     anyway: bool = False  # though its data or its seed are others now
+    few: int = 0  # images that are measured at most, for a trial; 0: all
     save_every: SaveEvery = TEN_MINUTES  # besides the ends of epochs
     compile: bool = False  # the training step; pays where one shape comes again and again, after minutes of compiling
     say: Callable[[str], None] = print

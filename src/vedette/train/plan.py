@@ -56,6 +56,22 @@ def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:
     return new_run(wanted, dataset, around.device), dataset
 
 
+def repeated(folder: Path, around: Around) -> tuple[Run, Dataset]:
+    """The run of that folder from its beginning, and its data; told where these changed since.
+
+    Raises InputError where there is none.
+    """
+    check_folder(around)
+    run = Run.read(folder)
+    dataset = read_data(run.data, "train", around)
+    if dataset.classes != run.classes:
+        raise InputError(f"{folder}: its classes were {', '.join(run.classes)}; those of its data differ now")
+    if dataset.fingerprint != run.fingerprint:
+        around.tell(f"note: the data of {folder} changed since, so this run will come to something else")
+    again = replace(run, images=len(dataset), fingerprint=dataset.fingerprint)
+    return replace(again, detector={}, input_spec={}, sessions=()), dataset
+
+
 def check_folder(around: Around) -> None:
     """Raises InputError for a folder that is a file, and for one whose run would be written over."""
     folder = around.folder

@@ -5,6 +5,7 @@ it is written, on which device, who hears of it.
 """
 
 from dataclasses import asdict, fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from vedette.evaluate.measure import measure, truths_for
 from vedette.infer.load import weight_file
 from vedette.structures import InputSpec
 from vedette.train.around import Around
+from vedette.train.facts import facts_of
 from vedette.train.four_step import START
 from vedette.train.lock import locked
 from vedette.train.loop import Validate
@@ -61,8 +63,10 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
     if around.resume:
         training.resume()
     if is_first_process():
-        replace(run, detector=asdict(model.config), input_spec=asdict(spec)).save(around.folder)
-    _tell(run, len(dataset), model.config, around)
+        sessions = (*run.sessions, facts_of(around.device))
+        begun = replace(run, detector=asdict(model.config), input_spec=asdict(spec), sessions=sessions)
+        begun.save(around.folder)
+    tell(run, len(dataset), model.config, around)
     training.run()
     return around.folder / "best.safetensors"
 
@@ -120,6 +124,9 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
         around.tell("note: no validation data (--val): the last weights will count as the best")
         return None
     dataset = read_data([run.val], "evaluate", around)
+    if around.few:
+        having = (index for index in range(len(dataset)) if bool((~dataset.crowd(index)).any()))
+        dataset = dataset.part(list(islice(having, around.few)))
     truths, recipe = truths_for(dataset, run.classes), run.recipe
 
     def validate(model: nn.Module) -> dict[str, float]:
@@ -141,7 +148,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
     return validate
 
 
-def _tell(run: Run, images: int, config: Any, around: Around) -> None:
+def tell(run: Run, images: int, config: Any, around: Around) -> None:
     """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
     around.tell(f"{run.model} on {images} images of {len(run.classes)} classes, {around.device}")
     for kind, settings in (("recipe", run.recipe), ("detector", config)):

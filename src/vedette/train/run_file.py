@@ -31,6 +31,7 @@ class Run:
     fingerprint: str = ""  # of these and their annotations
     detector: dict[str, Any] = field(default_factory=dict)  # the whole config that came of all this, once it has begun
     input_spec: dict[str, Any] = field(default_factory=dict)  # InputSpec's fields, likewise
+    sessions: tuple[dict[str, Any], ...] = ()  # what it was begun with and gone on with (facts.py)
 
     def save(self, folder: Path) -> None:
         """Writes run.json."""
@@ -50,7 +51,7 @@ class Run:
             texts = (known["model"], known["metric"], *tuples["classes"], *tuples["data"])
             if not all(isinstance(text, str) for text in (*texts, known["val"] or "")):
                 raise TypeError("a text is none")
-            return cls(recipe=recipe, **(known | tuples))
+            return cls(recipe=recipe, **(known | tuples | {"sessions": tuple(known.get("sessions", ()))}))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: cannot be read, it was damaged or written by another version ({error})"

@@ -1,0 +1,17 @@
+"""Many pictures on one: each in a cell of its own, whatever their sizes."""
+
+from PIL import Image
+
+from vedette.pages.sheet import GAP, GROUND, contact_sheet
+
+
+def test_every_picture_has_its_place() -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (9, 9, 9), (255, 255, 0)]
+    sizes = [(10, 20), (30, 5), (30, 20), (1, 1), (8, 8)]
+    pictures = [Image.new("RGB", size, colour) for size, colour in zip(sizes, colours, strict=True)]
+    sheet = contact_sheet(pictures)
+    assert sheet.size == (3 * (30 + GAP) + GAP, 2 * (20 + GAP) + GAP)
+    for number, colour in enumerate(colours):
+        assert sheet.getpixel((GAP + number % 3 * (30 + GAP), GAP + number // 3 * (20 + GAP))) == colour
+    assert sheet.getpixel((0, 0)) == GROUND
+    assert contact_sheet(pictures[:1]).size == (10 + 2 * GAP, 20 + 2 * GAP)
