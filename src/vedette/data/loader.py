@@ -6,6 +6,7 @@ number of workers, and an epoch begun anew after a resume is the same epoch.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -199,6 +200,21 @@ def eval_loader(
     samples = DetectionDataset(dataset, eval_transform(spec), difficult, proposals)
     order = SequentialSampler(samples) if indices is None else indices
     return _loader(samples, spec, order, batch_size, workers, drop_last=False)
+
+
+@contextmanager
+def workers_heard() -> Iterator[None]:
+    """Raises InputError where a process that loads images is killed meanwhile: PyTorch says so at whatever line."""
+    try:
+        yield
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+            raise
+        if os.name == "posix":
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would raise again while all is closed
+        raise InputError(
+            "a process that loads images was killed, perhaps for want of memory: give fewer --workers, or 0"
+        ) from None
 
 
 def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:

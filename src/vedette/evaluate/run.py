@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vedette.data.loader import AnnotatedImages, Proposals, eval_loader
+from vedette.data.loader import AnnotatedImages, Proposals, eval_loader, workers_heard
 from vedette.data.selective_search import proposals_of
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge
@@ -46,16 +46,17 @@ def evaluate_model(
     loaders = [eval_loader(dataset, spec, passes.batch_size, workers, proposals=proposals) for spec in passes.specs]
     found: list[Detections] = []
     try:
-        for batches in zip(*loaders, strict=True):  # the same images in each of the sizes
-            seen = [Inputs(batch.images, batch.shapes, batch.sizes, batch.proposals) for batch in batches]
-            every = [
-                look.find(inputs, score, mirrored)
-                for look, inputs in zip(looks, seen, strict=True)
-                for mirrored in passes.flips
-            ]
-            found += merge(every, model, score, passes.vote)
-            if progress is not None:
-                progress(len(found), len(dataset))
+        with workers_heard():
+            for batches in zip(*loaders, strict=True):  # the same images in each of the sizes
+                seen = [Inputs(batch.images, batch.shapes, batch.sizes, batch.proposals) for batch in batches]
+                every = [
+                    look.find(inputs, score, mirrored)
+                    for look, inputs in zip(looks, seen, strict=True)
+                    for mirrored in passes.flips
+                ]
+                found += merge(every, model, score, passes.vote)
+                if progress is not None:
+                    progress(len(found), len(dataset))
     finally:
         for module in training:  # one by one: parts of a model in training may be frozen
             module.training = True

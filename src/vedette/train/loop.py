@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from vedette.data.loader import AnnotatedImages, Batch, Proposals
+from vedette.data.loader import AnnotatedImages, Batch, Proposals, workers_heard
 from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
@@ -111,7 +111,7 @@ class Training:
         done = (self.epoch * self.batches + self.batch) * at_once
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
-        with self.signals:
+        with self.signals, workers_heard():
             while self.epoch < self.recipe.epochs:
                 self._train_epoch(progress)
                 with progress.pause():
