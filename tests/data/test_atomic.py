@@ -2,6 +2,9 @@
 
 import json
 import os
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,3 +60,42 @@ def test_json_is_readable_and_holds_names_of_any_bytes(tmp_path: Path) -> None:
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert "Straße" in text
     assert json.loads(text) == content
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    names = {
+        "gone": [f".a.bin.{dead.pid}", f".a.bin.{2**40}"],
+        "kept": [f".a.bin.{os.getppid()}", ".a.bin.old", f".b.bin.{dead.pid}", f".aXbin.{dead.pid}"],
+    }
+    for name in (*names["gone"], *names["kept"]):
+        (tmp_path / name).write_text("half")
+    write_whole(tmp_path / "a.bin", lambda stream: stream.write(b"whole"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*names["kept"], "a.bin"])
+
+
+def test_the_file_before_stays_under_another_name(tmp_path: Path) -> None:
+    for content in (b"first", b"second", b"third"):
+        write_whole(tmp_path / "a", lambda stream, content=content: stream.write(content), before=tmp_path / "b")  # type: ignore[misc]
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"third", b"second")
+
+    def stop(stream: BinaryIO) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "a", stop, before=tmp_path / "b")
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"third", b"second")
+
+
+def test_the_file_and_then_its_name_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    sync = os.fsync
+
+    def remember(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    write_whole(tmp_path / "a", lambda stream: stream.write(b"1"))
+    assert synced == [False, True]
