@@ -207,3 +207,13 @@ def test_a_dry_run_takes_a_batch_through_everything_and_leaves_a_picture(data: P
     broken = replace(wanted(data), recipe=RECIPE | {"lr": 1e3, "batch_size": 4})
     run, dataset = plan(broken, around(out))
     start(run, around(out), dataset)  # nothing that the trial left is in the way
+
+
+def test_a_finished_run_keeps_the_record_of_what_made_it(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run, dataset = plan(wanted(data), around(out))
+    start(run, around(out), dataset)
+    before = (out / "run.json").read_text()
+    other = replace(wanted(data), recipe=RECIPE | {"lr": 0.1, "batch_size": 4})
+    start(plan(other, around(out, resume=True))[0], around(out, resume=True), dataset)
+    assert (out / "run.json").read_text() == before

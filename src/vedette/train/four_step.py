@@ -35,7 +35,7 @@ from vedette.papers.faster_rcnn import FasterRCNN, Predictions
 from vedette.parts.sizes import whole_sizes
 from vedette.structures import Detections, InputSpec, TargetBatch, Targets, check_targets, pad_targets
 from vedette.train.around import Around
-from vedette.train.checkpoint import LAST, PREVIOUS, has_state
+from vedette.train.checkpoint import LAST, PREVIOUS, has_state, read_state
 from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.recipe import Recipe
 from vedette.train.rpn_proposals import read_proposals, recall_of, rpn_proposals, write_proposals
@@ -177,6 +177,12 @@ class FourStepTraining:
     def resume(self) -> None:
         """Goes on with the step and the epoch that the folder's files lead to."""
         self.resumed = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to learn: the last step has its last epoch."""
+        last = self._step(max(STEPS))
+        return self.resumed and has_state(last) and read_state(last / LAST)["epoch"] >= self.recipe.epochs
 
     def run(self) -> None:
         """The four steps.

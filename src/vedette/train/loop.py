@@ -103,6 +103,11 @@ class Training:
         """The model that is evaluated and kept: the average of the weights, where there is one."""
         return self.model if self.average is None else self.average.module
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to learn."""
+        return self.epoch >= self.recipe.epochs
+
     def run(self) -> None:
         """All that is left of the epochs."""
         self.log = RunLog(self.folder, self.marks) if self.accelerator.is_main_process else None

@@ -69,12 +69,17 @@ class RCNNTraining:
         """
         self.tuning.resume()
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to learn."""
+        return self.tuning.finished and all((self.folder / name).is_file() for name in (SVM, REGRESSOR))
+
     def run(self) -> None:
         """The stages that are left, and the weight file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._propose()
         self._fine_tune()
-        if not all((self.folder / name).is_file() for name in (SVM, REGRESSOR)):
+        if not self.finished:
             self._extract()
         self._take_fits(self._fit(SVM, self._fit_svms), self._fit(REGRESSOR, self._fit_regression))
         for name in ("last", "best"):

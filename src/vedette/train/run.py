@@ -62,7 +62,7 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
     training = training_of(model, dataset, run.recipe, around, validate=validate, save_weights=save)
     if around.resume:
         training.resume()
-    if is_first_process():
+    if is_first_process() and not (around.resume and training.finished):  # what it was made with stays on record
         sessions = (*run.sessions, facts_of(around.device))
         begun = replace(run, detector=asdict(model.config), input_spec=asdict(spec), sessions=sessions)
         begun.save(around.folder)
