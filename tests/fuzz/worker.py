@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.formats import FORMATS, Format
@@ -59,6 +61,7 @@ def main() -> None:
     """Prints a line for each mutant."""
     form, first, last = FORMATS[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3])
     warnings.simplefilter("ignore")
+    torch.manual_seed(0)  # the same whole files, and so the same mutants
     whole, guard = form.whole(), Guard()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / form.name
