@@ -89,7 +89,7 @@ def results_of(out: Path) -> dict[str, Any]:
     """Everything that a run leaves, but for its speed and its checkpoints."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found: dict[str, Any] = {"temporary files": [str(file) for file in out.rglob(".*")]}
+    found: dict[str, Any] = {"temporary files": sorted(str(file.relative_to(out)) for file in out.rglob(".*"))}
     for file in sorted(out.rglob("*.safetensors")):
         found[str(file.relative_to(out))] = file.read_bytes()
     for log in sorted(out.rglob("log.jsonl")):
