@@ -14,7 +14,7 @@ from papers.shared import encoded, overlap
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.class_coder import ClassCoder
 from vedette.train.around import Around, unseen
-from vedette.train.box_statistics import measure_targets
+from vedette.train.box_statistics import keep_boxes, measure_targets
 from vedette.train.recipe import Recipe
 from vedette.train.trainings import training_of
 from vedette.weights.files import save_weights
@@ -115,3 +115,16 @@ def test_a_file_of_before_has_fixed_ones(tmp_path: Path, monkeypatch: pytest.Mon
     found: Any = restore(file)[0]
     assert isinstance(found.coder, BoxCoder)
     assert found.config == model.config
+
+
+def test_boxes_of_known_classes_stay_where_they_are_measured_anew() -> None:
+    coder, layer, x = ClassCoder(3, (0.1, 0.1, 0.2, 0.2)), torch.nn.Linear(5, 12), torch.randn(7, 5)
+    coder.mean[:2], coder.std[:2] = torch.randn(2, 4), torch.rand(2, 4) + 0.1
+    mean, std = coder.mean.clone(), coder.std.clone()
+    before = layer(x).view(7, 3, 4) * std + mean
+    new = layer(x).view(7, 3, 4)[:, 2].clone()
+    coder.mean[:], coder.std[:] = torch.randn(3, 4), torch.rand(3, 4) + 0.1
+    keep_boxes(layer, coder, mean, std)
+    after = layer(x).view(7, 3, 4)
+    torch.testing.assert_close((after * coder.std + coder.mean)[:, :2], before[:, :2])
+    assert torch.equal(after[:, 2], new)

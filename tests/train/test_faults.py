@@ -97,12 +97,14 @@ def test_a_picture_that_vanishes_is_named(data: Path, tmp_path: Path) -> None:
     assert read_state(out / "last.pt")["steps"] > 0
 
 
+@pytest.mark.parametrize("group", [False, True], ids=["process", "group"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_and_says_how_to_go_on(data: Path, tmp_path: Path, number: int, code: int) -> None:
+def test_a_signal_saves_and_says_how_to_go_on(data: Path, tmp_path: Path, number: int, code: int, group: bool) -> None:
+    """Terminals, `timeout` and many schedulers signal the whole group, the processes that load images among it."""
     out = tmp_path / "run"
-    process = begun(data, out, "--epochs", "500", "--workers", "1")
+    process = begun(data, out, "--epochs", "500", "--workers", "1", before=os.setsid)
     wait_for(out / "last.pt", process)
-    process.send_signal(number)
+    (os.killpg if group else os.kill)(process.pid, number)
     said, error = process.communicate(timeout=60)
     assert process.returncode == code, error
     assert "which is saved: go on with --resume" in said

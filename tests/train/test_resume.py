@@ -256,3 +256,45 @@ def test_with_other_batches_the_schedule_goes_on_by_the_images_seen(
     run.run()
     assert run.steps == total
     assert run.schedule.last_epoch == total
+
+
+@pytest.mark.parametrize("moment", ["save_weights", "_save", "_report_epoch"])
+def test_a_signal_while_an_epoch_ends_loses_nothing(tmp_path: Path, moment: str) -> None:
+    made(tmp_path / "whole").run()
+    run, done = made(tmp_path / "torn"), list[int]()
+    own = getattr(run, moment)
+
+    def asked(*given: Any) -> Any:
+        if run.epoch == 1:
+            done.append(run.steps)
+            signal.raise_signal(signal.SIGTERM)
+        return own(*given)
+
+    setattr(run, moment, asked)
+    with pytest.raises(SystemExit):
+        run.run()
+    assert read_state(tmp_path / "torn" / "last.pt")["steps"] == done[0]
+    gone_on(tmp_path / "torn")
+    assert results_of(tmp_path / "torn") == results_of(tmp_path / "whole")
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_the_good_one(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        made(tmp_path, stop=signalled(signal.SIGTERM, 7), save_every=SaveEvery(steps=1)).run()
+    good = (tmp_path / "previous.pt").read_bytes()
+    (tmp_path / "last.pt").write_bytes(b"torn")
+    run = made(tmp_path)
+    run.resume()
+    assert not (tmp_path / "last.pt").exists()
+    assert (tmp_path / "previous.pt").read_bytes() == good
+
+
+def test_files_that_others_put_beside_the_curves_stay(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").mkdir()
+    for name in ("notes.txt", "events.out.tfevents.1.other.1.0"):
+        (tmp_path / "tensorboard" / name).write_text("mine")
+    with pytest.raises(SystemExit):
+        made(tmp_path, stop=signalled(signal.SIGTERM, 3)).run()
+    gone_on(tmp_path)
+    for name in ("notes.txt", "events.out.tfevents.1.other.1.0"):
+        assert (tmp_path / "tensorboard" / name).read_text() == "mine"

@@ -217,3 +217,18 @@ def test_a_finished_run_keeps_the_record_of_what_made_it(data: Path, tmp_path: P
     other = replace(wanted(data), recipe=RECIPE | {"lr": 0.1, "batch_size": 4})
     start(plan(other, around(out, resume=True))[0], around(out, resume=True), dataset)
     assert (out / "run.json").read_text() == before
+
+
+def test_a_log_of_something_else_is_not_written_over(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").write_text('{"mine": 1}\n')
+    with pytest.raises(InputError, match=r"holds a log\.jsonl of something else"):
+        plan(wanted(data), around(tmp_path / "run"))
+    assert (tmp_path / "run" / "log.jsonl").read_text() == '{"mine": 1}\n'
+
+
+@pytest.mark.parametrize("text", ['"x"', "3", "[]", "{}", '{"recipe": 3}', "null"])
+def test_a_run_file_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        Run.read(tmp_path)

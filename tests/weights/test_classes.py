@@ -74,3 +74,13 @@ def test_without_a_class_in_common_all_stays_new() -> None:
     before = {key: value.clone() for key, value in model.state_dict().items()}
     take_classes(model, {}, ("a", "b", "c"), ("d", "e"))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_statistics_of_all_classes_need_no_new_measure() -> None:
+    model: Any = vedette.build("fast-rcnn-timm/lcnet_050", 2)
+    model.coder.measured.fill_(True)
+    given = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for classes, measured in ((("b", "a"), True), (("b", "c"), False)):
+        other: Any = vedette.build("fast-rcnn-timm/lcnet_050", 2)
+        take_classes(other, given, ("a", "b"), classes)
+        assert bool(other.coder.measured) is measured

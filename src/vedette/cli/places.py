@@ -34,6 +34,8 @@ def check_file(option: str, file: Path | None, key: str) -> None:
         return
     if file.is_dir():
         raise InputError(f"{option} {file}: is a folder; give a file's name")
+    if file.exists() and not file.is_file():
+        return  # a stream, as /dev/stdout
     _check_writable(option, file, file.parent)
     if file.is_file() and not _holds(file, key):
         raise InputError(f"{option} {file}: exists, and is no result of this command; give another name")

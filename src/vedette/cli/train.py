@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -121,8 +122,13 @@ def train(
     around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
     _check_beginning(begun, schedule, around)
+    if dry_run and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
+        raise InputError("--dry-run tries a new run in one process: leave --resume and torchrun out")
     if from_run is not None:
-        _check_repeated(model, data, _chosen(options) | {name: value for name, value in begun.items() if value})
+        more = {"--val": val, "--metric": metric, "--set": set_, "--schedule": schedule, "--resume": around.resume}
+        _check_repeated(
+            model, data, _chosen(options) | {name: value for name, value in (begun | more).items() if value}
+        )
         run, dataset = repeated(from_run, around)
     else:
         run, dataset = plan(_wanted(options), around)

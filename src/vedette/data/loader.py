@@ -267,4 +267,6 @@ def _loader(
 
 def _begin_worker(worker: int) -> None:
     torch.set_num_threads(1)  # the cores belong to the model; a sample is too small to share
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first decides when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name == "posix":
+        os.setpgid(0, 0)  # what is sent to the whole group, as Ctrl-C is, reaches the first process alone: it decides

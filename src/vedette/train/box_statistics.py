@@ -7,7 +7,7 @@ Shapes: `N` regions of an image, `R` of them that are objects, `C` classes.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.ops.boxes import iou
@@ -55,3 +55,16 @@ def _targets(
     near = best >= least_iou
     deltas = PLAIN.encode(objects[matched[near]], regions[near])
     return labels[matched[near]].repeat(2), torch.cat([deltas, deltas * deltas.new_tensor(MIRRORED)])
+
+
+@torch.no_grad()
+def keep_boxes(layer: nn.Linear, coder: ClassCoder, mean: Tensor, std: Tensor) -> None:
+    """Lets a layer that gave a class's deltas by these means and deviations (C, 4) give the same boxes by the coder's.
+
+    A class without a mean was never measured: its rows are new, and stay.
+    """
+    known = (mean != 0).any(1).to(layer.weight.device)
+    scale, shift = (std / coder.std).to(layer.weight), ((mean - coder.mean) / coder.std).to(layer.weight)
+    weight, bias = layer.weight.view(len(known), 4, -1), layer.bias.view(len(known), 4)
+    weight[known] *= scale[known, :, None]
+    bias[known] = bias[known] * scale[known] + shift[known]

@@ -47,9 +47,12 @@ def read_state(path: Path, say: Callable[[str], None] | None = None) -> dict[str
     except InputError as error:
         if not older.is_file():
             raise
-        if say is not None:
-            say(f"note: {error}; going on from {older.name}, the checkpoint before")
-    return _read(older)
+        why = error
+    state = _read(older)
+    if say is not None:
+        say(f"note: {why}; going on from {older.name}, the checkpoint before")
+    path.unlink(missing_ok=True)  # or the next to be saved would put it in the place of the good one
+    return state
 
 
 def has_state(folder: Path) -> bool:

@@ -35,6 +35,7 @@ def facts_of(device: str) -> dict[str, Any]:
 def commit_of(folder: Path) -> str | None:
     """The commit of a checkout that the folder is of, with a + where files differ from it; None elsewhere."""
     try:
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)  # or it is the commit of what surrounds us
         found = _git(folder, "rev-parse", "--short", "HEAD")
         return found + "+" * bool(_git(folder, "status", "--porcelain", "--untracked-files=no", "."))
     except (OSError, subprocess.SubprocessError):

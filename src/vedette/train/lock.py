@@ -31,6 +31,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise InputError(f"{folder}: {_holder(folder)} trains there; wait for it, or choose another --out") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
     try:
         (folder / HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
         yield

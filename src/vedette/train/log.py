@@ -7,6 +7,9 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+LOG = "log.jsonl"
+OURS = ".vedette"  # how our files of curves end: what others put beside them stays
+
 
 class RunLog:
     """Writes to `tensorboard/` and `log.jsonl` in the run's folder.
@@ -16,12 +19,12 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, marks: Mapping[str, int] | None) -> None:
-        self.folder, self.path = folder, folder / "log.jsonl"
+        self.folder, self.path = folder, folder / LOG
         folder.mkdir(parents=True, exist_ok=True)
         if marks is not None:
             for file in self._files():
                 _cut(file, marks.get(str(file.relative_to(folder)), 0))
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.writer = SummaryWriter(str(folder / "tensorboard"), filename_suffix=OURS)
 
     def step(self, values: Mapping[str, float], step: int) -> None:
         """Curves over optimizer steps."""
@@ -48,7 +51,7 @@ class RunLog:
         self.writer.close()
 
     def _files(self) -> Iterator[Path]:
-        yield from (file for file in (self.path, *sorted(self.folder.glob("tensorboard/*"))) if file.is_file())
+        yield from (file for file in (self.path, *sorted(self.folder.glob(f"tensorboard/*{OURS}"))) if file.is_file())
 
 
 def _cut(file: Path, size: int) -> None:

@@ -116,7 +116,7 @@ class Training:
         done = (self.epoch * self.batches + self.batch) * at_once
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
-        with self.signals, workers_heard():
+        with self.signals, self.signals.kept(), workers_heard():
             while self.epoch < self.recipe.epochs:
                 self._train_epoch(progress)
                 with progress.pause():
@@ -155,13 +155,12 @@ class Training:
         torch.manual_seed(self.recipe.seed + self.epoch)  # an epoch begun anew draws the same samples
         if self.batch:
             restore_random_state(self.resumed.random, self.accelerator.process_index, self.device)
-        with self.signals.kept():
-            for batch in batches:
-                self._train_step(batch, self.epoch + (self.batch + 1) / self.batches)
-                self.batch += 1
-                self._read(self.losses.read(), progress)
-                if self.begins_step and self.batch < self.batches:
-                    self._save_or_stop(progress)
+        for batch in batches:
+            self._train_step(batch, self.epoch + (self.batch + 1) / self.batches)
+            self.batch += 1
+            self._read(self.losses.read(), progress)
+            if self.begins_step and self.batch < self.batches:
+                self._save_or_stop(progress)
         self._read(self.losses.rest(), progress)
 
     def _save_or_stop(self, progress: ProgressLine) -> None:
@@ -259,12 +258,21 @@ class Training:
         if wanted == STOP:
             self._stop(f"epoch {self.epoch + 1}")
         if self.accelerator.is_main_process:
-            results = self.validate(self.result.eval()) if self.validate is not None and due else {}
+            results = self._measured() if due else {}
             self.save_weights(self.folder / "last.safetensors", self.result)
             self._keep_best(next(iter(results.values()), None))
             self._report_epoch(results, progress)
         self.epoch, self.batch = self.epoch + 1, 0
         self._save(progress)
+        if self._wanted() == STOP:
+            self._stop(f"epoch {self.epoch}")
+
+    def _measured(self) -> dict[str, float]:
+        """What is measured: it may take long, and all before it is saved, so that a signal ends it at once."""
+        with self.signals.kept(False):
+            if self.signals.asked:
+                self.signals.stop()
+            return {} if self.validate is None else self.validate(self.result.eval())
 
     def _report_epoch(self, results: Mapping[str, float], progress: ProgressLine) -> None:
         """A line in the log, and one to read."""

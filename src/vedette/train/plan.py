@@ -11,10 +11,11 @@ from vedette.data.annotations import Dataset
 from vedette.data.read import parse_source, read_datasets, validation_source
 from vedette.errors import InputError
 from vedette.train.around import Around
+from vedette.train.log import LOG
 from vedette.train.precision import fast_precision
 from vedette.train.recipe import Elsewhere, FourStep, Recipe, RecipeKind, without_pretraining
 from vedette.train.recipes import recipe_for, scratch_config
-from vedette.train.run_file import Metric, Run
+from vedette.train.run_file import NAME, Metric, Run
 from vedette.train.trainings import holds_a_run
 
 
@@ -66,7 +67,7 @@ def repeated(folder: Path, around: Around) -> tuple[Run, Dataset]:
     dataset = read_data(run.data, "train", around)
     if dataset.classes != run.classes:
         raise InputError(f"{folder}: its classes were {', '.join(run.classes)}; those of its data differ now")
-    if dataset.fingerprint != run.fingerprint:
+    if run.fingerprint and dataset.fingerprint != run.fingerprint:
         around.tell(f"note: the data of {folder} changed since, so this run will come to something else")
     again = replace(run, images=len(dataset), fingerprint=dataset.fingerprint)
     return replace(again, detector={}, input_spec={}, sessions=()), dataset
@@ -79,6 +80,8 @@ def check_folder(around: Around) -> None:
         raise InputError(f"--out {folder}: it is a file; give a folder")
     if not around.resume and holds_a_run(folder):
         raise InputError(f"{folder} already holds a run: go on with --resume, or choose another --out")
+    if not (folder / NAME).exists() and (folder / LOG).exists():
+        raise InputError(f"{folder}: holds a {LOG} of something else, to be written over; choose another --out")
 
 
 def read_data(data: Sequence[str], purpose: Literal["train", "evaluate"], around: Around) -> Dataset:
@@ -107,8 +110,8 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
         version=__version__,
         images=len(dataset),
         fingerprint=dataset.fingerprint,
-        init=wanted.init,
-        backbone="random" if wanted.scratch else wanted.backbone,
+        init=wanted.init and _from_anywhere(wanted.init),
+        backbone="random" if wanted.scratch else _from_anywhere(wanted.backbone),
     )
 
 
@@ -177,3 +180,8 @@ def _absolute(source: str) -> str:
     """The source as it can be read from any folder."""
     path, split = parse_source(source)
     return str(path.resolve()) + ("" if split is None else f":{split}")
+
+
+def _from_anywhere(name: str) -> str:
+    """A file's path, that of a run's folder too, as it can be read from any folder; another name as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else name

@@ -73,12 +73,7 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
 
 def _check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> None:
     """Raises InputError where there is nothing to learn from; tells how many images have no box that counts."""
-    empty = 0
-    for index in range(len(dataset)):
-        ignored = dataset.crowd(index)
-        if recipe.difficult == "ignore":
-            ignored = ignored | dataset.difficult(index)
-        empty += bool(ignored.all())
+    empty = sum(not has_boxes(dataset, index, recipe) for index in range(len(dataset)))
     if empty == len(dataset):
         raise InputError(
             f"nothing to learn from in these {len(dataset)} images: no box that is not a crowd or difficult; "
@@ -86,6 +81,14 @@ def _check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> No
         )
     if empty:
         around.tell(f"note: {empty} of {len(dataset)} images have no box to learn from")
+
+
+def has_boxes(dataset: AnnotatedImages, index: int, recipe: Recipe) -> bool:
+    """Whether an image has a box to learn from, by the recipe's rule for `difficult`."""
+    ignored = dataset.crowd(index)
+    if recipe.difficult == "ignore":
+        ignored = ignored | dataset.difficult(index)
+    return not bool(ignored.all())
 
 
 def _model(run: Run, around: Around) -> Any:
@@ -101,7 +104,10 @@ def _model(run: Run, around: Around) -> Any:
 def _as_begun(run: Run) -> Any:
     """The detector as it was when the run began, perhaps with another file's layers, anchors and input; no weights."""
     model: Any = build(run.model, **run.detector)
-    model.input_spec = input_spec_of(run.input_spec)
+    try:
+        model.input_spec = input_spec_of(run.input_spec)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"run.json: its input_spec cannot be read ({error}); begin another run") from None
     return model
 
 

@@ -52,7 +52,7 @@ class Run:
             if not all(isinstance(text, str) for text in (*texts, known["val"] or "")):
                 raise TypeError("a text is none")
             return cls(recipe=recipe, **(known | tuples | {"sessions": tuple(known.get("sessions", ()))}))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{path}: cannot be read, it was damaged or written by another version ({error})"
             ) from None

@@ -12,7 +12,7 @@ from vedette.data.selective_search import proposals_for
 from vedette.errors import InputError
 from vedette.parts.class_coder import ClassCoder
 from vedette.train.around import Around
-from vedette.train.box_statistics import measure_targets
+from vedette.train.box_statistics import keep_boxes, measure_targets
 from vedette.train.checkpoint import LAST, PREVIOUS, has_state
 from vedette.train.four_step import START, FourStepTraining, first_step
 from vedette.train.loop import Training
@@ -49,6 +49,7 @@ def training_of(
 def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, recipe: Recipe, around: Around) -> None:
     """Once in a model's life: weights of the same classes have their statistics."""
     if isinstance(model.coder, ClassCoder) and not model.coder.measured:
+        mean, std = model.coder.mean.clone(), model.coder.std.clone()
         measure_targets(
             model.coder,
             data,
@@ -57,6 +58,7 @@ def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, re
             difficult=recipe.difficult == "train",
             watch=around.watch,
         )
+        keep_boxes(model.head.deltas, model.coder, mean, std)
 
 
 def holds_a_run(folder: Path) -> bool:

@@ -11,13 +11,12 @@ from PIL import Image
 from vedette.data.annotations import Dataset
 from vedette.data.atomic import write_whole
 from vedette.data.loader import Batch
-from vedette.errors import InputError
 from vedette.pages.boxes import draw_boxes
 from vedette.pages.sheet import contact_sheet
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.epochs import Epochs
-from vedette.train.run import start
+from vedette.train.run import has_boxes, start
 from vedette.train.run_file import Run
 from vedette.weights.files import read_weights
 
@@ -31,10 +30,10 @@ def try_out(run: Run, around: Around, dataset: Dataset) -> Path:
     Raises InputError for whatever a run would stop at in that time.
     """
     count = run.recipe.batch_size * run.recipe.accumulate
-    having = (index for index in range(len(dataset)) if len(dataset.boxes(index)))
+    having = (index for index in range(len(dataset)) if has_boxes(dataset, index, run.recipe))
     few = dataset.part(list(islice(having, count)))
     if not len(few):
-        raise InputError("no image has a box: there is nothing to learn from")
+        few = dataset  # which `start` refuses, and says why
     shorter = replace(run, recipe=replace(run.recipe, epochs=1, batch_size=min(run.recipe.batch_size, len(few))))
     with TemporaryDirectory() as folder:
         best = start(shorter, replace(around, folder=Path(folder) / "run", few=count), few)

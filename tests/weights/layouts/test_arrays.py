@@ -114,3 +114,35 @@ def test_a_file_changes_nothing_for_the_next_one(name: str, state: bytes) -> Non
 
 def test_a_memo_of_a_high_number_takes_no_memory() -> None:
     assert read_arrays(b"\x80\x02}r\xff\xff\xff\xff.") == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.",  # a key of tuples in tuples
+        b"\x80\x02()" + b"\x85" * 1_000_000 + b"Nd.",
+        b"\x80\x02ccollections\nOrderedDict\n((()" + b"\x85" * 1_000_000 + b"Nt" + b"tt" + b"R.",
+        b"\x80\x04\x8f()" + b"\x85" * 1_000_000 + b"\x90.",  # in a set
+        b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".",  # a terabyte
+        b"\x80\x04\x8e" + (2**40).to_bytes(8, "little") + b".",
+    ],
+)
+def test_small_files_that_want_all_memory_or_all_of_the_stack(tmp_path: Path, content: bytes) -> None:
+    """In another process, which may take two gigabytes more than it has."""
+    (tmp_path / "bad.pkl").write_bytes(content)
+    program = """
+import resource, sys
+from pathlib import Path
+from vedette.errors import InputError
+from vedette.weights.layouts.pickled import read_state_dict
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**31,) * 2)
+try:
+    read_state_dict(Path(sys.argv[1]))
+except InputError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "bad.pkl")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "bad.pkl: " in done.stdout

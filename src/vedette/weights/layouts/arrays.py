@@ -5,15 +5,22 @@ not the one in C, which fills memory for a memo entry of a high number.
 """
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 CODES = ("b1", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")  # of the dtypes that a tensor has too
+UNUSED = {
+    code[0]
+    for code in (
+        *(pickle.EMPTY_SET, pickle.FROZENSET, pickle.ADDITEMS, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),
+        *(pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID, pickle.INST, pickle.OBJ),
+    )
+}
 ORDERS = ("<", ">", "=", "|")
 
 
@@ -84,12 +91,29 @@ def _as_bytes(text: Any, *_: Any) -> bytes:
     return text.encode("latin1") if isinstance(text, str) else bytes(memoryview(text))
 
 
+class Names(dict[Any, Any]):
+    """A dict of names; a key of tuples in tuples would end the process when it is hashed."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, str | int):
+            raise pickle.UnpicklingError("a key that is no name")
+        super().__setitem__(key, value)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Any, Any]] = ()) -> "Names":
+        """Of pairs of a name and a value."""
+        names = cls()
+        for key, value in pairs:
+            names[key] = value
+        return names
+
+
 STAND_INS: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): Dtype,
     ("_codecs", "encode"): _Call(_as_bytes),
     ("__builtin__", "bytes"): _Call(lambda: b""),  # how Python 3 writes no bytes at all for Python 2
-    ("collections", "OrderedDict"): dict,
+    ("collections", "OrderedDict"): _Call(Names.of),
 }
 for core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
     STAND_INS[core + ".multiarray", "_reconstruct"] = _Call(lambda *_: Array())
@@ -98,6 +122,29 @@ for core in ("numpy.core", "numpy._core"):  # numpy 1 and 2
 
 
 class _Unpickler(pickle._Unpickler):
+    """Without what no array needs and a file could do harm with: sets, buffers, extensions, objects of others."""
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        code: load for code, load in pickle._Unpickler.dispatch.items() if code not in UNUSED
+    }
+
+    def load_empty_dictionary(self) -> None:
+        """One that takes names alone."""
+        self.append(Names())  # type: ignore[attr-defined]
+
+    def load_dict(self) -> None:
+        """The same from a row of keys and values."""
+        row = self.pop_mark()  # type: ignore[attr-defined]
+        self.append(Names.of(zip(row[::2], row[1::2], strict=True)))  # type: ignore[attr-defined]
+
+    def load_bytearray8(self) -> None:
+        """Python's own takes as much memory as the file says, before it reads."""
+        length = int.from_bytes(self.read(8), "little")  # type: ignore[attr-defined]
+        self.append(bytearray(self.read(length)))  # type: ignore[attr-defined]
+
+    dispatch |= {pickle.EMPTY_DICT[0]: load_empty_dictionary, pickle.DICT[0]: load_dict}
+    dispatch |= {pickle.BYTEARRAY8[0]: load_bytearray8}
+
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for exactly this name of exactly this module; raises UnpicklingError for every other one."""
         if (module, name) not in STAND_INS:
