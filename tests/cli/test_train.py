@@ -266,3 +266,15 @@ def test_from_scratch_all_layers_are_normalised_and_learn(
     assert statistics
     assert all(bool((t != 0).any()) for t in statistics)
     assert vedette.load(out / "last.safetensors", device="cpu").detect(data / "images" / "0.jpg", score=0.0) is not None
+
+
+@pytest.mark.parametrize(
+    "more", [["--val", "x"], ["--metric", "coco"], ["--set", "keep=3"], ["--lr", "1"], ["--resume"]]
+)
+def test_a_run_is_repeated_as_it_was(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert run(["train", "--from-run", str(tmp_path), "--out", str(tmp_path / "new"), *more]) == 2
+    assert "--from-run repeats a run as it was: leave " in capsys.readouterr().err
+    assert run(["train", MODEL, "--data", str(data), "--out", str(tmp_path / "new"), "--dry-run", "--resume"]) == 2
+    assert "--dry-run tries a new run in one process" in capsys.readouterr().err

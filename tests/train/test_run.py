@@ -232,3 +232,13 @@ def test_a_run_file_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match=r"run\.json: cannot be read"):
         Run.read(tmp_path)
+
+
+def test_a_dry_run_passes_over_images_that_teach_nothing(data: Path, tmp_path: Path) -> None:
+    content = json.loads((data / "train.json").read_text())
+    crowded = {image["id"] for image in content["images"][:3]}
+    for row in content["annotations"]:
+        row["iscrowd"] = int(row["image_id"] in crowded)
+    (data / "train.json").write_text(json.dumps(content))
+    run, dataset = plan(wanted(data), around(tmp_path / "run"))
+    assert try_out(run, around(tmp_path / "run"), dataset).is_file()
