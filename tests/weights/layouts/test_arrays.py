@@ -116,6 +116,7 @@ def test_a_memo_of_a_high_number_takes_no_memory() -> None:
     assert read_arrays(b"\x80\x02}r\xff\xff\xff\xff.") == {}
 
 
+@pytest.mark.slow  # a process each
 @pytest.mark.parametrize(
     "content",
     [
