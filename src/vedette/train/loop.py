@@ -117,7 +117,7 @@ class Training:
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
         with self.signals, self.signals.kept(), workers_heard():
-            while self.epoch < self.recipe.epochs:
+            while not self.finished:
                 self._train_epoch(progress)
                 with progress.pause():
                     self._finish_epoch(progress)

@@ -66,7 +66,7 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
         sessions = (*run.sessions, facts_of(around.device))
         begun = replace(run, detector=asdict(model.config), input_spec=asdict(spec), sessions=sessions)
         begun.save(around.folder)
-    tell(run, len(dataset), model.config, around)
+    _tell(run, len(dataset), model.config, around)
     training.run()
     return around.folder / "best.safetensors"
 
@@ -154,7 +154,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
     return validate
 
 
-def tell(run: Run, images: int, config: Any, around: Around) -> None:
+def _tell(run: Run, images: int, config: Any, around: Around) -> None:
     """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
     around.tell(f"{run.model} on {images} images of {len(run.classes)} classes, {around.device}")
     for kind, settings in (("recipe", run.recipe), ("detector", config)):

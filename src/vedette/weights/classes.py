@@ -9,10 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SCORES = (
-    "logits",
-    "head",
-)  # layers that score C classes for each of K anchors; the others have rows for each class
+# Layers that score C classes for each of K anchors; the others have rows for each class.
+SCORES = ("logits", "head")
 
 
 def take_classes(model: nn.Module, given: Mapping[str, Tensor], old: Sequence[str], new: Sequence[str]) -> None:
