@@ -20,6 +20,8 @@ from timing import compare, in_turns
 from vedette.backbones.regions import TwoLayers, VGG16Regions
 from vedette.data.read import read_datasets
 from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.run import evaluate_model
+from vedette.infer.multiscale import plan_passes
 from vedette.papers.fast_rcnn import truncate
 
 
@@ -58,13 +60,12 @@ def trade(arguments: argparse.Namespace) -> None:
         if ranks is not None:
             layers.fc6, layers.fc7 = truncate(layers.fc6, ranks[0]), truncate(layers.fc7, ranks[1])
         truths = truths_for(dataset, detector.classes or ())
-        found = measure(
-            model, dataset, truths, detector.input_spec, len(detector.classes or ()), batch_size=4, bf16=True
-        )
+        found = evaluate_model(model, dataset, plan_passes(detector.input_spec, batch_size=4), bf16=True)
         channels = model.backbone.channels[0]
         pieces = torch.randn(arguments.regions, channels, model.backbone.pooled, model.backbone.pooled)
         name = "whole" if ranks is None else f"ranks {ranks[0]}, {ranks[1]}"
-        print(f"{name}: mAP {100 * found['mAP']:.1f}; {timed(whole, layers, pieces, arguments.rounds)}", flush=True)
+        score = 100 * measure(found, truths, len(detector.classes or ()))["mAP"]
+        print(f"{name}: mAP {score:.1f}; {timed(whole, layers, pieces, arguments.rounds)}", flush=True)
 
 
 def main() -> None:

@@ -85,6 +85,7 @@ class TargetBatch(NamedTuple):
     labels: Tensor  # (B, G) int64, 0 in the padding
     valid: Tensor  # (B, G) bool, False in the padding
     ignore: Tensor  # (B, G) bool
+    seeds: Tensor  # (B,) int64: what is drawn of an image at random, whatever images are beside it
 
     @property
     def for_matching(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,18 +93,24 @@ class TargetBatch(NamedTuple):
         return self.boxes, self.valid, self.ignore
 
     @classmethod
-    def of(cls, targets: Sequence[Target]) -> TargetBatch:
-        """The targets of one batch, where they are; G is the largest number of boxes in an image."""
+    def of(cls, targets: Sequence[Target], seeds: Tensor | None = None) -> TargetBatch:
+        """The targets of one batch, where they are; G is the largest number of boxes in an image.
+
+        seeds (B,) int64: by default of torch's random numbers.
+        """
+        device = targets[0].boxes.device if targets else None
+        seeds = torch.randint(1 << 62, (len(targets),), device=device) if seeds is None else seeds
         if not targets:
             empty = torch.zeros(0, 0, dtype=torch.bool)
-            return cls(torch.zeros(0, 0, 4), empty.long(), empty, empty)
+            return cls(torch.zeros(0, 0, 4), empty.long(), empty, empty, seeds)
         columns = (
             [t.boxes.float() for t in targets],
             [t.labels for t in targets],
             [torch.ones_like(t.labels, dtype=torch.bool) for t in targets],
             [torch.zeros_like(t.labels, dtype=torch.bool) if t.ignore is None else t.ignore for t in targets],
         )
-        return cls(*(pad_sequence(column, batch_first=True) for column in columns))
+        boxes, labels, valid, ignore = (pad_sequence(column, batch_first=True) for column in columns)
+        return cls(boxes, labels, valid, ignore, seeds)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TargetBatch:
         """The same on another device; from pinned memory and `non_blocking`, the host does not wait."""

@@ -6,12 +6,10 @@ import pytest
 import torch
 
 from vedette.errors import InputError
-from vedette.evaluate import measure as measuring
 from vedette.evaluate.coco import coco_average_precision
 from vedette.evaluate.measure import measure, truths_for
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import voc_average_precision
-from vedette.structures import InputSpec
 
 
 @dataclasses.dataclass
@@ -53,21 +51,13 @@ def test_data_with_nothing_to_find_is_refused():
         truths_for(Annotations(("dog",), [truth([]), truth([0], torch.tensor([True]))]), ["dog"])
 
 
-@pytest.fixture
-def measured(make_scene, monkeypatch):
-    """`measure` of a scene whose detections are given rather than found."""
-    found, truths = make_scene(0)
-    monkeypatch.setattr(measuring, "evaluate_model", lambda *args, **kwargs: found)
-    return found, truths, lambda metric: measure(None, None, truths, InputSpec(size=64), 3, metric=metric)
-
-
 @pytest.mark.parametrize("metric", ["voc07", "voc12"])
-def test_voc(measured, metric):
-    found, truths, run = measured
-    assert run(metric) == {"mAP": voc_average_precision(found, truths, 3, metric=metric).mean_ap}
+def test_voc(make_scene, metric):
+    found, truths = make_scene(0)
+    assert measure(found, truths, 3, metric) == {"mAP": voc_average_precision(found, truths, 3, metric=metric).mean_ap}
 
 
-def test_coco(measured):
-    found, truths, run = measured
+def test_coco(make_scene):
+    found, truths = make_scene(0)
     table = coco_average_precision(found, truths, 3)
-    assert run("coco") == {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}
+    assert measure(found, truths, 3, "coco") == {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}

@@ -186,7 +186,7 @@ def test_a_proposal_on_an_object_and_an_ignored_box_is_the_objects() -> None:
 def test_the_sample_has_its_numbers(objects: int, background: int) -> None:
     labels = torch.cat([torch.full((objects,), 3), torch.zeros(background).long(), torch.full((6,), NEITHER)])
     labels = labels[torch.randperm(len(labels))].view(2, -1)
-    chosen = draw(labels, 32, 96)
+    chosen = draw(labels, 32, 96, torch.tensor([1, 2]))
     assert int((chosen & (labels > 0)).sum()) == min(32, objects)
     assert int((chosen & (labels == 0)).sum()) == min(96, background)
     assert not bool((chosen & (labels == NEITHER)).any())
@@ -194,9 +194,9 @@ def test_the_sample_has_its_numbers(objects: int, background: int) -> None:
 
 def test_the_sample_is_drawn_at_random() -> None:
     labels = torch.zeros(1, 200, dtype=torch.int64)
-    first, second = draw(labels, 32, 96), draw(labels, 32, 96)
+    first, second = (draw(labels, 32, 96, torch.tensor([seed])) for seed in (1, 2))
     assert not torch.equal(first, second)
-    assert draw(torch.zeros(1, 0, dtype=torch.int64), 32, 96).shape == (1, 0)
+    assert draw(torch.zeros(1, 0, dtype=torch.int64), 32, 96, torch.tensor([1])).shape == (1, 0)
 
 
 def predictions(proposals: Tensor, num_classes: int = 2, size: tuple[int, int] = (100, 100)) -> Predictions:

@@ -18,7 +18,9 @@ from vedette.backbones.regions import RegionBackbone, ResNetC4, TimmRegions, VGG
 from vedette.backbones.resnet import ResNet
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure
+from vedette.evaluate.run import evaluate_model
 from vedette.evaluate.truth import Truth
+from vedette.infer.multiscale import plan_passes
 from vedette.ops.images import Normalize, stack_padded, to_input
 from vedette.papers.fast_rcnn import FastRCNN, FastRCNNConfig, RegionPool
 from vedette.papers.faster_rcnn import FasterRCNN, FasterRCNNConfig
@@ -370,8 +372,8 @@ def test_the_loader_gets_those_proposals(whole: tuple[Path, Watched], monkeypatc
     folder, run = whole
     seen: list[Any] = []
 
-    def stop(training: Training, batch: Any, epoch: float) -> None:
-        seen.append(batch)
+    def stop(training: Training, batches: Any) -> None:
+        seen.extend(batches)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Training, "_train_step", stop)
@@ -409,12 +411,12 @@ def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
         else:
             train_step = Training._train_step
 
-            def cut(training: Training, batch: Any, place: float) -> None:
+            def cut(training: Training, batches: Any) -> None:
                 if training.folder.name == f"step{step}" and training.epoch == epoch:
                     cut.batches += 1  # type: ignore[attr-defined]
                     if cut.batches == 2:  # type: ignore[attr-defined]
                         raise KeyboardInterrupt
-                train_step(training, batch, place)
+                train_step(training, batches)
 
             cut.batches = 0  # type: ignore[attr-defined]
             patch.setattr(Training, "_train_step", cut)
@@ -536,7 +538,8 @@ def test_losses_fall_and_the_rectangles_are_found(tmp_path: Path, levels: int) -
         assert min(recalls) > 0.5
         model.load_state_dict(load_file(tmp_path / "run" / "last.safetensors"))
         truths = [Truth.of(data.boxes(index), data.labels(index)) for index in range(len(data))]
-        assert measure(model, data, truths, model.input_spec, 2, batch_size=2, workers=0)["mAP"] > 0.5  # untrained: 0.1
+        found = evaluate_model(model, data, plan_passes(model.input_spec, batch_size=2), workers=0)
+        assert measure(found, truths, 2)["mAP"] > 0.5  # untrained: 0.1
 
 
 def test_the_papers_rates_and_length() -> None:

@@ -65,12 +65,13 @@ def test_all_stays_as_the_step_before_left_it(
 ) -> None:
     monkeypatch.setattr("vedette.train.loop.PATIENCE", {"cpu": patience})
     recipe = replace(RECIPE, epochs=1, optimizer=optimizer, accumulate=accumulate, clip_norm=clip_norm)
-    run = a_run(tmp_path, recipe, break_at=BROKEN * accumulate)
+    looks = 1 if accumulate == 1 else 2 * accumulate  # each batch of several is looked at before the first is learnt
+    run = a_run(tmp_path, recipe, break_at=BROKEN * looks)
     train_step, files, states = run._train_step, [], []
 
-    def watched(batch: Any, epoch: float) -> None:
-        train_step(batch, epoch)
-        files.append(batch.files)
+    def watched(batches: Any) -> None:
+        train_step(batches)
+        files.extend(batch.files for batch in batches)
         states.append(state_of(run))
 
     monkeypatch.setattr(run, "_train_step", watched)
@@ -80,9 +81,10 @@ def test_all_stays_as_the_step_before_left_it(
     assert f"(area = nan, mean = nan) on {', '.join(files[broken])}: " in str(told.value)
     assert not any(file in str(told.value) for batch in files[broken + 1 :] for file in batch)
     late = len(files) - 1 - broken
+    assert late % accumulate == 0
     assert late < patience
     assert patience == 1 or late  # some steps were made in vain
-    before, after = states[(BROKEN - 1) * accumulate - 1], state_of(run)
+    before, after = states[BROKEN - 2], state_of(run)
     assert before.keys() == after.keys()
     assert {name for name in before if not torch.equal(before[name], after[name])} == set()
     assert run.steps == BROKEN - 1

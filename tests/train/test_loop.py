@@ -63,7 +63,7 @@ def training(
     recipe: Recipe = RECIPE,
     break_at: int = -1,
     scores: list[float] | None = None,
-    compile: bool = False,
+    **around: Any,
 ) -> Training:
     torch.manual_seed(0)
     folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def training(
         PAINTED,
         SPEC,
         recipe,
-        Around(folder=folder, device="cpu", compile=compile, say=lines.append),
+        Around(folder=folder, device="cpu", say=lines.append, **around),
         validate=validate,
         save_weights=save,
     )
@@ -117,7 +117,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
 
 def test_an_epoch_begun_anew_draws_the_same_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Tensor] = []
-    monkeypatch.setattr(Training, "_train_step", lambda run, batch, epoch: drawn.append(torch.rand(3)))
+    monkeypatch.setattr(Training, "_train_step", lambda run, batches: drawn.append(torch.rand(3)))
     whole, again = training(tmp_path / "whole"), training(tmp_path / "again")
     whole.run()
     torch.manual_seed(99)
@@ -305,12 +305,44 @@ def test_the_loader_is_made_once_for_each_size(tmp_path: Path, monkeypatch: pyte
     assert [spec.size for spec in made] == [32, 16, 32]
 
 
+@pytest.mark.parametrize(
+    ("scores", "last", "best"),
+    [([0.1, 0.3, 0.2, 0.3, 0.9], 4, 0.3), ([0.1, 0.2, 0.1, 0.3, 0.2], 5, 0.3), ([0.3, 0.2, 0.1, 0.9, 0.9], 3, 0.3)],
+)
+def test_a_run_ends_when_nothing_better_came_for_long(
+    tmp_path: Path, scores: list[float], last: int, best: float
+) -> None:
+    recipe = replace(RECIPE, epochs=5, patience=2)
+    run = training(tmp_path / "run", recipe, scores=scores)
+    run.run()
+    assert (run.epoch, run.best) == (last, best)
+    told = [line for line in run.lines if "no better" in line]  # type: ignore[attr-defined]
+    assert told == ([f"no better result in 2 evaluations: ends after epoch {last}"] if last < 5 else [])
+    again = training(tmp_path / "run", recipe, scores=[0.0])
+    again.resume()
+    assert again.finished
+    again.run()  # nothing is learnt any more
+    assert again.steps == run.steps
+
+
+def test_a_resumed_run_remembers_how_long_nothing_better_came(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=5, patience=2)
+    torn = training(tmp_path / "run", recipe, scores=[0.3, 0.2, 0.1], break_at=7)  # in the third epoch
+    with pytest.raises(InputError):
+        torn.run()
+    again = training(tmp_path / "run", recipe, scores=[0.1, 0.9])
+    again.resume()
+    assert again.stale == 1
+    again.run()
+    assert again.epoch == 3
+
+
 def test_epochs_differ_and_workers_that_stay_change_no_random_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that goes on starts workers of its own in a later epoch."""
     seen: list[tuple[list[int], Tensor]] = []
-    monkeypatch.setattr(Training, "_train_step", lambda run, batch, epoch: seen.append((batch.indices, torch.rand(2))))
+    monkeypatch.setattr(Training, "_train_step", lambda run, batches: seen.append((batches[0].indices, torch.rand(2))))
     recipe = replace(RECIPE, workers=1, epochs=3)
     whole, later = training(tmp_path / "whole", recipe), training(tmp_path / "later", recipe)
     whole.run()

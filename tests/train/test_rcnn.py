@@ -266,7 +266,7 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
     )
     proposals = torch.tensor([[10.0, 10.0, 30.0, 28.0], [50.0, 10.0, 70.0, 29.0], [10.0, 10.0, 22.0, 30.0]])
     shape = torch.tensor([[60, 90]])
-    batch = Batch(pixels[None], [target], [0], ["a.jpg"], shape.flip(1), shape, [proposals])
+    batch = Batch(pixels[None], [target], [0], ["a.jpg"], shape.flip(1), shape, torch.zeros(1).long(), [proposals])
     with torch.no_grad():
         found = one._features_of(batch)
     assert found["labels"].tolist() == [1, 1, -1, -1, -1]  # the ignored box is no example
@@ -329,11 +329,3 @@ def test_bad_input_is_one_line_and_exit_2(
     error = capsys.readouterr().err.strip()
     assert message in error
     assert "\n" not in error
-
-
-def test_torchrun_is_refused(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert train(data, tmp_path / "run") == 2
-    assert "by one process: start it without torchrun" in capsys.readouterr().err

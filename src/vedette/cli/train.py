@@ -78,6 +78,9 @@ def train(
     ] = None,
     difficult: Annotated[Literal["ignore", "train"] | None, typer.Option(help="VOC's difficult boxes.")] = None,
     eval_every: Annotated[int | None, typer.Option(help="Epochs between evaluations.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="End after so many evaluations without a better result; 0: do not.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is random; the same gives the same run.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
@@ -88,6 +91,9 @@ def train(
         str,
         typer.Option(help="Save within epochs: after so many minutes (10min) or steps (500); 0: at their ends alone."),
     ] = "10min",
+    tracker: Annotated[
+        list[str] | None, typer.Option(help="Send the curves to wandb, mlflow or trackio too, where it is installed.")
+    ] = None,
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
@@ -99,6 +105,9 @@ def train(
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Take one batch through everything, and write a picture of it in --out.")
+    ] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Try rising learning rates and say which to take; train nothing.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     anyway: Annotated[
@@ -113,17 +122,21 @@ def train(
     from vedette.train import check_extra
 
     check_extra()
+    from vedette.train.find_rate import FILES, find_rate
     from vedette.train.plan import plan, repeated
     from vedette.train.run import start
+    from vedette.train.trackers import check_trackers
     from vedette.train.try_out import try_out
 
     check_folder("--out", out, files=["run.json"])
     ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_}
+    ways["trackers"] = check_trackers(tracker or [])
     around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
     _check_beginning(begun, schedule, around)
-    if dry_run and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
-        raise InputError("--dry-run tries a new run in one process: leave --resume and torchrun out")
+    for option, given in {"--dry-run": dry_run, "--find-lr": find_lr}.items():
+        if given and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
+            raise InputError(f"{option} tries a new run in one process: leave --resume and torchrun out")
     if from_run is not None:
         more = {"--val": val, "--metric": metric, "--set": set_, "--schedule": schedule, "--resume": around.resume}
         _check_repeated(
@@ -136,6 +149,12 @@ def train(
         typer.echo(json.dumps(asdict(run), indent=1))
     elif dry_run:
         typer.echo(f"one batch went through everything; a picture of it: {try_out(run, around, dataset)}")
+    elif find_lr:
+        answer = find_rate(run, around, dataset)
+        typer.echo(
+            f"--lr {answer.suggested:.2g}: there the loss falls fastest; at {answer.lowest:.2g} it is lowest, above it "
+            f"rises. The picture: {out / FILES[1]}"
+        )
     else:
         best = start(run, around, dataset)
         around.tell(f"weights: {best}  (vedette detect PHOTO --model {best})")

@@ -57,6 +57,7 @@ class Sample:
     file: str
     size: tuple[int, int]  # width, height of the frame that the annotated boxes are in
     proposals: Tensor | None = None  # (P, 4) in pixels of the image here
+    seed: int = 0  # of what is drawn at random of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,7 @@ class Batch:
     files: list[str]
     sizes: Tensor  # (B, 2) int64, width and height of the annotated frames
     shapes: Tensor  # (B, 2) int64, height and width of each image here, without the padding
+    seeds: Tensor  # (B,) int64, of what is drawn at random of each image
     proposals: list[Tensor] | None = None  # (P_i, 4) each, in pixels of the images here
 
     def pin_memory(self) -> Batch:
@@ -128,7 +130,8 @@ class DetectionDataset(TorchDataset[Sample]):
             pixels, found = self.transform(image, annotated)
         target = Target(found["boxes"].as_subclass(Tensor), found["labels"], found["ignore"])
         file, frame = str(self.dataset.file(index)), self._frame(index, image)
-        return Sample(pixels, target, index, file, frame, found.get("proposals"))
+        seed = item.seed if isinstance(item, Draw) else 0
+        return Sample(pixels, target, index, file, frame, found.get("proposals"), seed)
 
     def _read(self, index: int) -> Image.Image:
         try:
@@ -228,6 +231,7 @@ def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
         files=[sample.file for sample in samples],
         sizes=torch.tensor([sample.size for sample in samples]),
         shapes=sizes_of(images),
+        seeds=torch.tensor([sample.seed for sample in samples]),
         proposals=proposals or None,
     )
 

@@ -30,9 +30,10 @@ class EpochSampler(Sampler[Draw]):
     factors (N,): how often each image comes in an epoch, on average; 1.5 is once in one epoch and twice in another.
     Of several processes each takes its share, `rank` of `world`, all of one length: some images come once more where
     the number does not divide.
-    groups (N,): images of one group come together, `batch_size` in a row, in the batches that a process would have had
-    anyway: it takes the same images in an epoch, as many batches, and an incomplete last one holds the same. What is
-    left of the groups, less than a batch of each, is mixed.
+    groups (N,): images of one group come together, `batch_size` in a row for each process, in the batches that there
+    would have been anyway: an incomplete last one holds the same. What is left of the groups, less than a batch of
+    each, is mixed.
+    Which images make a step does not depend on the number of processes that share it.
     """
 
     def __init__(
@@ -62,11 +63,10 @@ class EpochSampler(Sampler[Draw]):
         order = torch.randperm(self.length, generator=generator)
         seeds = torch.randint(2**32, (self.length,), generator=generator)
         images = self._images(torch.rand((), generator=generator, dtype=torch.float64))
-        mine = torch.arange(self.rank, len(self) * self.world, self.world) % max(1, self.length)
-        places = order[mine]
+        places = order[torch.arange(len(self) * self.world) % max(1, self.length)]
         if self.groups is not None:
-            places = places[group_batches(self.groups[images[places]], self.batch_size, generator)]
-        for place in places[self.start :].tolist():
+            places = places[group_batches(self.groups[images[places]], self.batch_size * self.world, generator)]
+        for place in places[self.rank :: self.world][self.start :].tolist():
             yield Draw(int(images[place]), int(seeds[place]))
 
     def _images(self, offset: Tensor) -> Tensor:

@@ -1,21 +1,18 @@
-"""From a model and a data set to the numbers: what a training and the command line have in common."""
+"""From what was found to the numbers: what a training and the command line have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
-from vedette.evaluate.run import evaluate_model
 from vedette.evaluate.truth import Annotated, Truth, truths_of
 from vedette.evaluate.voc import voc_average_precision
-from vedette.infer.multiscale import plan_passes
-from vedette.structures import InputSpec
+from vedette.structures import Detections
 
 Metric = Literal["coco", "voc07", "voc12"]
 
@@ -39,28 +36,14 @@ def truths_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> list[Truth]
 
 
 def measure(
-    model: nn.Module,
-    dataset: AnnotatedImages,
-    truths: Sequence[Truth],
-    input_spec: InputSpec,
-    num_classes: int,
-    *,
-    metric: Metric = "voc12",
-    device: torch.device | str = "cpu",
-    batch_size: int = 16,
-    workers: int = 2,
-    bf16: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    found: Sequence[Detections], truths: Sequence[Truth], num_classes: int, metric: Metric = "voc12"
 ) -> dict[str, float]:
     """The metric's main numbers, as fractions, the most important first: mAP, or COCO's AP, AP50 and AP75.
 
-    One pass over each image, `batch_size` of them at once; the other arguments are those of `evaluate_model`. `truths`
-    are the data set's, see `truths_for`.
+    found: of each image, by `evaluate_model`; truths: the data set's, see `truths_for`.
 
-    Raises InputError for an image that cannot be read, ImportError for "coco" without hotcoco.
+    Raises ImportError for "coco" without hotcoco.
     """
-    passes = plan_passes(input_spec, batch_size=batch_size)
-    found = evaluate_model(model, dataset, passes, device, workers, bf16, progress=progress)
     if metric == "coco":
         table = coco_average_precision(found, truths, num_classes)
         return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}

@@ -1,4 +1,4 @@
-"""Boxes as tensors: convert, clip, area, IoU and GIoU.
+"""Boxes as tensors: convert, clip, area, IoU and GIoU, and how exact they are at least.
 
 Shapes: a leading `...` is any batch. Boxes are x1 y1 x2 y2 in pixels, without + 1.
 """
@@ -67,6 +67,11 @@ def giou(first: Tensor, second: Tensor) -> Tensor:
     hull = width * height
     tiny = torch.finfo(union.dtype).tiny
     return intersection / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
+
+
+def exact(x: Tensor) -> Tensor:
+    """In float32 at least: half precision is too coarse for pixels, sums and logarithms."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _columns(boxes: Tensor) -> tuple[Tensor, ...]:

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 from torchvision import ops
 
+from vedette.ops.boxes import exact
+
 
 def roi_max_pool(feature: Tensor, rois: Tensor, size: int, scale: float) -> Tensor:
     """The largest value in each of S × S parts of a region (Fast R-CNN, section 2.1).
@@ -16,7 +18,8 @@ def roi_max_pool(feature: Tensor, rois: Tensor, size: int, scale: float) -> Tens
     pixel. The corners are rounded to whole cells and a region has at least one of them, as in the authors' code.
     → (K, C, S, S), in the feature's dtype.
     """
-    pooled: Tensor = ops.roi_pool(feature.float(), rois, size, scale)
+    maps = exact(feature)
+    pooled: Tensor = ops.roi_pool(maps, rois.to(maps), size, scale)
     return pooled.to(feature.dtype)
 
 
@@ -29,10 +32,11 @@ def roi_align(
     cell's value stands at its centre (detectron2, mmdet); without it as in the paper's first code and torchvision's
     detectors. samples 0: as many as the part has cells, at least one.
     """
-    exact = feature.float()
+    maps = exact(feature)
+    rois = rois.to(maps)
     if feature.device.type == "cpu" and samples > 0:
-        return _weighted_cells(exact, rois, size, scale, samples, aligned).to(feature.dtype)
-    pooled: Tensor = ops.roi_align(exact, rois, size, scale, samples, aligned)
+        return _weighted_cells(maps, rois, size, scale, samples, aligned).to(feature.dtype)
+    pooled: Tensor = ops.roi_align(maps, rois, size, scale, samples, aligned)
     return pooled.to(feature.dtype)
 
 

@@ -41,7 +41,7 @@ from vedette.parts.box_coder import BoxCoder
 from vedette.parts.class_coder import ClassCoder
 from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
 from vedette.parts.detection import Found, best_of_each_class, best_of_image, check_score, find, rows_of, unpad
-from vedette.parts.losses import box_loss, class_loss, gather_labels
+from vedette.parts.losses import box_loss, class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
 from vedette.parts.sizes import whole_sizes
@@ -221,7 +221,7 @@ def sample_regions(
     matched = match_by_thresholds(
         boxes, *truth.for_matching, positive=positive, negative=positive, negative_from=background, usable=usable
     )
-    rows, drawn = sample(matched, count, share)
+    rows, drawn = sample(matched, count, share, ~truth.seeds)  # other lots than an RPN's
     return Regions(rows_of(boxes, rows), torch.where(drawn, matched.gather(1, rows), IGNORED))
 
 
@@ -232,7 +232,7 @@ def region_loss(
     boxes, matched = regions
     labels = gather_labels(truth.labels + 1, matched)  # (B, R), 0 is background
     drawn = matched != IGNORED
-    total = drawn.sum().clamp(min=1)
+    total = total_of(drawn.sum())
     classes = torch.where(drawn, class_loss(output.logits, labels), 0.0).sum() / total
     own = (labels - 1).clamp(min=0)
     deltas = output.deltas.gather(2, own[..., None, None].expand(-1, -1, 1, 4)).squeeze(2)  # (B, R, 4)

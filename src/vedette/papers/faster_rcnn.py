@@ -65,7 +65,7 @@ from vedette.parts.config import (
 )
 from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, trimmed, unpad
 from vedette.parts.layers import initialize, per_anchor
-from vedette.parts.losses import box_loss, class_loss
+from vedette.parts.losses import box_loss, class_loss, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
 from vedette.parts.sizes import whole_sizes
@@ -226,7 +226,7 @@ class FasterRCNN(nn.Module):
             usable=usable,
             keep_best=True,
         )
-        rows, drawn = sample(matched, c.rpn_sample, c.rpn_share)
+        rows, drawn = sample(matched, c.rpn_sample, c.rpn_share, truth.seeds)
         return rows, torch.where(drawn, matched.gather(1, rows), IGNORED)
 
     def assign_regions(self, proposals: Tensor, real: Tensor, truth: TargetBatch) -> Regions:
@@ -248,7 +248,7 @@ class FasterRCNN(nn.Module):
         rows, matched = self.assign_anchors(predictions, truth)
         logits, deltas = (rows_of(values, rows) for values in predictions.rpn)
         drawn = matched != IGNORED
-        total = drawn.sum().clamp(min=1)
+        total = total_of(drawn.sum())
         objects = torch.where(drawn, class_loss(logits, (matched >= 0).long()), 0.0).sum()
         anchors = predictions.anchors[rows]
         boxes = box_loss(deltas, anchors, truth.boxes, matched, self.rpn_coder, self.config.rpn_beta)

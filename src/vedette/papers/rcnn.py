@@ -43,11 +43,11 @@ from vedette.backbones.alexnet import AlexNet
 from vedette.backbones.backbone import Classifier, Looks
 from vedette.backbones.timm_classifier import TimmClassifier
 from vedette.backbones.vgg import VGG16Classifier
-from vedette.ops.boxes import clip_each, to_centers
+from vedette.ops.boxes import clip_each, exact, to_centers
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check, check_at_most
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
-from vedette.parts.losses import class_loss, gather_labels
+from vedette.parts.losses import class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import draw
 from vedette.parts.sizes import whole_sizes
@@ -111,15 +111,16 @@ def warp(images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor, side: int,
     images (B, 3, H, W); boxes (N, 4); image (N,) int64: whose; sizes (B, 2) true heights and widths. Bilinear, without
     antialiasing. Outside of the image is 0, which in normalised images is the mean. → (N, 3, S, S).
     """
-    center, extent = to_centers(boxes.float()).chunk(2, -1)
+    pixels = exact(images)
+    center, extent = to_centers(boxes.to(pixels)).chunk(2, -1)
     extent = extent * (side / (side - 2 * context))
-    places = (torch.arange(side, device=boxes.device) + 0.5) / side - 0.5  # (S,) in -0.5..0.5
+    places = (torch.arange(side, device=boxes.device, dtype=pixels.dtype) + 0.5) / side - 0.5  # (S,) in -0.5..0.5
     at = center[..., None] + extent[..., None] * places  # (N, 2, S): x and y of the columns and the rows
-    true = sizes[image].flip(1)[..., None].float()  # (N, 2, 1): width and height
+    true = sizes[image].flip(1)[..., None].to(pixels)  # (N, 2, 1): width and height
     x_inside, y_inside = ((at >= 0) & (at < true)).unbind(1)
     x, y = at.clamp(min=0.5).minimum(true - 0.5).unbind(1)
     number, _, height, width = images.shape
-    tall = images.float().transpose(0, 1).reshape(1, 3, number * height, width)  # one below the other: no copies
+    tall = pixels.transpose(0, 1).reshape(1, 3, number * height, width)  # one below the other: no copies
     x = x / width * 2 - 1
     y = (y + image[:, None] * height) / (number * height) * 2 - 1
     grid = torch.stack([x[:, None].expand(-1, side, -1), y[..., None].expand(-1, -1, side)], -1)  # (N, S, S, 2)
@@ -189,9 +190,9 @@ class RegionClassifier(nn.Module):
         check_targets(targets, len(predictions.logits), c.num_classes)
         truth = pad_targets(targets, predictions.logits.device)
         labels = self.assign(predictions, truth)
-        chosen = draw(labels, c.positives, c.negatives)
+        chosen = draw(labels, c.positives, c.negatives, truth.seeds)
         loss = torch.where(chosen, class_loss(predictions.logits, labels.clamp(min=0)), 0.0)
-        return {"class": loss.sum() / chosen.sum().clamp(min=1)}
+        return {"class": loss.sum() / total_of(chosen.sum())}
 
     @torch.no_grad()
     def draw_windows(self, proposals: Sequence[Tensor], targets: Targets) -> list[Tensor]:
@@ -206,7 +207,7 @@ class RegionClassifier(nn.Module):
         real = pad_sequence([torch.ones(len(boxes), dtype=torch.bool) for boxes in given], batch_first=True)
         padded = pad_sequence(given, batch_first=True)
         labels = label_proposals(padded, real.to(padded.device), truth, c.foreground_iou, c.background_iou)
-        chosen = draw(labels, c.positives, c.negatives)
+        chosen = draw(labels, c.positives, c.negatives, truth.seeds)
         return [boxes[keep] for boxes, keep in zip(padded, chosen, strict=True)]
 
     def scores(self, predictions: Predictions) -> Tensor:

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from vedette.backbones.backbone import Backbone
 from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import TimmPyramid
-from vedette.ops.boxes import clip_each
+from vedette.ops.boxes import clip_each, exact
 from vedette.papers.fpn import FeaturePyramid
 from vedette.parts.anchors import AnchorCache, Anchors, Grid, pyramid_anchors
 from vedette.parts.box_coder import BoxCoder
@@ -57,7 +57,7 @@ from vedette.parts.config import (
 )
 from vedette.parts.detection import Found, best_of_each_level, check_score, find, rows_of, unpad
 from vedette.parts.layers import initialize, per_anchor
-from vedette.parts.losses import box_loss, gather_labels
+from vedette.parts.losses import box_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sizes import whole_sizes
 from vedette.structures import Detections, HeadOutput, InputSpec, TargetBatch, Targets, check_targets, pad_targets
@@ -215,7 +215,7 @@ class RetinaNet(nn.Module):
         check_targets(targets, len(logits), c.num_classes)
         truth = pad_targets(targets, anchors.device)
         matched = self.assign(predictions, truth)
-        total = (matched >= 0).sum().clamp(min=1)
+        total = total_of((matched >= 0).sum())
         labels = gather_labels(truth.labels + 1, matched)  # 0 is background
         y = F.one_hot(labels, c.num_classes + 1)[..., 1:]
         focal = focal_loss(logits, y, c.alpha, c.gamma).sum(-1)  # (B, A)
@@ -246,8 +246,9 @@ class RetinaNet(nn.Module):
 
 
 def focal_loss(x: Tensor, y: Tensor, alpha: float, gamma: float) -> Tensor:
-    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) (eq. 5) of each logit x; y is 1 for an object, else 0; in float32."""
-    x, y = x.float(), y.float()
+    """FL(p_t) = -α_t (1 - p_t)^γ log(p_t) (eq. 5) of each logit x; y: 1 for an object, else 0; in float32 at least."""
+    x = exact(x)
+    y = y.to(x)
     x_t = x * (2 * y - 1)  # p_t = sigmoid(x_t), eq. 2
     alpha_t = alpha * y + (1 - alpha) * (1 - y)
     log_p_t, log_rest = F.logsigmoid(x_t), F.logsigmoid(-x_t)  # log (1 - p_t): 1 - p_t rounds to 0 where p_t is near 1

@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from vedette.ops.boxes import exact
+
 LARGEST_GROWTH = log(1000 / 16)  # keeps exp() finite on wild predictions; no trained box comes near
 
 
@@ -33,7 +35,7 @@ class BoxCoder:
 
     def decode(self, deltas: Tensor, references: Tensor) -> Tensor:
         """(..., 4) deltas and (..., 4) references in pixels → (..., 4) boxes x1 y1 x2 y2, in float32 or better."""
-        deltas = deltas.float() if deltas.dtype in (torch.bfloat16, torch.float16) else deltas
+        deltas = exact(deltas)
         shift = _by(torch.mul, deltas[..., :2], *self.std[:2])
         growth = _by(torch.mul, deltas[..., 2:], *self.std[2:])
         center, size = _center_and_size(references)

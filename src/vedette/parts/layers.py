@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torchvision.models.resnet import Bottleneck
 
+from vedette.ops.boxes import exact
 from vedette.structures import HeadOutput
 
 HEAD_CHANNELS = 1024  # of LevelBlocks: RefineDet's authors' code, ResNet-101
@@ -46,7 +47,7 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
-        return F.normalize(x.float(), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
+        return F.normalize(exact(x), dim=1, eps=1e-10).to(x.dtype) * self.scale[:, None, None]
 
 
 def map_norms(channels: Sequence[int], l2_norm: Sequence[float], map_rms: float) -> nn.ModuleList:

@@ -7,9 +7,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vedette.ops.boxes import exact
 from vedette.parts.box_coder import BoxCoder, Coder
 from vedette.parts.matching import NEGATIVE
 from vedette.structures import HeadOutput
+
+
+class OneBatch:
+    """A training step that is one batch; train/together.py has those that are several, of several processes."""
+
+    def total(self, number: Tensor) -> Tensor:
+        """What a loss is divided by, from this batch's number of what is counted."""
+        return number.clamp(min=1)
+
+    def gather(self, values: Tensor) -> Tensor:
+        """(N,) of this process → those of all, one after the other."""
+        return values
+
+
+steps = [OneBatch()]  # the last is the one that losses belong to
+
+
+def total_of(number: Tensor) -> Tensor:
+    """N of a loss, at least 1, from this batch's; where a step is more than a batch, that of the whole step."""
+    return steps[-1].total(number)
 
 
 def multibox_loss(
@@ -24,7 +45,7 @@ def multibox_loss(
     negative_ratio: float,
     min_negatives: int,
 ) -> tuple[Tensor, Tensor]:
-    """Classification and box loss of a head's output, each a scalar divided by the batch's positives N (SSD, eq. 1).
+    """Classification and box loss of a head's output, each a scalar divided by the step's positives N (SSD, eq. 1).
 
     anchors (A, 4) or (B, A, 4); boxes (B, G, 4); labels (B, G) as indices of the logits, 1..C; matched (B, A) from
     `match`; minable (B, A) bool: negatives outside it are not mined, None: all may; N counts as 1 if nothing matched.
@@ -36,7 +57,7 @@ def multibox_loss(
     negative = negative if minable is None else negative & minable
     negative = mine_hard_negatives(loss, negative, number, negative_ratio, min_negatives)
     chosen = torch.where(positive | negative, loss, 0.0)
-    total = number.sum().clamp(min=1)
+    total = total_of(number.sum())
     return chosen.sum() / total, box_loss(output.deltas, anchors, boxes, matched, coder) / total
 
 
@@ -57,8 +78,8 @@ def mine_hard_negatives(
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """(B, A, C + 1) logits, (B, A) labels → (B, A) softmax cross-entropy, in float32."""
-    loss = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), reduction="none")
+    """(B, A, C + 1) logits, (B, A) labels → (B, A) softmax cross-entropy, in float32 or better."""
+    loss = F.cross_entropy(exact(logits).flatten(0, 1), labels.flatten(), reduction="none")
     return loss.view(labels.shape)
 
 
@@ -70,11 +91,11 @@ def box_loss(
     beta: from which difference on it is linear.
     """
     if boxes.shape[1] == 0:
-        return deltas[:, :0].float().sum()
+        return exact(deltas[:, :0]).sum()
     positive = (matched >= 0)[..., None]
     own = boxes.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
     wanted = torch.where(positive, coder.encode(own, anchors), 0.0)  # a NaN of a negative would be one of the gradient
-    loss = F.smooth_l1_loss(deltas.float(), wanted, reduction="none", beta=beta)
+    loss = F.smooth_l1_loss(exact(deltas), wanted, reduction="none", beta=beta)
     return torch.where(positive, loss, 0.0).sum()
 
 

@@ -1,11 +1,20 @@
-"""Which anchors or regions enter the loss."""
+"""Which anchors or regions enter the loss.
+
+What is drawn of an image depends on its seed and its own anchors or regions alone: not on the images beside it, the
+process that has it, or the device.
+"""
 
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from vedette.parts.losses import steps
 from vedette.parts.matching import NEGATIVE
+
+LOTS = 1 << 61  # a lot is below; twice as much is a 64-bit number still
+GOLDEN, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15  # splitmix64's, as signed numbers
 
 
 class Sample(NamedTuple):
@@ -15,32 +24,50 @@ class Sample(NamedTuple):
     valid: Tensor  # (B, N) bool, False where an image had fewer
 
 
-def sample(matched: Tensor, count: int, positive_share: float) -> Sample:
+def sample(matched: Tensor, count: int, positive_share: float, seeds: Tensor) -> Sample:
     """A random `count` from each image, up to `positive_share` of it positive, filled up with negatives.
 
     matched (B, A): index of a box, -1 negative, other negative numbers are left out (Fast R-CNN, section 2.3; Faster
-    R-CNN, section 3.1.3). Uses torch's random numbers, so `torch.manual_seed` decides.
+    R-CNN, section 3.1.3). seeds (B,) int64.
     """
     most = min(int(count * positive_share), matched.shape[1])  # of the count asked for, however few there are
     count = min(count, matched.shape[1])
-    chance = torch.rand(matched.shape, device=matched.device)
+    lot = lots(seeds, matched.shape[1])
     positive = matched >= 0
-    key, chosen = torch.where(positive, chance, -1.0).topk(most)
+    key, chosen = torch.where(positive, lot, -1).topk(most)
     drawn = torch.zeros_like(positive).scatter(1, chosen, key >= 0)
-    order = torch.where(drawn, 2 + chance, torch.where(matched == NEGATIVE, chance, -1.0))
+    order = torch.where(drawn, LOTS + lot, torch.where(matched == NEGATIVE, lot, -1))
     best, rows = order.topk(count)
     return Sample(rows, best >= 0)
 
 
-def draw(labels: Tensor, positives: int, negatives: int) -> Tensor:
-    """So many objects (1 and above) and of the background (0) at random, of the whole batch (R-CNN, section 2.3).
+def draw(labels: Tensor, positives: int, negatives: int, seeds: Tensor) -> Tensor:
+    """So many objects (1 and above) and of the background (0) at random, of the whole batch (R-CNN, section 2.3), that
+    of all processes.
 
-    labels (B, P) → (B, P) bool; other labels are left out.
+    labels (B, P), others are left out; seeds (B,) int64. → (B, P) bool.
     """
-    flat = labels.flatten()
-    chosen = torch.zeros_like(flat, dtype=torch.bool)
-    for wanted, number in ((flat > 0, positives), (flat == 0, negatives)):
-        lot = torch.rand(flat.shape, device=flat.device).masked_fill(~wanted, -1.0)
-        drawn, place = lot.topk(min(number, len(flat)))
-        chosen = chosen.scatter(0, place, chosen[place] | (drawn >= 0))
-    return chosen.view(labels.shape)
+    lot = lots(seeds, labels.shape[1])
+    chosen = torch.zeros_like(labels, dtype=torch.bool)
+    for wanted, number in ((labels > 0, positives), (labels == 0, negatives)):
+        own = torch.where(wanted, lot, -1)
+        best = F.pad(own.flatten(), (0, number), value=-1).topk(number)[0]
+        least = steps[-1].gather(best).topk(number)[0][-1]
+        chosen |= wanted & (own >= least)
+    return chosen
+
+
+def lots(seeds: Tensor, number: int) -> Tensor:
+    """(B,) int64 → (B, number) int64, random, 0 up to `LOTS`: splitmix64 (Steele et al., OOPSLA 2014) of (seed, place).
+
+    A function of these alone, so there is no state to keep, and a GPU draws what a CPU draws.
+    """
+    z = seeds[:, None] + GOLDEN * torch.arange(1, number + 1, device=seeds.device)
+    z = (z ^ _shifted(z, 30)) * FIRST
+    z = (z ^ _shifted(z, 27)) * SECOND
+    return _shifted(z ^ _shifted(z, 31), 3)
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """To the right as an unsigned number: what comes in from the left is 0."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)

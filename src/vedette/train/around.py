@@ -56,9 +56,14 @@ class Around:
     anyway: bool = False  # though its data or its seed are others now
     few: int = 0  # images that are measured at most, for a trial; 0: all
     save_every: SaveEvery = TEN_MINUTES  # besides the ends of epochs
+    trackers: tuple[str, ...] = ()  # where curves go besides the folder, by accelerate's names
     compile: bool = False  # the training step; pays where one shape comes again and again, after minutes of compiling
     say: Callable[[str], None] = print
     watch: Watch = unseen
+
+    def count(self, total: int, unit: str) -> AbstractContextManager[Counter]:
+        """A counter of a stage, shown once however many processes train."""
+        return self.watch(total, unit) if is_first_process() else unseen(total, unit)
 
     def tell(self, line: str) -> None:
         """Says a line, once however many processes train."""

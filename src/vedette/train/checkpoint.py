@@ -16,7 +16,7 @@ from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 
 LAST, PREVIOUS = "last.pt", "previous.pt"
-FORMAT = 3  # of what a run keeps in its files
+FORMAT = 4  # of what a run keeps in its files
 SEAL = b"vedette sha256 "  # and the digest: behind the zip file, where torch.load does not look
 
 

@@ -1,13 +1,14 @@
 """What a run remembers of itself: TensorBoard curves and one JSON line an epoch."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
 LOG = "log.jsonl"
+Also = Callable[[dict[str, float], int], object]  # (values, step)
 OURS = ".vedette"  # how our files of curves end: what others put beside them stays
 
 
@@ -18,8 +19,9 @@ class RunLog:
     all else is removed: no row is doubled, none is lost. None: goes on behind all that is there.
     """
 
-    def __init__(self, folder: Path, marks: Mapping[str, int] | None) -> None:
-        self.folder, self.path = folder, folder / LOG
+    def __init__(self, folder: Path, marks: Mapping[str, int] | None, also: Also | None = None) -> None:
+        """also: where the curves go besides."""
+        self.folder, self.path, self.also = folder, folder / LOG, also
         folder.mkdir(parents=True, exist_ok=True)
         if marks is not None:
             for file in self._files():
@@ -30,16 +32,14 @@ class RunLog:
         """Curves over optimizer steps."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
+        if self.also is not None:
+            self.also(dict(values), step)
 
     def epoch(self, record: Mapping[str, Any], step: int) -> None:
         """One line of JSON, and its numbers as curves."""
         with self.path.open("a") as file:
             file.write(json.dumps(record) + "\n")
         self.step({f"epoch/{k}": v for k, v in record.items() if isinstance(v, int | float)}, step)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The lines so far."""
-        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.is_file() else []
 
     def marks(self) -> dict[str, int]:
         """The bytes of each file, all that was logged being in them."""
@@ -52,6 +52,12 @@ class RunLog:
 
     def _files(self) -> Iterator[Path]:
         yield from (file for file in (self.path, *sorted(self.folder.glob(f"tensorboard/*{OURS}"))) if file.is_file())
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log so far."""
+    file = folder / LOG
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def _cut(file: Path, size: int) -> None:

@@ -1,9 +1,10 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
+from itertools import chain, count, islice
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,20 @@ from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
 from vedette.train.optim import build_optimizer, build_schedule, go_to
-from vedette.train.processes import accelerator_for, largest, of_each
+from vedette.train.processes import accelerator_for, largest, of_each, others_heard
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 from vedette.train.resume import Position, random_state, restore_random_state, resume_from
+from vedette.train.shared_norm import share_norms
 from vedette.train.signals import StopSignals
 from vedette.train.step import TrainStep
+from vedette.train.together import WholeStep
+from vedette.train.trackers import track
 from vedette.weights.finite import check_finite
 
 Validate = Callable[[nn.Module], dict[str, float]]
 SaveWeights = Callable[[Path, nn.Module], None]
+StepInput = tuple[Tensor, TargetBatch, Tensor, Sequence[Tensor] | None]  # images, targets, shapes, proposals
 NOTHING, SAVE, STOP = range(3)  # what a process wants after a step; of several, all do what wants most
 COMPILED: dict[str, dict[str, Any]] = {"cuda": {"mode": "reduce-overhead"}}  # how a step is, by the kind of device
 
@@ -59,10 +64,13 @@ class Training:
     ) -> None:
         self.recipe, self.folder, self.say, self.save_every = recipe, around.folder, around.say, around.save_every
         self.validate, self.save_weights = validate, save_weights
-        self.accelerator = accelerator_for(recipe, around.device)
+        self.accelerator = accelerator_for(recipe, around.device, around.trackers)
         if recipe.freeze_stem:
             freeze(model)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        if world > 1:
+            share_norms(model)
+        self.together = WholeStep(world, recipe.accumulate)
         self.epochs = Epochs(data, spec, recipe, rank, world, proposals)
         self.batches = self.epochs.length
         optimizer = build_optimizer(model, recipe)
@@ -73,12 +81,12 @@ class Training:
         self.step, self.optimizer = self.accelerator.prepare(step, optimizer)
         self.average = Average(model.to(self.device), recipe.ema) if recipe.ema else None
         patience = PATIENCE.get(self.device.type, 1)
-        self.losses = Losses(patience)
+        self.losses = Losses(patience, world)
         learning = [model] if self.average is None else [model, self.average]
         self.halt = Halt(learning, self.device, patience, self.accelerator.num_processes)
         optimizer.found_inf = self.halt.stopped  # type: ignore[attr-defined]  # a fused one then does nothing
-        self.epoch, self.batch, self.steps, self.best = 0, 0, 0, -1.0  # batch: of the epoch, how many are done
-        self.begins_step = True  # the batch to come, the first of those whose gradients are summed
+        self.epoch, self.batch, self.steps = 0, 0, 0  # batch: of the epoch, how many are done
+        self.best, self.stale = -1.0, 0  # stale: evaluations since the best
         self.can_resume = False  # before its first checkpoint
         self.marks: Mapping[str, int] = {}  # of the log, as the last checkpoint has them
         self.resumed = Position()
@@ -105,25 +113,46 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to learn."""
-        return self.epoch >= self.recipe.epochs
+        """Whether nothing is left to learn, or nothing better came for long."""
+        return self.epoch >= self.recipe.epochs or 0 < self.recipe.patience <= self.stale
 
     def run(self) -> None:
         """All that is left of the epochs."""
-        self.log = RunLog(self.folder, self.marks) if self.accelerator.is_main_process else None
+        if self.accelerator.is_main_process:
+            track(self.accelerator, self.folder.resolve().name, self.recipe)
+            self.log = RunLog(self.folder, self.marks, self.accelerator.log)
         stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
         at_once = min(self.recipe.batch_size, self.epochs.images) * self.accelerator.num_processes
         done = (self.epoch * self.batches + self.batch) * at_once
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
-        with self.signals, self.signals.kept(), workers_heard():
+        with self.signals, self.signals.kept(), workers_heard(), others_heard():
             while not self.finished:
                 self._train_epoch(progress)
                 with progress.pause():
                     self._finish_epoch(progress)
+            self.accelerator.wait_for_everyone()  # the files are there once any process is done
         if self.log is not None:
             self.log.close()
-        self.accelerator.wait_for_everyone()  # the files are there once any process is done
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+    def losses_at(self, shares: Sequence[float]) -> Iterator[float]:
+        """The loss of one step after another at these shares of the recipe's rates, up to the first that is not finite.
+
+        Nothing is saved: for a training that is thrown away.
+        """
+        self.step.train()
+        batches = chain.from_iterable(self.epochs.of(epoch, 0) for epoch in count())
+        with workers_heard():
+            for share, own in zip(shares, in_steps(batches, self.recipe.accumulate), strict=False):
+                for group in self.optimizer.param_groups:
+                    group["lr"] = share * group["initial_lr"]
+                self._train_step(own)
+                readings = self.losses.rest()
+                if any(reading.stopped for reading in readings):
+                    return
+                yield sum(sum(reading.shown.values()) for reading in readings) / len(readings)
 
     def resume(self) -> None:
         """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, place in the epoch, random
@@ -139,7 +168,7 @@ class Training:
             optimizer=self.optimizer,
             schedule=self.schedule,
         )
-        self.epoch, self.best = at.epoch, at.best
+        self.epoch, self.best, self.stale = at.epoch, at.best, at.stale
         self.batch = self.batches if at.trained else self.epochs.batch_at(at.images)
         self._go_to((self.epoch * self.batches + self.batch) // self.recipe.accumulate)
         self.marks, self.can_resume = at.log, True
@@ -152,14 +181,15 @@ class Training:
         """What is left of the epoch's batches."""
         self.step.train()
         batches = self.epochs.of(self.epoch, self.batch)
-        torch.manual_seed(self.recipe.seed + self.epoch)  # an epoch begun anew draws the same samples
+        own = self.accelerator.process_index << 32  # dropout is to differ
+        torch.manual_seed(self.recipe.seed + self.epoch + own)  # an epoch begun anew draws the same
         if self.batch:
             restore_random_state(self.resumed.random, self.accelerator.process_index, self.device)
-        for batch in batches:
-            self._train_step(batch, self.epoch + (self.batch + 1) / self.batches)
-            self.batch += 1
+        for own in in_steps(batches, self.recipe.accumulate):
+            self._train_step(own)
+            self.batch += len(own)
             self._read(self.losses.read(), progress)
-            if self.begins_step and self.batch < self.batches:
+            if self.batch < self.batches:
                 self._save_or_stop(progress)
         self._read(self.losses.rest(), progress)
 
@@ -185,26 +215,35 @@ class Training:
         self._tell(f"stopped after {after}, which is saved: go on with --resume")
         self.signals.stop()
 
-    def _train_step(self, batch: Batch, epoch: float) -> None:
-        with self.accelerator.accumulate(self.step):
-            if self.begins_step:
-                self.halt.keep(self.steps)
-            losses = self.step(*self._on_device(batch))
-            total: Tensor = torch.stack(list(losses.values())).sum()
-            self.halt.look_at(total)
-            self.accelerator.backward(total)
-            if self.accelerator.sync_gradients:
-                self.halt.look_at(self._clip())
-            given = Given(files=batch.files, epoch=epoch, steps=self.steps, rate=self.optimizer.param_groups[-1]["lr"])
-            self.losses.add(given, losses, self.halt.stopped)
-            if self.accelerator.sync_gradients:
-                self._update()
-        self.begins_step = self.accelerator.sync_gradients
+    def _train_step(self, batches: Sequence[Batch]) -> None:
+        """The batches whose gradients are summed, and what is learnt from them."""
+        self.halt.keep(self.steps)
+        inputs = [self._on_device(batch) for batch in batches]
+        if len(batches) > 1:
+            step: TrainStep = self.accelerator.unwrap_model(self.step)
+            self.together.count(inputs, lambda given: step(*given))
+            self.halt.undo(self.steps)  # the statistics of batch norm see each batch once
+        for done, (batch, given) in enumerate(zip(batches, inputs, strict=True), start=self.batch + 1):
+            with self.accelerator.accumulate(self.step):
+                self._learn_from(batch, given, self.epoch + done / self.batches)
 
-    def _on_device(self, batch: Batch) -> tuple[Tensor, TargetBatch, Tensor, Sequence[Tensor] | None]:
+    def _learn_from(self, batch: Batch, inputs: StepInput, epoch: float) -> None:
+        with self.together.learning():
+            losses = self.step(*inputs)
+        total: Tensor = torch.stack(list(losses.values())).sum()
+        self.halt.look_at(total)
+        self.accelerator.backward(total)
+        if self.accelerator.sync_gradients:
+            self.halt.look_at(self._clip())
+        given = Given(files=batch.files, epoch=epoch, steps=self.steps, rate=self.optimizer.param_groups[-1]["lr"])
+        self.losses.add(given, losses, self.halt.stopped)
+        if self.accelerator.sync_gradients:
+            self._update()
+
+    def _on_device(self, batch: Batch) -> StepInput:
         """What a step takes, copied while the device works: a GPU's batches come from page-locked memory."""
         images, shapes = (tensor.to(self.device, non_blocking=True) for tensor in (batch.images, batch.shapes))
-        padded = TargetBatch.of(batch.targets)
+        padded = TargetBatch.of(batch.targets, batch.seeds)
         targets = (padded.pin_memory() if self.device.type == "cuda" else padded).to(self.device, non_blocking=True)
         proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
         return images, targets, shapes, proposals
@@ -234,9 +273,9 @@ class Training:
                 self._go_back(batch.steps)
                 elsewhere = processes > 1 and all(map(isfinite, losses.values()))
                 raise NotFiniteError(losses, batch.files, can_resume=self.can_resume, elsewhere=elsewhere)
-            progress.update(len(batch.files) * processes, batch.epoch, losses)
+            progress.update(len(batch.files) * processes, batch.epoch, reading.shown)
             if self.log is not None and (batch.steps + 1) % 20 == 0:
-                self.log.step({f"loss/{k}": v for k, v in losses.items()} | {"lr": batch.rate}, batch.steps + 1)
+                self.log.step({f"loss/{k}": v for k, v in reading.shown.items()} | {"lr": batch.rate}, batch.steps + 1)
 
     def _go_back(self, steps: int) -> None:
         """What counts steps, and the statistics, to where they were; the device has left all else as it was."""
@@ -257,15 +296,18 @@ class Training:
             self._save(progress)
         if wanted == STOP:
             self._stop(f"epoch {self.epoch + 1}")
+        results = self._measured() if due else {}
+        better = self._is_best(next(iter(results.values()), None))
         if self.accelerator.is_main_process:
-            results = self._measured() if due else {}
-            self.save_weights(self.folder / "last.safetensors", self.result)
-            self._keep_best(next(iter(results.values()), None))
+            for name in ("last", "best") if better else ("last",):
+                self.save_weights(self.folder / f"{name}.safetensors", self.result)
             self._report_epoch(results, progress)
         self.epoch, self.batch = self.epoch + 1, 0
         self._save(progress)
         if self._wanted() == STOP:
             self._stop(f"epoch {self.epoch}")
+        if self.finished and self.epoch < self.recipe.epochs:
+            self._tell(f"no better result in {self.stale} evaluations: ends after epoch {self.epoch}")
 
     def _measured(self) -> dict[str, float]:
         """What is measured: it may take long, and all before it is saved, so that a signal ends it at once."""
@@ -295,16 +337,13 @@ class Training:
         log.close()
         save_state(self.folder / LAST, read_state(self.folder / LAST) | {"log": self.marks})
 
-    def _keep_best(self, score: float | None) -> None:
+    def _is_best(self, score: float | None) -> bool:
         """Where nothing is measured, ever or so far (NaN: nothing to find), the last weights count as the best."""
         if score is None or isnan(score):
-            if self.best >= 0:
-                return
-        elif score <= self.best:
-            return
-        else:
-            self.best = score
-        self.save_weights(self.folder / "best.safetensors", self.result)
+            return self.best < 0
+        better = score > self.best
+        self.best, self.stale = max(score, self.best), 0 if better else self.stale + 1
+        return better
 
     def _save(self, progress: ProgressLine) -> None:
         """A checkpoint of the weights as they are; raises InputError where these are not finite, and writes none."""
@@ -327,11 +366,18 @@ class Training:
             trained=self.batch == self.batches,
             steps=self.steps,
             best=self.best,
+            stale=self.stale,
             random=random,
             shown=dict(progress.losses),
             log=self.marks,
         )
         save_state(self.folder / LAST, state | asdict(at))
+
+
+def in_steps(batches: Iterator[Batch], number: int) -> Iterator[list[Batch]]:
+    """So many batches at a time."""
+    while taken := list(islice(batches, number)):
+        yield taken
 
 
 def freeze(model: nn.Module) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vedette.train.together import summed
+
 PATIENCE = {"cuda": 20}  # batches after which losses are read at the latest, by the kind of device; elsewhere at once
 
 
@@ -28,15 +30,16 @@ class Reading:
     """A batch's losses once they are known."""
 
     batch: Given
-    losses: dict[str, float]
+    losses: dict[str, float]  # this process's share of them
+    shown: dict[str, float]  # those of all processes
     stopped: bool  # whether a loss of it, or of a batch before it, was not finite
 
 
 class Losses:
     """Takes what a device computes of each batch, and gives it as numbers, at most `patience` batches later."""
 
-    def __init__(self, patience: int) -> None:
-        self.block = patience // 2
+    def __init__(self, patience: int, processes: int = 1) -> None:
+        self.block, self.processes = patience // 2, processes
         self.new: list[tuple[Given, Sequence[str]]] = []
         self.values: list[Tensor] = []
         self.sent: list[tuple[Given, Sequence[str]]] = []
@@ -46,7 +49,8 @@ class Losses:
     def add(self, batch: Given, losses: Mapping[str, Tensor], stopped: Tensor) -> None:
         """Takes the losses of a batch and a flag, float32 scalars on one device."""
         self.new.append((batch, list(losses)))
-        self.values.append(torch.stack([*losses.values(), stopped]).detach())
+        own = torch.stack(list(losses.values())).detach()
+        self.values.append(torch.cat([own, summed(own, self.processes) / self.processes, stopped[None]]))
 
     def read(self) -> list[Reading]:
         """The next readings, where enough batches have been added since."""
@@ -78,7 +82,7 @@ class Losses:
             self.arrived.synchronize()
         numbers, readings = iter(self.host.tolist()), []
         for batch, names in self.sent:
-            losses = {name: next(numbers) for name in names}
-            readings.append(Reading(batch, losses, stopped=bool(next(numbers))))
+            losses, shown = ({name: next(numbers) for name in names} for _ in range(2))
+            readings.append(Reading(batch, losses, shown, stopped=bool(next(numbers))))
         self.sent, self.host, self.arrived = [], torch.zeros(0), None
         return readings

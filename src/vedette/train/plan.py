@@ -99,6 +99,10 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
     """
     from vedette import __version__
 
+    return _check_patience(_run(wanted, dataset, device, __version__))
+
+
+def _run(wanted: Wanted, dataset: Dataset, device: str, version: str) -> Run:
     return Run(
         model=wanted.model,
         config=(scratch_config(wanted.model) if wanted.scratch else {}) | dict(wanted.config),
@@ -107,7 +111,7 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
         val=_validation(wanted),
         metric=wanted.metric or "voc12",
         recipe=recipe_of(wanted, len(dataset), device),
-        version=__version__,
+        version=version,
         images=len(dataset),
         fingerprint=dataset.fingerprint,
         init=wanted.init and _from_anywhere(wanted.init),
@@ -141,7 +145,7 @@ def changed(run: Run, wanted: Wanted, dataset: Dataset, around: Around) -> Run:
         _check_the_same(run, wanted, dataset)
     run = replace(run, images=len(dataset), fingerprint=dataset.fingerprint)
     val = _validation(wanted) if wanted.val or run.val is None else run.val
-    return replace(run, val=val, recipe=replace(run.recipe, **wanted.recipe))
+    return _check_patience(replace(run, val=val, recipe=replace(run.recipe, **wanted.recipe)))
 
 
 def _check_the_same(run: Run, wanted: Wanted, dataset: Dataset) -> None:
@@ -168,6 +172,13 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     default = recipe_for(wanted.model, images, wanted.kind)
     default = without_pretraining(default) if wanted.scratch else default
     return replace(default, **({"precision": fast_precision(torch.device(device))} | dict(wanted.recipe)))
+
+
+def _check_patience(run: Run) -> Run:
+    """The run; raises InputError where it is to end by what nothing measures."""
+    if run.recipe.patience and run.val is None:
+        raise InputError("--patience goes by the results on validation data: give --val, or leave --patience out")
+    return run
 
 
 def _place(source: str) -> tuple[Path, str]:

@@ -1,16 +1,22 @@
 """What the processes of one training do together; there may be one alone."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 
+from vedette.errors import InputError
 from vedette.train.recipe import Recipe
 
-LONGEST_EVALUATION = timedelta(hours=6)  # one process evaluates, the others wait no longer than this
+PATIENCE = timedelta(minutes=2)  # for a process that does not answer while all learn
+LONGEST_EVALUATION = timedelta(hours=6)  # shares of it differ, and one process alone counts what was found
 
 
 def is_first_process() -> bool:
@@ -18,13 +24,14 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def accelerator_for(recipe: Recipe, device: str) -> Accelerator:
-    """accelerate's part of a training: the process's device, data parallelism, accumulation."""
+def accelerator_for(recipe: Recipe, device: str, trackers: Sequence[str] = ()) -> Accelerator:
+    """accelerate's part of a training: the process's device, data parallelism, accumulation, trackers."""
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)  # of one process alone; torchrun's are given theirs
     return Accelerator(
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_EVALUATION)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         cpu=device == "cpu",
+        log_with=list(trackers) or None,
         mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
         gradient_accumulation_plugin=GradientAccumulationPlugin(
             num_steps=recipe.accumulate, sync_with_dataloader=False
@@ -32,12 +39,45 @@ def accelerator_for(recipe: Recipe, device: str) -> Accelerator:
     )
 
 
+def own_share(number: int) -> range:
+    """Which of so many things are this process's: each is one process's."""
+    rank, processes = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    return range(rank, number, processes)
+
+
+def in_order(own: list[Any]) -> list[Any]:
+    """What the processes have of their shares, in the order of the whole; each has to ask, and may take long."""
+    if not dist.is_initialized():
+        return own
+    given: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(given, own, group=_patient())
+    whole: list[Any] = [None] * sum(map(len, given))
+    for rank, share in enumerate(given):
+        whole[rank :: len(given)] = share
+    return whole
+
+
+def meet() -> None:
+    """Waits until each process has come here, which may take long."""
+    if dist.is_initialized():
+        dist.barrier(group=_patient())
+
+
+def of_the_first(own: Any) -> Any:
+    """What the first process has; each has to ask, and the first may take long."""
+    if not dist.is_initialized():
+        return own
+    given = [own]
+    dist.broadcast_object_list(given, src=0, group=_patient())
+    return given[0]
+
+
 def largest(number: int, device: torch.device, processes: int) -> int:
     """The largest that a process gives; each has to ask at once."""
     if processes == 1:
         return number
     together = torch.tensor(number, device=device)
-    torch.distributed.all_reduce(together, op=torch.distributed.ReduceOp.MAX)
+    dist.all_reduce(together, op=dist.ReduceOp.MAX)
     return int(together)
 
 
@@ -46,5 +86,26 @@ def of_each(own: Any, processes: int) -> list[Any]:
     if processes == 1:
         return [own]
     given: list[Any] = [None] * processes
-    torch.distributed.all_gather_object(given, own)
+    dist.all_gather_object(given, own)
     return given
+
+
+@contextmanager
+def others_heard() -> Iterator[None]:
+    """Raises InputError where another process ends or stops meanwhile: gloo says so at whatever line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not dist.is_initialized() or "gloo" not in str(error):
+            raise
+        minutes = PATIENCE.total_seconds() / 60
+        raise InputError(
+            f"another process of this training ended, or did not answer for {minutes:g} minutes: see what it said, and "
+            "go on from the last checkpoint with --resume"
+        ) from None
+
+
+@cache
+def _patient() -> Any:
+    """The processes by a connection of its own, on which a wait may last."""
+    return dist.new_group(backend="gloo", timeout=LONGEST_EVALUATION)

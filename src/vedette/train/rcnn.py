@@ -25,8 +25,9 @@ from vedette.papers.rcnn import RegionClassifier
 from vedette.train.around import Around
 from vedette.train.checkpoint import removed_if_damaged, save_tensors
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
-from vedette.train.log import RunLog
+from vedette.train.log import RunLog, logged
 from vedette.train.loop import SaveWeights, Training, Validate
+from vedette.train.processes import is_first_process, meet, own_share
 from vedette.train.recipe import Recipe
 
 FEATURES, SVM, REGRESSOR = "features", "svm.safetensors", "regressor.safetensors"
@@ -47,7 +48,7 @@ class RCNNTraining:
         save_weights: SaveWeights,
     ) -> None:
         self.data, self.recipe, self.folder = data, recipe, around.folder
-        self.validate, self.save_weights, self.say, self.watch = validate, save_weights, around.say, around.watch
+        self.validate, self.save_weights, self.say, self.watch = validate, save_weights, around.tell, around.count
         self.proposals: list[Tensor] = []  # of each image, once they are searched
         model.svm_fitted.fill_(False)  # whatever it began with: those SVMs are not for the features to come
         self.tuning = Training(
@@ -81,10 +82,12 @@ class RCNNTraining:
         self._fine_tune()
         if not self.finished:
             self._extract()
+            meet()
         self._take_fits(self._fit(SVM, self._fit_svms), self._fit(REGRESSOR, self._fit_regression))
-        for name in ("last", "best"):
-            self.save_weights(self.folder / f"{name}.safetensors", self.model)
-        shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
+        if is_first_process():
+            for name in ("last", "best"):
+                self.save_weights(self.folder / f"{name}.safetensors", self.model)
+            shutil.rmtree(self.folder / FEATURES, ignore_errors=True)
         self._measure()
 
     def _propose(self) -> None:
@@ -110,32 +113,33 @@ class RCNNTraining:
 
     def _measure(self) -> None:
         """The whole detector, once."""
-        log, whole = RunLog(self.folder, self.tuning.marks), {"epoch": self.tuning.epoch, "stage": "whole"}
-        done = any(whole.items() <= row.items() for row in log.rows())
+        whole = {"epoch": self.tuning.epoch, "stage": "whole"}
+        done = any(whole.items() <= row.items() for row in logged(self.folder))
         results = {} if done or self.validate is None else self.validate(self.model)
-        if results:
+        if results and is_first_process():
+            log = RunLog(self.folder, self.tuning.marks)
             log.epoch(whole | results, self.tuning.steps)
             self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
-        log.close()
-        if results:
+            log.close()
             self.tuning.keep_log()
 
     # Features
 
     @torch.no_grad()
     def _extract(self) -> None:
-        """A file of features for each image that has none yet."""
+        """A file of features for each image that has none yet; the processes share the images."""
         number = sum(map(len, self.proposals))
         size = number * self.model.fc7_width * 2 / 1e9
         self.say(f"stage 3: features of {number} proposals, {size:.1f} GB in {self.folder / FEATURES} until the end")
         (self.folder / FEATURES).mkdir(exist_ok=True)
-        left = [index for index in range(len(self.data)) if not self._feature_file(index).is_file()]
+        own = own_share(len(self.data))
+        left = [index for index in own if not self._feature_file(index).is_file()]
         spec, recipe = self.model.input_spec, self.recipe
         loader = eval_loader(self.data, spec, 1, recipe.workers, recipe.difficult, self.proposals.__getitem__, left)
-        with self.watch(len(self.data), "images") as bar:
-            for done, batch in enumerate(loader, start=len(self.data) - len(left) + 1):
+        with self.watch(len(own), "images") as bar:
+            for done, batch in enumerate(loader, start=len(own) - len(left) + 1):
                 save_tensors(self._feature_file(batch.indices[0]), self._features_of(batch))
-                bar.reach(done, len(self.data))
+                bar.reach(done, len(own))
 
     def _features_of(self, batch: Batch) -> dict[str, Tensor]:
         """What the fits need of a batch's one image, in float16 where it is large."""
@@ -185,10 +189,11 @@ class RCNNTraining:
     # SVMs and box regression
 
     def _fit(self, name: str, fit: Callable[[], Linear]) -> Linear:
-        """What a fit gave, from its file where it was done before."""
+        """What a fit gave, from its file where it was done before; the first process fits."""
         file = self.folder / name
-        if not file.is_file():
+        if is_first_process() and not file.is_file():
             save_tensors(file, fit()._asdict())
+        meet()
         with removed_if_damaged(file):
             return Linear(**load_file(file))
 

@@ -13,6 +13,7 @@ RANGES = (  # setting, least, most
     ("batch_size", 1, 1e6),
     ("accumulate", 1, 1e6),
     ("eval_every", 1, 1e6),
+    ("patience", 0, 1e6),
     ("lr", 1e-12, 1e3),
     ("clip_norm", 0, 1e9),
     ("ema", 0, 0.999999),
@@ -58,6 +59,7 @@ class Recipe:
     precision: Literal["bf16", "fp32"] = "bf16"
     difficult: Literal["ignore", "train"] = "ignore"
     eval_every: int = 1  # epochs
+    patience: int = 0  # evaluations without a better result, after which the run ends; 0: it goes on to its last epoch
     workers: int = 2
     seed: int = 0
     alternating: bool = False  # Faster R-CNN's four steps; all else is then each step's

@@ -24,6 +24,7 @@ class Position:
     trained: bool = False  # whether that one is left to be measured alone
     steps: int = 0
     best: float = -1.0  # result so far
+    stale: int = 0  # evaluations since then
     random: Sequence[RandomState] = ()  # of each process
     shown: Mapping[str, float] = field(default_factory=dict)  # the moving averages of the losses
     log: Mapping[str, int] = field(default_factory=dict)  # `RunLog.marks`

@@ -16,7 +16,9 @@ from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.run import evaluate_model
 from vedette.infer.load import weight_file
+from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.facts import facts_of
@@ -24,10 +26,10 @@ from vedette.train.four_step import START
 from vedette.train.lock import locked
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
-from vedette.train.processes import is_first_process
+from vedette.train.processes import in_order, is_first_process, of_the_first, own_share
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
-from vedette.train.trainings import check_can_go_on, training_of
+from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
 from vedette.weights.files import input_spec_of, save_weights
 from vedette.zoo import build, restore
 
@@ -42,7 +44,7 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     """
     check_folder(around)
     dataset = read_data(run.data, "train", around) if dataset is None else dataset
-    _check_boxes(dataset, run.recipe, around)
+    check_boxes(dataset, run.recipe, around)
     with locked(around.folder):
         return _trained(run, around, dataset, model)
 
@@ -51,7 +53,21 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
     """`start`, once nobody else trains in the folder."""
     check_folder(around)
     torch.manual_seed(run.recipe.seed)
-    model = _model(run, around) if model is None else model
+    model = model_of(run, around) if model is None else model
+    spec: InputSpec = model.input_spec
+    training = begun(model, run, around, dataset)
+    if around.resume:
+        training.resume()
+    if is_first_process() and not (around.resume and training.finished):  # what it was made with stays on record
+        sessions = (*run.sessions, facts_of(around.device))
+        replace(run, detector=asdict(model.config), input_spec=asdict(spec), sessions=sessions).save(around.folder)
+    _tell(run, len(dataset), model.config, around)
+    training.run()
+    return around.folder / "best.safetensors"
+
+
+def begun(model: Any, run: Run, around: Around, dataset: Dataset) -> AnyTraining:
+    """The training of the model, from its first step on."""
     spec: InputSpec = model.input_spec
 
     def save(path: Path, trained: nn.Module) -> None:
@@ -59,19 +75,10 @@ def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
         save_weights(path, trained, name=run.model, classes=run.classes, category_ids=ids, input_spec=spec)
 
     validate = _validation(run, spec, around)
-    training = training_of(model, dataset, run.recipe, around, validate=validate, save_weights=save)
-    if around.resume:
-        training.resume()
-    if is_first_process() and not (around.resume and training.finished):  # what it was made with stays on record
-        sessions = (*run.sessions, facts_of(around.device))
-        begun = replace(run, detector=asdict(model.config), input_spec=asdict(spec), sessions=sessions)
-        begun.save(around.folder)
-    _tell(run, len(dataset), model.config, around)
-    training.run()
-    return around.folder / "best.safetensors"
+    return training_of(model, dataset, run.recipe, around, validate=validate, save_weights=save)
 
 
-def _check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> None:
+def check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> None:
     """Raises InputError where there is nothing to learn from; tells how many images have no box that counts."""
     empty = sum(not has_boxes(dataset, index, recipe) for index in range(len(dataset)))
     if empty == len(dataset):
@@ -91,7 +98,7 @@ def has_boxes(dataset: AnnotatedImages, index: int, recipe: Recipe) -> bool:
     return not bool(ignored.all())
 
 
-def _model(run: Run, around: Around) -> Any:
+def model_of(run: Run, around: Around) -> Any:
     """A detector with the weights that the run begins or goes on with."""
     if around.resume:
         check_can_go_on(around.folder, run.recipe)
@@ -125,7 +132,7 @@ def continued(run: Run, source: Path, around: Around) -> Any:
 
 
 def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
-    """Measures a model on the run's validation data, if there are any."""
+    """Measures a model on the run's validation data, if there are any; the processes share the images."""
     if run.val is None:
         around.tell("note: no validation data (--val): the last weights will count as the best")
         return None
@@ -136,20 +143,13 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
     truths, recipe = truths_for(dataset, run.classes), run.recipe
 
     def validate(model: nn.Module) -> dict[str, float]:
-        with around.watch(len(dataset), "images") as bar:
-            return measure(
-                model,
-                dataset,
-                truths,
-                spec,
-                len(run.classes),
-                metric=run.metric,
-                device=around.device,
-                batch_size=recipe.batch_size,
-                workers=recipe.workers,
-                bf16=recipe.precision == "bf16",
-                progress=bar.reach,
-            )
+        own, passes = own_share(len(dataset)), plan_passes(spec, batch_size=recipe.batch_size)
+        how: dict[str, Any] = {"workers": recipe.workers, "bf16": recipe.precision == "bf16"}
+        with around.count(len(own), "images") as bar:
+            found = evaluate_model(model, dataset.part(own), passes, around.device, **how, progress=bar.reach)
+        found = in_order(found)
+        numbers = measure(found, truths, len(run.classes), run.metric) if is_first_process() else {}
+        return dict(of_the_first(numbers))
 
     return validate
 

@@ -20,12 +20,11 @@ from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
 from vedette.train.recipe import Recipe
 from vedette.train.recipes import RCNN_TRAINING
 
-UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every")  # settings that stages have no use for
+AnyTraining = Training | RCNNTraining | FourStepTraining
+UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every", "patience")  # settings that stages have no use for
 
 
-def training_of(
-    model: Any, data: AnnotatedImages, recipe: Recipe, around: Around, **ways: Any
-) -> Training | RCNNTraining | FourStepTraining:
+def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Around, **ways: Any) -> AnyTraining:
     """The training of a model that says itself how its input is; `ways`: `validate` and `save_weights` of `Training`.
 
     Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
@@ -38,7 +37,10 @@ def training_of(
         if size:
             _check_anchors(model, what, size)
     if recipe.alternating:
-        _check_one_process("--recipe four-step")
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            raise InputError("--recipe four-step is trained by one process: start it without torchrun")
+        if recipe.patience:
+            raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
     proposals = proposals_for(model, data, recipe.workers, around.watch)
     if proposals is not None and not around.resume:  # a run gone on with has its statistics
@@ -86,17 +88,11 @@ def check_can_go_on(folder: Path, recipe: Recipe) -> None:
 def _check_stages(kind: str, recipe: Recipe) -> None:
     if find_spec("cv2") is None or find_spec("sklearn") is None:
         raise InputError(f'{kind} needs more packages to train: pip install "vedette[rcnn]"')
-    _check_one_process(kind)
     defaults: Mapping[str, Any] = {field.name: field.default for field in fields(recipe)}
     for name in UNUSED:
         if getattr(recipe, name) not in (defaults[name], getattr(RCNN_TRAINING.recipe, name)):
             option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option}: {kind} is trained in stages on whole images; leave {option} out")
-
-
-def _check_one_process(what: str) -> None:
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError(f"{what} is trained by one process: start it without torchrun")
 
 
 def _check_start_size(size: int, config: Any) -> None:

@@ -1,0 +1,89 @@
+"""Batch norm that learns from the whole batch, however many processes have parts of it.
+
+Statistics of a part are not those of the whole, so two processes would learn something else than one with twice the
+batch. PyTorch's SyncBatchNorm does the same on GPUs alone.
+
+Shapes: `B` images of this process, `C` channels.
+"""
+
+from typing import Any
+
+import torch
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+
+from vedette.ops.boxes import exact
+from vedette.parts.layers import BatchNorm
+
+
+class SharedNorm(nn.BatchNorm2d):
+    """Batch norm whose statistics in training are those of all processes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        return _normalized(self, x) if self.training else super().forward(x)
+
+
+class SharedNormAct(BatchNormAct2d):
+    """The same of timm's, which goes on with an activation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        if not self.training:
+            return super().forward(x)  # type: ignore[no-untyped-call, no-any-return]
+        activated: Tensor = self.act(self.drop(_normalized(self, x)))
+        return activated
+
+
+KINDS: dict[type, type] = {nn.BatchNorm2d: SharedNorm, BatchNorm: SharedNorm, BatchNormAct2d: SharedNormAct}
+
+
+def share_norms(model: nn.Module) -> None:
+    """Makes the model's batch norms shared ones, in place; weights and their names stay."""
+    for module in model.modules():
+        module.__class__ = KINDS.get(type(module), type(module))
+
+
+def _normalized(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """By mean and variance over the images and cells of all processes, which become part of the running ones."""
+    values = exact(x)
+    count = values.new_full((1,), x.shape[0] * x.shape[2] * x.shape[3])
+    total = _sum_of_all(torch.cat([values.sum((0, 2, 3)), count]))
+    mean, number = total[:-1] / total[-1], total[-1]
+    centred = values - mean[:, None, None]
+    variance = _sum_of_all(centred.square().sum((0, 2, 3))) / number
+    _follow(norm, mean.detach(), (variance * number / (number - 1)).detach())
+    scaled = centred * (variance + norm.eps).rsqrt()[:, None, None]
+    return (scaled * norm.weight[:, None, None] + norm.bias[:, None, None]).to(x.dtype)
+
+
+@torch.no_grad()
+def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """The running statistics go a step towards these, as PyTorch's do."""
+    if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+        return
+    norm.num_batches_tracked += 1
+    share = 1 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
+    norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+    norm.running_var.lerp_(variance.to(norm.running_var), share)
+
+
+class _SumOfAll(torch.autograd.Function):
+    """The sum over the processes; a value's gradient is the sum of what all processes want of it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        together = values.clone()
+        torch.distributed.all_reduce(together)
+        return together
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        together = gradient.contiguous().clone()
+        torch.distributed.all_reduce(together)
+        return together
+
+
+def _sum_of_all(values: Tensor) -> Tensor:
+    summed: Tensor = _SumOfAll.apply(values)
+    return summed
