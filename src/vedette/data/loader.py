@@ -15,18 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from torch.utils.data import Dataset as TorchDataset
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from vedette.data.sampler import Draw, EpochSampler, shape_groups
-from vedette.data.transforms import MAX_ZOOM_OUT, eval_transform, train_transform
+from vedette.data.transforms import Objects, Transform, eval_transform, train_transform
+from vedette.data.windows import MAX_ZOOM_OUT, map_boxes
 from vedette.errors import InputError
-from vedette.ops.boxes import clip
 from vedette.ops.images import sizes_of, stack_padded
 from vedette.structures import InputSpec, Target
 
@@ -98,7 +97,8 @@ class UnreadableImage(InputError):
 class DetectionDataset(TorchDataset[Sample]):
     """The transformed samples of a dataset.
 
-    Takes an index, or a `Draw` whose seed decides the transform's random numbers; the process's own are left alone.
+    Takes a `Draw`, whose seed decides the transform's random numbers, or an index, for a seed of 0; the process's own
+    random numbers are left alone.
     difficult: "ignore" the objects marked as difficult or "train" on them; crowds are always ignored.
     proposals: boxes of an external method, which go the way of the annotated ones.
 
@@ -108,7 +108,7 @@ class DetectionDataset(TorchDataset[Sample]):
     def __init__(
         self,
         dataset: AnnotatedImages,
-        transform: v2.Transform,
+        transform: Transform,
         difficult: Difficult = "ignore",
         proposals: Proposals | None = None,
     ) -> None:
@@ -120,15 +120,13 @@ class DetectionDataset(TorchDataset[Sample]):
     def __getitem__(self, item: int | Draw) -> Sample:
         index = item.index if isinstance(item, Draw) else item
         image = self._read(index)
-        annotated = self._target(index, image)
-        if isinstance(item, Draw):
-            with random_numbers_from(item.seed):
-                pixels, found = self.transform(image, annotated)
-        else:
-            pixels, found = self.transform(image, annotated)
-        target = Target(found["boxes"].as_subclass(Tensor), found["labels"], found["ignore"])
+        annotated = self._objects(index, image)
+        random = np.random.default_rng(item.seed if isinstance(item, Draw) else 0)
+        pixels, found = self.transform(image, annotated, random)
+        target = Target(*map(torch.from_numpy, (found.boxes, found.labels, found.ignore)))
+        proposals = None if found.proposals is None else torch.from_numpy(found.proposals)
         file, frame = str(self.dataset.file(index)), self._frame(index, image)
-        return Sample(pixels, target, index, file, frame, found.get("proposals"))
+        return Sample(torch.from_numpy(np.ascontiguousarray(pixels)), target, index, file, frame, proposals)
 
     def _read(self, index: int) -> Image.Image:
         try:
@@ -142,22 +140,16 @@ class DetectionDataset(TorchDataset[Sample]):
         width, height = self.dataset.size(index)
         return (width, height) if width and height else image.size
 
-    def _target(self, index: int, image: Image.Image) -> dict[str, Any]:
-        scale = (torch.tensor(image.size) / torch.tensor(self._frame(index, image))).repeat(2)
-        width, height = image.size
-        crowd, difficult = self.dataset.crowd(index), self.dataset.difficult(index)
-        target = {
-            "boxes": tv_tensors.BoundingBoxes(
-                clip(self.dataset.boxes(index) * scale, width, height),
-                format=tv_tensors.BoundingBoxFormat.XYXY,
-                canvas_size=(height, width),
-            ),
-            "labels": self.dataset.labels(index),
-            "ignore": crowd | difficult if self.difficult == "ignore" else crowd.clone(),
-        }
-        if self.proposals is not None:
-            target["proposals"] = clip(self.proposals(index).float() * scale, width, height)
-        return target
+    def _objects(self, index: int, image: Image.Image) -> Objects:
+        """What is annotated, in the pixels of the picture and within it."""
+        crowd, difficult = (rows(index).numpy() for rows in (self.dataset.crowd, self.dataset.difficult))
+        inside = partial(map_boxes, window=(0.0, 0.0, *self._frame(index, image)), size=image.size, flip=False)
+        return Objects(
+            boxes=inside(self.dataset.boxes(index).numpy()),
+            labels=self.dataset.labels(index).numpy(),
+            ignore=crowd | difficult if self.difficult == "ignore" else crowd.copy(),
+            proposals=None if self.proposals is None else inside(self.proposals(index).float().numpy()),
+        )
 
 
 def train_loader(
@@ -230,18 +222,6 @@ def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
         shapes=sizes_of(images),
         proposals=proposals or None,
     )
-
-
-@contextmanager
-def random_numbers_from(seed: int) -> Iterator[None]:
-    """Seeds torch's CPU random numbers for a while, then goes on with those of before."""
-    generator = torch.default_generator
-    state = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(state)
 
 
 def _loader(
