@@ -91,6 +91,10 @@ def train(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
+    cache: Annotated[
+        Literal["memory", "disk", "none"],
+        typer.Option(help="Keep decoded pictures in memory, or in a file in --out: epochs after the first are faster."),
+    ] = "none",
     from_run: Annotated[
         Path | None, typer.Option(help="Repeat the run of that folder in --out; MODEL and --data are its own.")
     ] = None,
@@ -118,7 +122,7 @@ def train(
     from vedette.train.try_out import try_out
 
     check_folder("--out", out, files=["run.json"])
-    ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_}
+    ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_, "cache": cache}
     around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
     _check_beginning(begun, schedule, around)

@@ -31,6 +31,7 @@ from vedette.structures import InputSpec, Target
 
 Difficult = Literal["ignore", "train"]
 Proposals = Callable[[int], Tensor]  # index of an image → (P, 4) boxes in the frame of its annotated ones
+Pictures = Callable[[int], Image.Image]  # index of an image → what the dataset's `image` gives
 
 
 class AnnotatedImages(Protocol):
@@ -101,6 +102,7 @@ class DetectionDataset(TorchDataset[Sample]):
     random numbers are left alone.
     difficult: "ignore" the objects marked as difficult or "train" on them; crowds are always ignored.
     proposals: boxes of an external method, which go the way of the annotated ones.
+    pictures: where decoded ones come from, if not from the dataset.
 
     Raises UnreadableImage (an InputError).
     """
@@ -111,8 +113,10 @@ class DetectionDataset(TorchDataset[Sample]):
         transform: Transform,
         difficult: Difficult = "ignore",
         proposals: Proposals | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.dataset, self.transform, self.difficult, self.proposals = dataset, transform, difficult, proposals
+        self.pictures = dataset.image if pictures is None else pictures
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -130,7 +134,7 @@ class DetectionDataset(TorchDataset[Sample]):
 
     def _read(self, index: int) -> Image.Image:
         try:
-            return self.dataset.image(index)
+            return self.pictures(index)
         except InputError as error:
             raise UnreadableImage(str(error)) from error
         except OSError as error:
@@ -164,15 +168,16 @@ def train_loader(
     rank: int = 0,
     world: int = 1,
     proposals: Proposals | None = None,
+    pictures: Pictures | None = None,
 ) -> DataLoader[Sample]:
     """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
 
     Gives `Batch`. A last batch that is not full is left out unless it is the only one. `max_zoom_out`: the largest
     canvas around an image, in sides of it; 1 switches zoom-out off; for specs that warp. `factors`: see
-    `EpochSampler`; default: every image once. `proposals`: see `DetectionDataset`.
+    `EpochSampler`; default: every image once. `proposals`, `pictures`: see `DetectionDataset`.
     Batches of a spec with a short side are of wide images alone, or of high ones, but for one of each process.
     """
-    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult, proposals)
+    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult, proposals, pictures)
     groups = shape_groups(dataset) if spec.resize == "short side" else None
     factors = torch.ones(len(dataset)) if factors is None else factors
     sampler = EpochSampler(factors, seed, rank, world, groups, batch_size)

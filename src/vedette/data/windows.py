@@ -58,9 +58,9 @@ def try_crops(boxes: Boxes, canvas: Window, min_iou: float, random: Generator) -
     least = np.minimum(width, height)
     suits: NDArray[np.bool_] = (np.maximum(width, height) <= MAX_ASPECT * least) & (least > 0)
     if len(boxes):
-        suits = suits & _hold_a_centre(windows, boxes)
+        suits &= _hold_a_centre(windows, boxes)
     if min_iou > 0 and suits.any():
-        suits = suits & np.any(_overlaps(windows, boxes) >= min_iou, axis=1)
+        suits &= (_overlaps(windows, boxes) >= min_iou).any(1)
     found = int(suits.argmax())
     return cast(Window, tuple(windows[:, found].tolist())) if suits[found] else None
 
@@ -68,8 +68,8 @@ def try_crops(boxes: Boxes, canvas: Window, min_iou: float, random: Generator) -
 def centres_inside(boxes: Boxes, window: Window) -> NDArray[np.bool_]:
     """Whether the centres of boxes (G, 4) lie in the window: (G,)."""
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside: NDArray[np.bool_] = ((centres >= window[:2]) & (centres <= window[2:])).all(1)
-    return inside
+    inside: NDArray[np.bool_] = (centres >= window[:2]) & (centres <= window[2:])
+    return np.asarray(inside.all(1))
 
 
 def map_boxes(boxes: Boxes, *, window: Window, size: tuple[int, int], flip: bool) -> Boxes:

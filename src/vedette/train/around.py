@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from vedette.errors import InputError
 from vedette.infer.detector import choose_device
@@ -57,6 +58,7 @@ class Around:
     few: int = 0  # images that are measured at most, for a trial; 0: all
     save_every: SaveEvery = TEN_MINUTES  # besides the ends of epochs
     compile: bool = False  # the training step; pays where one shape comes again and again, after minutes of compiling
+    cache: Literal["memory", "disk", "none"] = "none"  # where decoded pictures are kept from one epoch to the next
     say: Callable[[str], None] = print
     watch: Watch = unseen
 

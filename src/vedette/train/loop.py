@@ -16,6 +16,7 @@ from vedette.data.loader import AnnotatedImages, Batch, Proposals, workers_heard
 from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
+from vedette.train.cache import pictures_for
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
@@ -63,7 +64,7 @@ class Training:
         if recipe.freeze_stem:
             freeze(model)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        self.epochs = Epochs(data, spec, recipe, rank, world, proposals)
+        self.epochs = Epochs(data, spec, recipe, rank, world, proposals, pictures_for(data, around))
         self.batches = self.epochs.length
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, recipe.epochs * self.batches // recipe.accumulate)
