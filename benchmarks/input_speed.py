@@ -24,6 +24,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 from vedette.data.annotations import Dataset
+from vedette.data.kept import MemoryPictures
 from vedette.data.loader import DetectionDataset, collate, eval_loader, train_loader
 from vedette.data.read import read_datasets
 from vedette.data.sampler import Draw
@@ -51,7 +52,7 @@ def our_stages(samples: DetectionDataset, divisor: int, indices: Sequence[int], 
     for chosen in batches(indices):
         made: list[Any] = []
         draws = [Draw(index, 1_000_003 * epoch + index) for index in chosen]
-        spent["decode"] += seconds(lambda chosen=chosen: [samples.dataset.image(index).load() for index in chosen])
+        spent["decode"] += seconds(lambda chosen=chosen: [samples.pictures(index).load() for index in chosen])
         spent["decode and augment"] += seconds(lambda made=made, draws=draws: made.extend(samples[d] for d in draws))
         spent["collate"] += seconds(lambda made=made: collate(made, divisor))
     return spent
@@ -117,12 +118,17 @@ def main() -> None:
     torch.set_num_threads(1)
     data = read_datasets([arguments.data])
     step = max(1, len(data) // arguments.pictures)
-    indices = list(range(0, len(data), step))[: arguments.pictures]
+    data = data.part(list(range(0, len(data), step))[: arguments.pictures])
+    indices = range(len(data))
     square = InputSpec(size=arguments.size, mean=(123.0, 117.0, 104.0))
     short = InputSpec(size=800, resize="short side", max_side=1333, divisor=32)
+    kept = MemoryPictures(data)
+    for index in indices:
+        kept(index)
     ours = {
         "training, warp": train_loader(data, square, BATCH, workers=0).dataset,
         "training, zoom-out to 2": train_loader(data, square, BATCH, workers=0, max_zoom_out=2.0).dataset,
+        "training, warp, --cache memory": train_loader(data, square, BATCH, workers=0, pictures=kept).dataset,
         "evaluation, warp": eval_loader(data, square, BATCH, workers=0).dataset,
         "training, short side 800": train_loader(data, short, BATCH, workers=0).dataset,
     }

@@ -112,6 +112,13 @@ class Shapes(Pictures):
         return image
 
 
+def test_a_picture_of_one_column_is_mirrored_too() -> None:
+    """numpy calls such a one contiguous whichever way it runs."""
+    spec = InputSpec(size=1, resize="short side", max_side=60)
+    samples = train_loader(Shapes((1, 40)), spec, 1, workers=0).dataset
+    assert {tuple(samples[Draw(0, seed)].image.shape) for seed in range(20)} == {(3, 40, 1)}
+
+
 def test_some_images_in_the_order_of_their_indices() -> None:
     batches = eval_loader(Pictures(5), SPEC, batch_size=2, workers=0, indices=[3, 0, 4])
     assert [batch.indices for batch in batches] == [[3, 0], [4]]

@@ -80,7 +80,7 @@ def train(
     eval_every: Annotated[int | None, typer.Option(help="Epochs between evaluations.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is random; the same gives the same run.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps …; default: a CUDA GPU if there is one.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE of the detector's config, such as tcb=false.")
     ] = None,

@@ -130,7 +130,7 @@ class DetectionDataset(TorchDataset[Sample]):
         target = Target(*map(torch.from_numpy, (found.boxes, found.labels, found.ignore)))
         proposals = None if found.proposals is None else torch.from_numpy(found.proposals)
         file, frame = str(self.dataset.file(index)), self._frame(index, image)
-        return Sample(torch.from_numpy(np.ascontiguousarray(pixels)), target, index, file, frame, proposals)
+        return Sample(torch.from_numpy(pixels), target, index, file, frame, proposals)
 
     def _read(self, index: int) -> Image.Image:
         try:

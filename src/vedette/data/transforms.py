@@ -147,7 +147,7 @@ class Whole:
         size, window = (pixels.shape[2], pixels.shape[1]), (0.0, 0.0, float(image.width), float(image.height))
         move = partial(map_boxes, window=window, size=size, flip=flip)
         moved = _moved(objects, move, np.ones(len(objects.boxes), np.bool_), min_side=0.0)
-        return pixels[:, :, ::-1] if flip else pixels, moved
+        return pixels[:, :, ::-1].copy() if flip else pixels, moved
 
 
 def _moved(objects: Objects, move: Callable[[Boxes], Boxes], keep: NDArray[np.bool_], min_side: float) -> Objects:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
-from vedette.evaluate.run import evaluate_model
+from vedette.evaluate.run import Loaders, evaluate_model
 from vedette.evaluate.truth import Annotated, Truth, truths_of
 from vedette.evaluate.voc import voc_average_precision
 from vedette.infer.multiscale import plan_passes
@@ -51,6 +51,7 @@ def measure(
     workers: int = 2,
     bf16: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    loaders: Loaders | None = None,
 ) -> dict[str, float]:
     """The metric's main numbers, as fractions, the most important first: mAP, or COCO's AP, AP50 and AP75.
 
@@ -60,7 +61,7 @@ def measure(
     Raises InputError for an image that cannot be read, ImportError for "coco" without hotcoco.
     """
     passes = plan_passes(input_spec, batch_size=batch_size)
-    found = evaluate_model(model, dataset, passes, device, workers, bf16, progress=progress)
+    found = evaluate_model(model, dataset, passes, device, workers, bf16, progress=progress, loaders=loaders)
     if metric == "coco":
         table = coco_average_precision(found, truths, num_classes)
         return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}

@@ -16,7 +16,9 @@ from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.run import eval_loaders
 from vedette.infer.load import weight_file
+from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.facts import facts_of
@@ -134,6 +136,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
         having = (index for index in range(len(dataset)) if bool((~dataset.crowd(index)).any()))
         dataset = dataset.part(list(islice(having, around.few)))
     truths, recipe = truths_for(dataset, run.classes), run.recipe
+    loaders = eval_loaders(dataset, plan_passes(spec, batch_size=recipe.batch_size), recipe.workers)
 
     def validate(model: nn.Module) -> dict[str, float]:
         with around.watch(len(dataset), "images") as bar:
@@ -149,6 +152,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
                 workers=recipe.workers,
                 bf16=recipe.precision == "bf16",
                 progress=bar.reach,
+                loaders=None if getattr(model, "needs_proposals", False) else loaders,  # kept, with their workers
             )
 
     return validate
