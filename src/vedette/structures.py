@@ -24,6 +24,8 @@ LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 LARGEST_INPUT = 1 << 15  # pixels of a side of a network's input: beyond any that a machine holds the maps of
 CHOICES = {"resize": ("warp", "short side"), "interpolation": ("bilinear", "bicubic"), "channels": ("rgb", "bgr")}
 
+Interpolation: TypeAlias = Literal["bilinear", "bicubic"]
+
 
 class HeadOutput(NamedTuple):
     """What a head says of every anchor, or of every region."""
@@ -156,7 +158,7 @@ class InputSpec:
     resize: Literal["warp", "short side"] = "warp"
     max_side: int | None = None  # longest long side, for "short side"
     divisor: int = 1  # sides are padded to a multiple of it
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
     antialias: bool = True
     range: float = 255.0  # the value of white before mean and std: 255 or 1
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +336,39 @@ def test_a_resumed_run_remembers_how_long_nothing_better_came(tmp_path: Path) ->
     assert again.stale == 1
     again.run()
     assert again.epoch == 3
+
+
+def test_worker_processes_stay_from_one_epoch_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One start for all epochs; one for each time that the images change their size."""
+    started: list[Any] = []
+    begin = BaseProcess.start
+    monkeypatch.setattr(BaseProcess, "start", lambda process: (started.append(process), begin(process))[1])
+    training(tmp_path / "run", replace(RECIPE, workers=1)).run()
+    assert len(started) == 1
+    training(tmp_path / "small", replace(RECIPE, workers=1, start_size=16, start_share=0.5)).run()
+    assert len(started) == 1 + 2
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_kept_pictures_leave_a_run_as_it_is(tmp_path: Path, cache: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(len(PAINTED)):
+        (tmp_path / PAINTED.file(index)).touch()
+    monkeypatch.chdir(tmp_path)
+    plain, kept = training(tmp_path / "plain"), training(tmp_path / "kept", cache=cache)
+    decoded: list[int] = []
+    whole = PaintedImages.image
+    monkeypatch.setattr(PaintedImages, "image", lambda data, index: (decoded.append(index), whole(data, index))[1])
+    kept.run()
+    assert len(decoded) == (len(PAINTED) if cache == "memory" else 0)
+    plain.run()
+    for mine, theirs in zip(kept.model.parameters(), plain.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_too_little_memory_for_the_pictures_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.train.cache.MARGIN", 1 << 60)
+    with pytest.raises(InputError, match=r"--cache memory: the decoded pictures take 0\.0 GB, 0\.0 GB are free"):
+        training(tmp_path / "run", cache="memory")
 
 
 def test_epochs_differ_and_workers_that_stay_change_no_random_number(

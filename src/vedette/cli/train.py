@@ -83,7 +83,7 @@ def train(
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that load images.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all that is random; the same gives the same run.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, mps …; default: a CUDA GPU if there is one.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="FIELD=VALUE of the detector's config, such as tcb=false.")
     ] = None,
@@ -97,6 +97,10 @@ def train(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Compile the training step: minutes at first, not always faster after.")
     ] = False,
+    cache: Annotated[
+        Literal["memory", "disk", "none"],
+        typer.Option(help="Keep decoded pictures in memory, or in a file in --out: epochs after the first are faster."),
+    ] = "none",
     from_run: Annotated[
         Path | None, typer.Option(help="Repeat the run of that folder in --out; MODEL and --data are its own.")
     ] = None,
@@ -129,7 +133,7 @@ def train(
     from vedette.train.try_out import try_out
 
     check_folder("--out", out, files=["run.json"])
-    ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_}
+    ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_, "cache": cache}
     ways["trackers"] = check_trackers(tracker or [])
     around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}

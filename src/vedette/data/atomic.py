@@ -1,5 +1,6 @@
 """Files that are written whole or not at all: a crash, a full disk or another process never leaves half of one."""
 
+import errno
 import glob
 import json
 import os
@@ -75,11 +76,14 @@ def _runs(process: int) -> bool:
 
 
 def _sync(folder: Path) -> None:
-    """The renaming, too, is on the disk; where folders cannot be opened (Windows), the system sees to it."""
+    """The renaming, too, is on the disk; where a folder cannot be opened (Windows) or synced, the system sees to it."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:  # some network disks, mostly on macOS, do not know what is asked
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
 

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from stat import S_ISDIR
 from threading import Lock
 
 import numpy as np
@@ -32,9 +33,10 @@ def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:
         raise InputError("an empty path is no image: give a file")
     file = Path(path)
     try:
-        if file.is_dir():
+        status = file.stat()
+        if S_ISDIR(status.st_mode):
             raise InputError(f"{path}: a folder, not an image; give the files in it")
-        if file.stat().st_size == 0:
+        if status.st_size == 0:
             raise InputError(f"{path}: the file is empty (0 bytes); replace it")
         with _quiet, Image.open(file) as image:
             return _to_rgb(image, rotate)

@@ -15,23 +15,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, SequentialSampler
 from torch.utils.data import Dataset as TorchDataset
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 
 from vedette.data.sampler import Draw, EpochSampler, shape_groups
-from vedette.data.transforms import MAX_ZOOM_OUT, eval_transform, train_transform
+from vedette.data.transforms import Objects, Transform, eval_transform, train_transform
+from vedette.data.windows import MAX_ZOOM_OUT, map_boxes
 from vedette.errors import InputError
-from vedette.ops.boxes import clip
 from vedette.ops.images import sizes_of, stack_padded
 from vedette.structures import InputSpec, Target
 
 Difficult = Literal["ignore", "train"]
 Proposals = Callable[[int], Tensor]  # index of an image → (P, 4) boxes in the frame of its annotated ones
+Pictures = Callable[[int], Image.Image]  # index of an image → what the dataset's `image` gives
 
 
 class AnnotatedImages(Protocol):
@@ -100,9 +100,11 @@ class UnreadableImage(InputError):
 class DetectionDataset(TorchDataset[Sample]):
     """The transformed samples of a dataset.
 
-    Takes an index, or a `Draw` whose seed decides the transform's random numbers; the process's own are left alone.
+    Takes a `Draw`, whose seed decides the transform's random numbers, or an index, for a seed of 0; the process's own
+    random numbers are left alone.
     difficult: "ignore" the objects marked as difficult or "train" on them; crowds are always ignored.
     proposals: boxes of an external method, which go the way of the annotated ones.
+    pictures: where decoded ones come from, if not from the dataset.
 
     Raises UnreadableImage (an InputError).
     """
@@ -110,11 +112,13 @@ class DetectionDataset(TorchDataset[Sample]):
     def __init__(
         self,
         dataset: AnnotatedImages,
-        transform: v2.Transform,
+        transform: Transform,
         difficult: Difficult = "ignore",
         proposals: Proposals | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.dataset, self.transform, self.difficult, self.proposals = dataset, transform, difficult, proposals
+        self.pictures = dataset.image if pictures is None else pictures
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -122,20 +126,18 @@ class DetectionDataset(TorchDataset[Sample]):
     def __getitem__(self, item: int | Draw) -> Sample:
         index = item.index if isinstance(item, Draw) else item
         image = self._read(index)
-        annotated = self._target(index, image)
-        if isinstance(item, Draw):
-            with random_numbers_from(item.seed):
-                pixels, found = self.transform(image, annotated)
-        else:
-            pixels, found = self.transform(image, annotated)
-        target = Target(found["boxes"].as_subclass(Tensor), found["labels"], found["ignore"])
+        annotated = self._objects(index, image)
+        random = np.random.default_rng(item.seed if isinstance(item, Draw) else 0)
+        pixels, found = self.transform(image, annotated, random)
+        target = Target(*map(torch.from_numpy, (found.boxes, found.labels, found.ignore)))
+        proposals = None if found.proposals is None else torch.from_numpy(found.proposals)
         file, frame = str(self.dataset.file(index)), self._frame(index, image)
         seed = item.seed if isinstance(item, Draw) else 0
-        return Sample(pixels, target, index, file, frame, found.get("proposals"), seed)
+        return Sample(torch.from_numpy(pixels), target, index, file, frame, proposals, seed)
 
     def _read(self, index: int) -> Image.Image:
         try:
-            return self.dataset.image(index)
+            return self.pictures(index)
         except InputError as error:
             raise UnreadableImage(str(error)) from error
         except OSError as error:
@@ -145,22 +147,16 @@ class DetectionDataset(TorchDataset[Sample]):
         width, height = self.dataset.size(index)
         return (width, height) if width and height else image.size
 
-    def _target(self, index: int, image: Image.Image) -> dict[str, Any]:
-        scale = (torch.tensor(image.size) / torch.tensor(self._frame(index, image))).repeat(2)
-        width, height = image.size
-        crowd, difficult = self.dataset.crowd(index), self.dataset.difficult(index)
-        target = {
-            "boxes": tv_tensors.BoundingBoxes(
-                clip(self.dataset.boxes(index) * scale, width, height),
-                format=tv_tensors.BoundingBoxFormat.XYXY,
-                canvas_size=(height, width),
-            ),
-            "labels": self.dataset.labels(index),
-            "ignore": crowd | difficult if self.difficult == "ignore" else crowd.clone(),
-        }
-        if self.proposals is not None:
-            target["proposals"] = clip(self.proposals(index).float() * scale, width, height)
-        return target
+    def _objects(self, index: int, image: Image.Image) -> Objects:
+        """What is annotated, in the pixels of the picture and within it."""
+        crowd, difficult = (rows(index).numpy() for rows in (self.dataset.crowd, self.dataset.difficult))
+        inside = partial(map_boxes, window=(0.0, 0.0, *self._frame(index, image)), size=image.size, flip=False)
+        return Objects(
+            boxes=inside(self.dataset.boxes(index).numpy()),
+            labels=self.dataset.labels(index).numpy(),
+            ignore=crowd | difficult if self.difficult == "ignore" else crowd.copy(),
+            proposals=None if self.proposals is None else inside(self.proposals(index).float().numpy()),
+        )
 
 
 def train_loader(
@@ -175,15 +171,16 @@ def train_loader(
     rank: int = 0,
     world: int = 1,
     proposals: Proposals | None = None,
+    pictures: Pictures | None = None,
 ) -> DataLoader[Sample]:
     """Augmented batches in random order; `loader.sampler.set_epoch(epoch)` before each epoch.
 
     Gives `Batch`. A last batch that is not full is left out unless it is the only one. `max_zoom_out`: the largest
     canvas around an image, in sides of it; 1 switches zoom-out off; for specs that warp. `factors`: see
-    `EpochSampler`; default: every image once. `proposals`: see `DetectionDataset`.
+    `EpochSampler`; default: every image once. `proposals`, `pictures`: see `DetectionDataset`.
     Batches of a spec with a short side are of wide images alone, or of high ones, but for one of each process.
     """
-    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult, proposals)
+    samples = DetectionDataset(dataset, train_transform(spec, max_zoom_out), difficult, proposals, pictures)
     groups = shape_groups(dataset) if spec.resize == "short side" else None
     factors = torch.ones(len(dataset)) if factors is None else factors
     sampler = EpochSampler(factors, seed, rank, world, groups, batch_size)
@@ -234,18 +231,6 @@ def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
         seeds=torch.tensor([sample.seed for sample in samples]),
         proposals=proposals or None,
     )
-
-
-@contextmanager
-def random_numbers_from(seed: int) -> Iterator[None]:
-    """Seeds torch's CPU random numbers for a while, then goes on with those of before."""
-    generator = torch.default_generator
-    state = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(state)
 
 
 def _loader(

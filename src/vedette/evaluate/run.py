@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
-from vedette.data.loader import AnnotatedImages, Proposals, eval_loader, workers_heard
+from vedette.data.loader import AnnotatedImages, Proposals, Sample, eval_loader, workers_heard
 from vedette.data.selective_search import proposals_of
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge
 from vedette.structures import Detections
 
+Loaders: TypeAlias = Sequence[DataLoader[Sample]]  # one for each size of the input
 LOWEST_SCORE = 0.01  # the papers' for VOC and COCO: AP rewards every further recall
+
+
+def eval_loaders(
+    dataset: AnnotatedImages, passes: Passes, workers: int = 2, proposals: Proposals | None = None
+) -> Loaders:
+    """What `evaluate_model` loads its images with; the worker processes stay as long as these are kept."""
+    return [eval_loader(dataset, spec, passes.batch_size, workers, proposals=proposals) for spec in passes.specs]
 
 
 def evaluate_model(
@@ -27,13 +36,14 @@ def evaluate_model(
     score: float = LOWEST_SCORE,
     progress: Callable[[int, int], None] | None = None,
     proposals: Proposals | None = None,
+    loaders: Loaders | None = None,
 ) -> list[Detections]:
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
     passes: planned from the model's InputSpec (`plan_passes`); what several find is merged, as in `Detector.detect`.
     bf16: run the network in bfloat16 under autocast. progress: called with the images done and all images, after each
-    batch. proposals: for a model that needs them. The model is on `device` afterwards, and each part of it in training
-    mode that was before.
+    batch. proposals: for a model that needs them. loaders: of `eval_loaders`, to be used again with their workers. The
+    model is on `device` afterwards, and each part of it in training mode that was before.
 
     Raises InputError for an image that cannot be read.
     """
@@ -43,7 +53,7 @@ def evaluate_model(
     training = [module for module in model.modules() if module.training]
     model.to(device).eval()
     looks = [Look(model, spec, bf16).to(device) for spec in passes.specs]
-    loaders = [eval_loader(dataset, spec, passes.batch_size, workers, proposals=proposals) for spec in passes.specs]
+    loaders = eval_loaders(dataset, passes, workers, proposals) if loaders is None else loaders
     found: list[Detections] = []
     try:
         with workers_heard():

@@ -154,5 +154,6 @@ def choose_device(device: torch.device | str | None = None) -> torch.device:
         found = torch.device("meta")
     if found.type == "meta":  # of no use: it computes nothing
         here = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        here += ["mps"] if torch.backends.mps.is_available() else []
         raise InputError(f"device {device}: not on this machine; give one of {', '.join(here)}, or leave it out")
     return found

@@ -9,12 +9,13 @@ from math import floor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchvision.transforms import InterpolationMode, v2
 
-from vedette.structures import InputSpec
+from vedette.structures import InputSpec, Interpolation
 
 
 def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
@@ -43,10 +44,29 @@ def to_input(image: Image.Image | Tensor, spec: InputSpec, device: torch.device 
         return _resized_on(device, picture, (height, width), spec)
     if spec.antialias:
         resample = Image.Resampling[spec.interpolation.upper()]
-        return _pixels(picture.resize((width, height), resample))
+        return torch.from_numpy(planes_of(picture.resize((width, height), resample)))
     mode = InterpolationMode(spec.interpolation)
-    resized: Tensor = v2.functional.resize(_pixels(picture), [height, width], mode, antialias=False)
+    pixels = torch.from_numpy(planes_of(picture))
+    resized: Tensor = v2.functional.resize(pixels, [height, width], mode, antialias=False)
     return resized
+
+
+def planes_of(picture: Image.Image) -> NDArray[np.uint8]:
+    """RGB picture → (3, H, W): Pillow gives one band after the other faster than the bands of an array are parted."""
+    planes = np.empty((3, picture.height, picture.width), np.uint8)
+    for plane, band in zip(planes, "RGB", strict=True):
+        plane[:] = np.frombuffer(picture.tobytes("raw", band), np.uint8).reshape(plane.shape)
+    return planes
+
+
+def resize_planes(planes: NDArray[np.uint8], size: tuple[int, int], interpolation: Interpolation) -> NDArray[np.uint8]:
+    """(3, H, W) → (3, height, width), antialiased; `size` is width and height.
+
+    torch's kernel for bytes, on a CPU with AVX2 twice as fast as Pillow's; values differ by a level, of bicubic by 3.
+    """
+    batch = torch.from_numpy(planes)[None]
+    resized = interpolate(batch, size[::-1], mode=interpolation, align_corners=False, antialias=True)
+    return resized[0].numpy()
 
 
 class Normalize(nn.Module):
@@ -95,11 +115,6 @@ def mirror_images(images: Tensor, sizes: Tensor) -> Tensor:
     width = images.shape[3]
     columns = (sizes[:, 1:] - 1 - torch.arange(width, device=images.device)) % width  # (B, W)
     return images.gather(3, columns[:, None, None].expand_as(images))
-
-
-def _pixels(picture: Image.Image) -> Tensor:
-    """RGB picture → (3, H, W) uint8."""
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 def _resized_on(device: torch.device, picture: Image.Image, size: tuple[int, int], spec: InputSpec) -> Tensor:

@@ -40,8 +40,11 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int |
 def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, runs: int = 0) -> Tensor:
     """A static shape around what the data say, so that a compiled `detect` holds it as one opaque operation.
 
-    On a GPU without triton (Windows) torchvision's kernel takes image by image, and the host waits for each.
+    On a GPU without triton (Windows) torchvision's kernel takes image by image, and the host waits for each. Apple's
+    has no float64: the CPU does it there.
     """
+    if boxes.device.type == "mps":
+        return nms(boxes.cpu(), scores.cpu(), groups.cpu(), iou, enough, runs).to(boxes.device)
     if scores.numel() and has_kernels(scores):
         from vedette.ops.nms_triton import hard_nms
 
@@ -137,8 +140,13 @@ def _soft_nms(
 ) -> Tensor:
     """Every image's groups side by side, `R` rows padded to the largest, `S`: S rounds over (R, S), not K over (B, K).
 
-    In float64, as the order of nearly equal scores decides much; on a GPU in the precision of the boxes.
+    In float64, as the order of nearly equal scores decides much; on a GPU in the precision of the boxes, and for
+    Apple's, which has no float64, on the CPU.
     """
+    if boxes.device.type == "mps":
+        method: Literal["linear", "gaussian"] = "linear" if linear else "gaussian"
+        given = (boxes.cpu(), scores.cpu(), groups.cpu())
+        return soft_nms(*given, method=method, iou=iou, sigma=sigma, runs=runs).to(boxes.device)
     if scores.numel() and has_kernels(scores):
         from vedette.ops.nms_triton import soft_nms as soften_on_device
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from vedette.errors import InputError
 from vedette.infer.detector import choose_device
@@ -58,6 +59,7 @@ class Around:
     save_every: SaveEvery = TEN_MINUTES  # besides the ends of epochs
     trackers: tuple[str, ...] = ()  # where curves go besides the folder, by accelerate's names
     compile: bool = False  # the training step; pays where one shape comes again and again, after minutes of compiling
+    cache: Literal["memory", "disk", "none"] = "none"  # where decoded pictures are kept from one epoch to the next
     say: Callable[[str], None] = print
     watch: Watch = unseen
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from vedette.data.loader import AnnotatedImages, Batch, Proposals, train_loader
+from vedette.data.loader import AnnotatedImages, Batch, Pictures, Proposals, train_loader
 from vedette.data.sampler import repeat_factors
 from vedette.errors import InputError
 from vedette.structures import InputSpec
@@ -18,9 +18,16 @@ class Epochs:
     """
 
     def __init__(
-        self, data: AnnotatedImages, spec: InputSpec, recipe: Recipe, rank: int, world: int, proposals: Proposals | None
+        self,
+        data: AnnotatedImages,
+        spec: InputSpec,
+        recipe: Recipe,
+        rank: int,
+        world: int,
+        proposals: Proposals | None,
+        pictures: Pictures | None = None,
     ) -> None:
-        self.data, self.spec, self.recipe, self.proposals = data, spec, recipe, proposals
+        self.data, self.spec, self.recipe, self.proposals, self.pictures = data, spec, recipe, proposals, pictures
         self.rank, self.world = rank, world
         self.factors = repeat_factors(data, recipe.repeat_below) if recipe.repeat_below else None
         self.loader, self.spec_of_loader = self._loader(spec), spec
@@ -73,4 +80,5 @@ class Epochs:
             rank=self.rank,
             world=self.world,
             proposals=self.proposals,
+            pictures=self.pictures,
         )

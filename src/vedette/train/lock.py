@@ -38,6 +38,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         (folder / HOLDER).unlink(missing_ok=True)
+        if os.name != "posix":
+            lock.release()  # Windows removes no file that is open
         if made and [file.name for file in folder.iterdir()] == [LOCK]:  # the run was refused
             (folder / LOCK).unlink()
             folder.rmdir()

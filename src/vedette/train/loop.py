@@ -17,6 +17,7 @@ from vedette.data.loader import AnnotatedImages, Batch, Proposals, workers_heard
 from vedette.structures import InputSpec, TargetBatch
 from vedette.train.around import Around
 from vedette.train.average import Average
+from vedette.train.cache import pictures_for
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
@@ -71,7 +72,7 @@ class Training:
         if world > 1:
             share_norms(model)
         self.together = WholeStep(world, recipe.accumulate)
-        self.epochs = Epochs(data, spec, recipe, rank, world, proposals)
+        self.epochs = Epochs(data, spec, recipe, rank, world, proposals, pictures_for(data, around))
         self.batches = self.epochs.length
         optimizer = build_optimizer(model, recipe)
         self.schedule = build_schedule(optimizer, recipe, recipe.epochs * self.batches // recipe.accumulate)

@@ -5,6 +5,7 @@ it is written, on which device, who hears of it.
 """
 
 from dataclasses import asdict, fields, replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure, truths_for
-from vedette.evaluate.run import evaluate_model
+from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
 from vedette.infer.load import weight_file
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
@@ -141,12 +142,20 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
         having = (index for index in range(len(dataset)) if bool((~dataset.crowd(index)).any()))
         dataset = dataset.part(list(islice(having, around.few)))
     truths, recipe = truths_for(dataset, run.classes), run.recipe
+    passes = plan_passes(spec, batch_size=recipe.batch_size)
+
+    @cache
+    def own() -> tuple[Dataset, Loaders]:
+        """This process's share."""
+        part = dataset.part(own_share(len(dataset)))
+        return part, eval_loaders(part, passes, recipe.workers)
 
     def validate(model: nn.Module) -> dict[str, float]:
-        own, passes = own_share(len(dataset)), plan_passes(spec, batch_size=recipe.batch_size)
+        (part, loaders), kept = own(), not getattr(model, "needs_proposals", False)
         how: dict[str, Any] = {"workers": recipe.workers, "bf16": recipe.precision == "bf16"}
-        with around.count(len(own), "images") as bar:
-            found = evaluate_model(model, dataset.part(own), passes, around.device, **how, progress=bar.reach)
+        how["loaders"] = loaders if kept else None  # with their workers
+        with around.count(len(part), "images") as bar:
+            found = evaluate_model(model, part, passes, around.device, **how, progress=bar.reach)
         found = in_order(found)
         numbers = measure(found, truths, len(run.classes), run.metric) if is_first_process() else {}
         return dict(of_the_first(numbers))
