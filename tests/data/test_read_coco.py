@@ -142,7 +142,7 @@ def edit(section: str, place: int, **values: object) -> Callable[[dict[str, Any]
         (edit("images", 1, file_name=None), 'image at place 1 has no "file_name"'),
         (edit("categories", 0, id=2), "category 2, bicycle: this id or name is there twice"),
         (edit("categories", 1, name="dog"), "category 2, dog: this id or name is there twice"),
-        (edit("categories", 1, name=None), "category at place 1 has no whole-number id and name"),
+        (edit("categories", 1, name=None), "category at place 1 has no id (a whole number or a word) and name"),
         (lambda content: content.pop("annotations"), 'not a COCO data set: it has no list "annotations"'),
         (lambda content: content["annotations"].append(5), "annotation at place 1 is not an object"),
     ],

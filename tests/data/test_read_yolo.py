@@ -147,7 +147,8 @@ def test_the_development_data(data_root: Path) -> None:
 
 def test_a_split_without_any_label_file_is_found(yolo: Write) -> None:
     folder = yolo({"train/images/a": None, "train/images/b": None}, YAML)
-    assert ("missing file", "labels", "no folder of labels for the images of the split") in found_in(folder)
+    detail = f"no folder of labels for 2 images of {folder}/train/images; without objects, make it"
+    assert ("missing file", "labels", detail) in found_in(folder)
 
 
 def test_names_are_matched_without_case(yolo: Write) -> None:

@@ -90,6 +90,6 @@ def _finding_lines(report: Report) -> Iterable[str]:
         these = [finding for finding in report.findings if finding.kind == kind]
         yield f"{kind}: {len(these)}"
         for finding in these[:SHOWN]:
-            yield f"  {finding.file}: {finding.detail}"
+            yield f"  {finding}"
         if len(these) > SHOWN:
             yield f"  and {len(these) - SHOWN} more (--json FILE lists all)"
