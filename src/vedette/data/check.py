@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ from PIL import Image
 from vedette.data.decode import TURNS, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.extents import SIDEWAYS, orientation_of
-from vedette.data.files import is_picture, walk
 from vedette.data.findings import CHANGES, STOPS, Finding
+from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
 
@@ -72,8 +71,8 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
         if lack and not any(finding.kind in STOPS for finding in found):
             found.append(Finding("annotation unreadable", str(path), f"the split {name} has {lack}"))
         findings.update(dict.fromkeys(found))
-    if split is None:
-        findings.update(dict.fromkeys(_not_annotated(list(frames))))
+    if split is None and holds_all(Path(path)):
+        findings.update(dict.fromkeys(not_annotated(frames)))
     bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
     files = [file for file in frames if file not in bad]
     findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))
@@ -89,26 +88,6 @@ def _count(draft: Draft) -> SplitCount:
 def _boxes_per_image(draft: Draft) -> list[int]:
     counts: list[int] = np.bincount(np.array(draft.owners, dtype=np.int64), minlength=len(draft.files)).tolist()
     return counts
-
-
-def _not_annotated(files: list[str]) -> Iterator[Finding]:
-    """Pictures in the folders of the images, or below these, that none of all splits mentions: one finding a folder."""
-    known: dict[str, set[str]] = {}
-    for file in files:
-        folder, name = os.path.split(file)
-        known.setdefault(folder, set()).add(name)
-    names_in = {}
-    for folder, names in known.items():
-        names_in.setdefault(os.path.realpath(folder), set()).update(names)
-    seen: set[str] = set()
-    for folder in sorted(known):
-        for here, names_there in walk(folder):
-            real = os.path.realpath(here)
-            others = [name for name in names_there if is_picture(name) and name not in names_in.get(real, ())]
-            if others and real not in seen:
-                detail = f"{len(others)} pictures that no annotation and no list of a split mentions, such as {others[0]}"
-                yield Finding("picture not annotated", str(here), detail)
-            seen.add(real)
 
 
 def _look_at_images(files: list[str], frames: dict[str, tuple[int, int]], watch: Watch | None) -> Iterator[Finding]:

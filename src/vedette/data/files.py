@@ -61,6 +61,14 @@ def subfolders(folder: str | Path) -> dict[str, bool]:
     return {name: kinds[name] for name in sorted(visible(kinds)) if os.path.isdir(os.path.join(folder, name))}
 
 
+def real_path(path: str | Path) -> str:
+    """Where a path leads; itself where no path can be like that."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)
+
+
 def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it, hidden ones apart, each with the names of the visible files in it, sorted.
 
@@ -69,7 +77,7 @@ def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
     waiting, linked, seen = [str(folder)], list[str](), set[str]()
     while waiting or linked:
         here = waiting.pop() if waiting else linked.pop(0)
-        real = os.path.realpath(here)
+        real = real_path(here)
         if real in seen:
             continue
         seen.add(real)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vedette.data.draft import Draft
 from vedette.data.files import Unreadable, composed, file_in, is_picture, list_folder, located, read_text, visible, walk
+from vedette.data.values import counted
 from vedette.data.yolo_labels import read_lines
 from vedette.data.yolo_yaml import YoloYaml, read_yaml
 
@@ -104,12 +105,13 @@ class _Reader:
         """
         labelled = {text.parent for text in self.used}
         for folder, files in self.images.items():
+            count = counted(len(files), "image")
             if not os.path.isdir(folder):
-                detail = f"no folder of labels for {len(files)} images of {files[0].parent}; without objects, make it"
+                detail = f"no folder of labels for {count} of {files[0].parent}; without objects, make it"
                 self.draft.find("missing file", folder, detail)
             elif folder == files[0].parent and folder not in labelled:
                 detail = (
-                    f"no labels beside its {len(files)} images, nor a folder called {IMAGES} above them with "
+                    f"no labels beside its {count}, nor a folder called {IMAGES} above them with "
                     f"one called {LABELS} beside it; write an empty txt for an image without objects"
                 )
                 self.draft.find("missing file", folder, detail)

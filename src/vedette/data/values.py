@@ -10,6 +10,11 @@ _repr.maxstring = _repr.maxother = _repr.maxlong = 60
 brief = _repr.repr  # of a value: cut, for it may be a megabyte, or lists in lists that share their parts
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things: 1 image, 2 images."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def fits_int64(value: int) -> bool:
     """Whether a whole number can stand in a tensor."""
     return -(2**63) <= value < 2**63

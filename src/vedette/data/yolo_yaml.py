@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ OPTIONAL = "test"  # exporters write it in any case; the others must exist where
 NOT_SPLITS = ("path", "names", "download")
 MOST_CLASSES = 100_000
 MOST_ALIASES = 10  # *name for &name: a few hundred bytes of them can stand for more than all memory
-LARGEST = 2**20  # bytes
+LARGEST = 2**20  # letters
+DEEPEST = 50  # lists in lists; YAML's reader takes seconds over thousands
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def _load(file: Path) -> dict[Any, Any]:
         text = read_text(file)
         if len(text) > LARGEST:
             raise InputError(f"{file}: {len(text)} letters are no data.yaml; give the file that names the classes")
+        if _depth(text) > DEEPEST:
+            raise RecursionError
         content = yaml.load(text, _Loader)
     except Unreadable as error:
         raise InputError(f"{file}: {error}") from None
@@ -80,6 +85,12 @@ def _load(file: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{file}: not a YOLO data set: it has no keys such as train and names")
     return content
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are open at most, those in texts too."""
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[\[\]{}]", text))
+    return max(accumulate(steps), default=0)
 
 
 def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
