@@ -14,7 +14,7 @@ from PIL import Image
 from vedette.data.decode import TURNS, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.extents import SIDEWAYS, orientation_of
-from vedette.data.findings import CHANGES, STOPS, Finding
+from vedette.data.findings import CHANGES, STOPS, Finding, shown
 from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
@@ -56,7 +56,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
     """
     splits = find_splits(path)
     if split is not None and split not in splits:
-        raise InputError(f'{path}: no split "{split}"; there is {", ".join(splits)}')
+        raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
     counts: dict[str, SplitCount] = {}
     boxes: dict[str, int] = {}  # by image file
     frames: dict[str, tuple[int, int]] = {}  # by image file: 0, 0 where not stated

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vedette.data.files import file_in, list_folder, located, missing, subfolders, visible
+from vedette.data.findings import shown
 from vedette.data.foreign import is_coco
 from vedette.errors import InputError
 
@@ -32,7 +33,8 @@ def coco_files(folder: Path) -> dict[str, Path]:
     for file in instances or found:
         name = _split_name(file, folder)
         if name in splits:
-            raise InputError(f"{file}: {splits[name]} is of the split {name} too; give one of the two files by name")
+            which = f"{file}: {splits[name]} is of the split {name} too"
+            raise InputError(shown(f"{which}; give one of the two files by name"))
         splits[name] = file
     return splits
 
