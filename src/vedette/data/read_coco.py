@@ -56,7 +56,7 @@ class _Reader:
         takers = {"images": self.take_image, "annotations": self.take_annotation, "categories": self.take_category}
         try:
             found = read_lists(read_text(self.file), takers)
-            for key in takers.keys() - found:
+            for key in [key for key in takers if key not in found]:
                 self.fault(f'not a COCO data set: it has no list "{key}"')
         except JSONDecodeError as error:
             self.fault(f"line {error.lineno}, column {error.colno}: not a JSON object ({error.msg})")
