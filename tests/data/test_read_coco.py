@@ -405,7 +405,9 @@ def test_any_json_is_one_finding(coco: Write, text: str) -> None:
     assert {kind for kind, _ in kinds(folder)} == {"annotation unreadable"}
 
 
-@pytest.mark.parametrize("name", ["x" * 5000, "a/" * 3000, "a\0b.jpg", "\ud800/a.jpg", "a\nb.jpg", "\ud800.jpg"])
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "a/" * 3000, "\u00e9/" * 3000, "a\0b.jpg", "\ud800/a.jpg", "a\nb.jpg", "\ud800.jpg"]
+)
 def test_any_name_is_one_line(coco: Write, name: str) -> None:
     folder = coco(change=sized(file_name=name))
     with pytest.raises(InputError, match="no such image file") as caught:

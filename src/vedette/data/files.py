@@ -138,15 +138,17 @@ def located(files: Sequence[str]) -> list[str]:
     def spellings(folder: str) -> dict[str, str]:
         return {composed(name): name for name in list_folder(folder or ".")}
 
-    @cache
     def spell(path: str) -> str:
-        folder, name = os.path.split(path)
-        if path.isascii() or not name or os.path.exists(path):
-            return path
-        folder = spell(folder)
-        return os.path.join(folder, spellings(folder).get(composed(name), name))
+        here, steps = path, list[str]()
+        while here and not os.path.exists(here):
+            here, step = os.path.split(here.rstrip("/"))
+            steps.append(step)
+        for step in reversed(steps):
+            exact = os.path.join(here, step)
+            here = exact if os.path.exists(exact) else os.path.join(here, spellings(here).get(composed(step), step))
+        return here
 
-    return [spell(file) for file in files]
+    return [file if file.isascii() else spell(file) for file in files]
 
 
 @cache
