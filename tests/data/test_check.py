@@ -234,3 +234,9 @@ def test_a_pipe_is_not_waited_for(coco: Write) -> None:
     (folder / "images/b.jpg").unlink()
     os.mkfifo(folder / "images/b.jpg")
     assert ("unreadable file", "b.jpg") in found(check(folder))
+
+
+def test_other_pictures_are_looked_for_where_there_are_images(coco: Write, picture: Callable[..., Path]) -> None:
+    folder = coco(change=lambda content: content["images"][1].update(file_name="../elsewhere/b.jpg"))
+    picture(folder / "elsewhere" / "c.jpg")
+    assert ("picture not annotated", "elsewhere") not in found(check(folder))

@@ -309,6 +309,7 @@ def test_names_may_be_composed_otherwise_on_the_disk(yolo: Write) -> None:
         ("train: 2017\nnames: [a]", '"train" is 2017, which names no folder'),
         ("train: a\nnc: 999999999", '"nc" is 999999999, more classes than the 100000 that are taken'),
         ("train: a\nnc: true", '"names" is neither'),
+        ("train: /\nnames: [a]", "\"train\" is '/', the whole disk: name the folder of its images"),
         ("train: a\nnames: [" + "[" * 30000, "not YAML that can be read"),
         ("train: a\nnames: " + "- " * 30000, "not YAML"),
         ("train: a\nnames: {0: a, 0: b}", "line 2: not YAML \\(0 is there twice\\)"),

@@ -140,9 +140,10 @@ def yolo() -> list[bytes]:
 
 def yolo_objects(folder: Path) -> int | None:
     """How many lines the labels have, where the images are those of the whole data set."""
-    if b"train: train/images" not in (folder / "data.yaml").read_bytes():
+    yaml = folder / "data.yaml"
+    if not yaml.exists() or b"train: train/images" not in yaml.read_bytes():
         return None
-    files = [file for file in (folder / "train/labels").rglob("*.txt") if not file.name.startswith(".")]
+    files = [file for file in (folder / "train/labels").rglob("*") if re.fullmatch(r"[^.].*\.txt", file.name.lower())]
     lines = [line for file in files for line in file.read_bytes().decode(_encoding(file)).split("\n")]
     return sum(bool(line.split()) for line in lines)
 

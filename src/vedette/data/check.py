@@ -72,7 +72,8 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
             found.append(Finding("annotation unreadable", str(path), f"the split {name} has {lack}"))
         findings.update(dict.fromkeys(found))
     if split is None and holds_all(Path(path)):
-        findings.update(dict.fromkeys(not_annotated(frames)))
+        absent = {finding.file for finding in findings if finding.kind == "missing file"}
+        findings.update(dict.fromkeys(not_annotated(file for file in frames if file not in absent)))
     bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
     files = [file for file in frames if file not in bad]
     findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))

@@ -69,6 +69,12 @@ def real_path(path: str | Path) -> str:
         return str(path)
 
 
+def is_root(folder: str | Path) -> bool:
+    """Whether a folder is a whole disk, below which nobody wants anything looked for."""
+    real = real_path(folder)
+    return os.path.dirname(real) == real
+
+
 def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it, hidden ones apart, each with the names of the visible files in it, sorted.
 
@@ -110,7 +116,9 @@ def read_text(file: str | Path) -> str:
 def file_in(folder: Path, name: str) -> Path:
     """The file of a name in an annotation: with / for Windows's \\ where there is none of the name as it stands."""
     path = folder / name
-    return path if "\\" not in name or os.path.exists(path) else folder / name.replace("\\", "/")
+    if "\\" not in name or os.path.exists(path):
+        return path
+    return folder / name.lstrip("\\").replace("\\", "/")  # the root of a disk there is none here
 
 
 def missing(files: Sequence[str]) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vedette.data.coco_folders import coco_files
-from vedette.data.files import is_picture, real_path, walk
+from vedette.data.files import is_picture, is_root, real_path, walk
 from vedette.data.findings import Finding
 from vedette.data.values import counted
 
@@ -20,7 +20,7 @@ def holds_all(place: Path) -> bool:
 def not_annotated(files: Iterable[str]) -> Iterator[Finding]:
     """One finding for each folder of the images, or below these, that holds other pictures too.
 
-    files: the images of all splits.
+    files: the images of all splits that there are.
     """
     known: dict[str, set[str]] = {}  # names by the folder, which may be named in several ways
     for file in files:
@@ -31,7 +31,7 @@ def not_annotated(files: Iterable[str]) -> Iterator[Finding]:
         by_real.setdefault(real_path(folder), set()).update(names)
     seen: set[str] = set()
     for folder in sorted(known):  # those above come first
-        if real_path(folder) in seen:
+        if real_path(folder) in seen or is_root(folder):
             continue
         for here, names_here in walk(folder):
             real = real_path(here)

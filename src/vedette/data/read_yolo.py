@@ -104,7 +104,10 @@ class _Reader:
         An empty folder of labels says that there is nothing on the images; beside the images, an empty txt does.
         """
         labelled = {text.parent for text in self.used}
-        for folder, files in self.images.items():
+        for folder, images in self.images.items():
+            files = images if os.path.isdir(folder) else [file for file in images if os.path.exists(file)]
+            if not files:
+                continue
             count = counted(len(files), "image")
             if not os.path.isdir(folder):
                 detail = f"no folder of labels for {count} of {files[0].parent}; without objects, make it"

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from vedette.data.files import Unreadable, file_in, read_text
+from vedette.data.files import Unreadable, file_in, is_root, read_text
 from vedette.data.findings import shown
 from vedette.data.values import brief, fits_int64
 from vedette.errors import InputError
@@ -137,6 +137,10 @@ def _splits(content: dict[Any, Any], file: Path) -> dict[str, list[Path]]:
                 raise InputError(f'{file}: "{key}" is {brief(value)}, which names no folder: write it in quotes')
             continue
         places = [_find(entry, content.get("path"), file.parent) for entry in entries]
+        if any(is_root(place) for place in places):
+            raise InputError(
+                f'{file}: "{shown(str(key))}" is {brief(value)}, the whole disk: name the folder of its images'
+            )
         if (key in SPLITS and key != OPTIONAL) or any(_holds_images(place) for place in places):
             splits[str(key)] = places
     return splits
