@@ -342,3 +342,9 @@ def test_texts_may_be_in_utf_16(yolo: Write) -> None:
     (folder / "data.yaml").write_text(YAML, encoding="utf-16")
     (folder / "train/labels/a.txt").write_text(BOX, encoding="utf-16")
     assert found_in(folder) == []
+
+
+def test_a_list_may_begin_names_with_a_backslash(yolo: Write) -> None:
+    folder = yolo({"train/images/a": BOX}, "train: train.txt\nnames: [fish, shark]\n")
+    (folder / "train.txt").write_text("\\train\\images\\a.jpg\n\\b.jpg\n")
+    assert found_in(folder) == [("missing file", "b.jpg", "no such image file"), *found_in(folder)[1:]]

@@ -105,14 +105,13 @@ class _Reader:
         """
         labelled = {text.parent for text in self.used}
         for folder, images in self.images.items():
-            files = images if os.path.isdir(folder) else [file for file in images if os.path.exists(file)]
-            if not files:
-                continue
+            is_lost = not os.path.isdir(folder) or (folder == images[0].parent and folder not in labelled)
+            files = [file for file in images if os.path.exists(file)] if is_lost else []
             count = counted(len(files), "image")
-            if not os.path.isdir(folder):
+            if files and folder != files[0].parent:
                 detail = f"no folder of labels for {count} of {files[0].parent}; without objects, make it"
                 self.draft.find("missing file", folder, detail)
-            elif folder == files[0].parent and folder not in labelled:
+            elif files:
                 detail = (
                     f"no labels beside its {count}, nor a folder called {IMAGES} above them with "
                     f"one called {LABELS} beside it; write an empty txt for an image without objects"
