@@ -21,6 +21,7 @@ SUFFIXES = frozenset(
     {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif"}
     | {".tiff", ".webp"}
 )
+LONGEST_PATH = 4096  # letters: no system takes more
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -151,12 +152,16 @@ def located(files: Sequence[str]) -> list[str]:
         while here and not os.path.exists(here):
             here, step = os.path.split(here.rstrip("/"))
             steps.append(step)
-        for step in reversed(steps):
-            exact = os.path.join(here, step)
-            here = exact if os.path.exists(exact) else os.path.join(here, spellings(here).get(composed(step), step))
+        while steps:
+            exact = os.path.join(here, steps[-1])
+            found = exact if os.path.exists(exact) else spellings(here).get(composed(steps[-1]))
+            if found is None:
+                return path
+            here = os.path.join(here, found)
+            steps.pop()
         return here
 
-    return [file if file.isascii() else spell(file) for file in files]
+    return [file if file.isascii() or len(file) > LONGEST_PATH else spell(file) for file in files]
 
 
 @cache
