@@ -1,5 +1,6 @@
 """The check: one finding of each kind, and what each means for a training."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -7,12 +8,12 @@ from typing import get_args
 import pytest
 
 from vedette.data.check import Report, check
-from vedette.data.findings import CHANGES, STOPS, Kind
+from vedette.data.findings import CHANGES, STOPS, TOLD, Kind
 from vedette.data.read import read_dataset
 from vedette.errors import InputError
 
 Write = Callable[..., Path]
-HARMLESS = {"image without boxes", "duplicate box", "rotated by EXIF"}
+HARMLESS = {"image without boxes", "picture not annotated", "duplicate box", "rotated by EXIF"}
 YAML = "train: images/train\nval: images/val\nnames: [fish, shark]\n"
 BOX = "1 0.5 0.5 0.5 0.2\n"
 
@@ -22,7 +23,7 @@ def found(report: Report) -> list[tuple[str, str]]:
 
 
 def test_every_kind_has_one_meaning() -> None:
-    assert sorted(get_args(Kind)) == sorted([*HARMLESS, *STOPS, *CHANGES])
+    assert sorted(get_args(Kind)) == sorted([*HARMLESS, *STOPS, *CHANGES, *TOLD])
 
 
 def test_a_sound_data_set(yolo: Write) -> None:
@@ -95,10 +96,9 @@ def test_unreadable_files_whose_size_is_stated(coco: Write) -> None:
     [
         ((40, 30), 1, None),
         ((80, 60), 1, "annotated as 80 x 60, the picture is 40 x 30"),
-        ((30, 40), 1, "annotated as 30 x 40, the picture is 40 x 30"),
         ((40, 30), 6, None),  # as it lies in the file
         ((30, 40), 6, None),  # as it is seen
-        ((41, 30), 6, "annotated as 41 x 30, the picture is 30 x 40"),
+        ((60, 60), 6, "annotated as 60 x 60, the picture is 30 x 40"),
         ((0, 30), 1, None),  # not stated
     ],
 )
@@ -194,3 +194,49 @@ def test_a_split_that_lacks_what_training_needs_is_found(coco: Write, lists: lis
     assert details == [f"the split train has no {lack}"]
     with pytest.raises(InputError, match=f"the split train has no {lack}"):
         read_dataset(folder)
+
+
+def test_pictures_that_nothing_mentions_are_counted(coco: Write, picture: Callable[..., Path]) -> None:
+    folder = coco()
+    for name in ("c.jpg", "d.png", "more/e.jpg", ".hidden/f.jpg", "._g.jpg"):
+        picture(folder / "images" / name)
+    report = check(folder)
+    others = [finding for finding in report.findings if finding.kind == "picture not annotated"]
+    assert [(finding.file, finding.detail) for finding in others] == [
+        (f"{folder}/images", "2 pictures that no annotation and no split mentions, such as c.jpg"),
+        (f"{folder}/images/more", "1 picture that no annotation and no split mentions, such as e.jpg"),
+    ]
+    assert (report.images, report.harmful) == (2, False)
+    assert [name for name, _ in found(check(folder / "train.json"))].count("picture not annotated") == 2
+
+
+def test_what_another_split_mentions_is_annotated(coco: Write, voc: Write) -> None:
+    folder = coco(change=lambda content: content["images"].pop())
+    content = (folder / "train.json").read_text().replace('"a.jpg"', '"b.jpg"')
+    (folder / "val.json").write_text(content)
+    for place in (folder, folder / "train.json"):
+        assert "picture not annotated" not in dict(found(check(place)))
+    folder = voc({"v": [("cat", 1, 1, 9, 9)], "w": []}, train="v")
+    assert ("picture not annotated", "JPEGImages") in found(check(folder))
+
+
+def test_a_root_category_does_no_harm(coco: Write) -> None:
+    folder = coco(change=lambda content: content["categories"].append({"id": 0, "name": "pets"}))
+    text = (folder / "train.json").read_text().replace('"name": "dog"', '"name": "dog", "supercategory": "pets"')
+    (folder / "train.json").write_text(text)
+    report = check(folder)
+    assert ("class left out", "train.json") in found(report)
+    assert (report.classes, report.harmful) == (("bicycle", "dog"), False)
+
+
+def test_a_pipe_is_not_waited_for(coco: Write) -> None:
+    folder = coco()
+    (folder / "images/b.jpg").unlink()
+    os.mkfifo(folder / "images/b.jpg")
+    assert ("unreadable file", "b.jpg") in found(check(folder))
+
+
+def test_other_pictures_are_looked_for_where_there_are_images(coco: Write, picture: Callable[..., Path]) -> None:
+    folder = coco(change=lambda content: content["images"][1].update(file_name="../elsewhere/b.jpg"))
+    picture(folder / "elsewhere" / "c.jpg")
+    assert ("picture not annotated", "elsewhere") not in found(check(folder))

@@ -64,3 +64,9 @@ def test_records_before_a_fault_are_given() -> None:
     with pytest.raises(JSONDecodeError):
         read_lists('{"a": [1, 2, ?', {"a": lambda place, record: records.append(record)})
     assert records == [1, 2]
+
+
+@pytest.mark.parametrize("key", ["[]", "7", "{}", "null"])
+def test_a_key_must_be_a_name(key: str) -> None:
+    with pytest.raises(JSONDecodeError, match="Expecting a name"):
+        read_lists(f"{{{key}: []}}", {})

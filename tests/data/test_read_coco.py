@@ -142,7 +142,7 @@ def edit(section: str, place: int, **values: object) -> Callable[[dict[str, Any]
         (edit("images", 1, file_name=None), 'image at place 1 has no "file_name"'),
         (edit("categories", 0, id=2), "category 2, bicycle: this id or name is there twice"),
         (edit("categories", 1, name="dog"), "category 2, dog: this id or name is there twice"),
-        (edit("categories", 1, name=None), "category at place 1 has no whole-number id and name"),
+        (edit("categories", 1, name=None), "category at place 1 has no id (a whole number or a word) and name"),
         (lambda content: content.pop("annotations"), 'not a COCO data set: it has no list "annotations"'),
         (lambda content: content["annotations"].append(5), "annotation at place 1 is not an object"),
     ],
@@ -232,4 +232,196 @@ def test_names_written_on_windows_are_found(coco: Write, picture: Callable[..., 
     picture(folder / "images" / "odd\\b.jpg")
     found = settle(parse_coco(folder / "train.json"))[0]
     assert [found.file(index) for index in range(2)] == [folder / "images/left/a.jpg", folder / "images/odd\\b.jpg"]
+    assert kinds(folder) == []
+
+
+def sized(name: str = "a.jpg", **values: object) -> Callable[[dict[str, Any]], None]:
+    return lambda content: next(one for one in content["images"] if one["file_name"] == name).update(values)
+
+
+@pytest.mark.parametrize(
+    ("size", "stated", "orientation", "swapped"),
+    [
+        ((40, 30), (30, 40), 1, True),
+        ((400, 300), (60, 80), 1, True),  # in another scale too
+        ((40, 39), (39, 40), 1, True),
+        ((40, 30), (80, 60), 6, True),  # the picture that is seen is 30 x 40
+        ((40, 30), (30, 40), 6, False),
+        ((40, 30), (40, 30), 6, False),
+        ((40, 30), (80, 60), 1, False),
+        ((40, 30), (40, 40), 1, False),
+    ],
+)
+def test_swapped_sides_stop(
+    coco: Write,
+    picture: Callable[..., Path],
+    size: tuple[int, int],
+    stated: tuple[int, int],
+    orientation: int,
+    swapped: bool,
+) -> None:
+    folder = coco(change=sized(width=stated[0], height=stated[1]))
+    picture(folder / "images/a.jpg", size, orientation)
+    assert ("width and height swapped" in dict(kinds(folder))) == swapped
+    if swapped:
+        with pytest.raises(InputError, match=r"a.jpg: annotated as .*: width and height are swapped"):
+            read_dataset(folder)
+
+
+def test_ignored_objects_are_difficult_ones(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["annotations"][0].update(ignore=1, iscrowd=0)
+        content["annotations"][1].update(ignore=1, iscrowd=1)
+        content["annotations"][2].update(ignore=0)
+
+    found = settle(parse_coco(coco([[1, 1, 5, 5], [2, 2, 5, 5], [3, 3, 5, 5]], change=change) / "train.json"))[0]
+    assert found.difficult(0).tolist() == [True, False, False]
+    assert found.crowd(0).tolist() == [False, True, False]
+
+
+def test_a_root_category_is_no_class(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["categories"].insert(0, {"id": 0, "name": "pets", "supercategory": "none"})
+        for one in content["categories"][1:]:
+            one["supercategory"] = "pets"
+
+    folder = coco(change=change)
+    found, findings = settle(parse_coco(folder / "train.json"))
+    assert (found.classes, found.category_ids, found.labels(0).tolist()) == (("bicycle", "dog"), (2, 18), [1])
+    assert findings[0].kind == "class left out"
+    (note,) = read_dataset(folder).notes
+    detail = "category 0, pets: nobody annotated it, and it is only the parent of others"
+    assert note == f"1 class left out (first: {folder}/train.json, {detail})"
+
+
+def test_a_parent_with_boxes_is_a_class(coco: Write) -> None:
+    folder = coco(change=edit("categories", 1, supercategory="dog"))
+    assert settle(parse_coco(folder / "train.json"))[0].classes == ("bicycle", "dog")
+    folder = coco([], change=edit("categories", 0, supercategory="dog"))  # of itself, as COCO's person
+    assert settle(parse_coco(folder / "train.json"))[0].classes == ("bicycle", "dog")
+
+
+def test_fractions_are_no_pixels(coco: Write) -> None:
+    folder = coco([[0.1, 0.2, 0.4, 0.4], [0.5, 0.5, 0.5, 0.5]])
+    assert [kind for kind, _ in kinds(folder)] == ["wrong unit"] * 2
+    with pytest.raises(InputError, match=r"fractions of the image, where pixels are due \(and 1 more"):
+        read_dataset(folder)
+    assert kinds(coco([[0.1, 0.2, 0.4, 0.4], [5, 5, 20, 20]])) == []  # a speck
+
+
+def test_a_box_is_that_of_its_polygons(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        first, second, third, fourth = content["annotations"]
+        first.update(segmentation=[[4, 5, 20, 5, 20, 15.5], [2, 7, 3, 7, 3, 8]])
+        del first["bbox"]
+        second.update(bbox=[], segmentation=[[4, 5, 20, 5, 20]])
+        third.update(bbox=None, segmentation={"counts": "abc", "size": [30, 40]})
+        fourth.update(bbox=None, segmentation=[])
+
+    folder = coco([[0, 0, 0, 0]] * 4, change=change)
+    assert settle(parse_coco(folder / "train.json"))[0].boxes(0).tolist() == [[2, 5, 20, 15.5]]
+    assert kinds(folder) == [
+        ("annotation unreadable", "annotation 101: bbox [] is not four numbers"),
+        (
+            "annotation unreadable",
+            "annotation 102: it has no bbox, and its segmentation is a mask; write the bbox of the mask beside it",
+        ),
+        ("annotation unreadable", "annotation 103: bbox None is not four numbers"),
+    ]
+
+
+def test_ids_of_categories_may_be_words(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["categories"] = [{"id": "k9", "name": "dog"}, {"id": "7", "name": "cat"}, {"id": "b", "name": "bird"}]
+        for one, key in zip(content["annotations"], ("k9", 7, "7"), strict=True):
+            one.update(category_id=key)
+
+    folder = coco([[1, 1, 5, 5], [2, 2, 5, 5], [3, 3, 5, 5]], change=change)
+    found, findings = settle(parse_coco(folder / "train.json"))
+    assert (found.classes, found.category_ids) == (("cat", "dog", "bird"), (7, 8, 9))
+    assert found.labels(0).tolist() == [1, 0, 0]
+    assert (findings[0].kind, findings[0].detail) == ("class ids numbered", "category k9 is 8, b is 9")
+
+
+def test_ids_of_images_are_the_same_as_words_and_numbers(coco: Write) -> None:
+    assert kinds(coco(change=edit("annotations", 0, image_id="7"))) == []
+    assert kinds(coco(change=edit("images", 0, id="7"))) == []
+
+
+@pytest.mark.parametrize("folder", [".", "train"])
+def test_labels_beside_data(coco: Write, folder: str) -> None:
+    place = coco(file=f"{folder}/labels.json", images=f"{folder}/data")
+    (draft,) = [parse() for parse in coco_splits(place).values()]
+    assert draft.files[0] == str(place / folder / "data/a.jpg")
+    assert (list(coco_splits(place)), draft.findings) == (["labels" if folder == "." else "train"], [])
+
+
+def test_hidden_files_and_those_of_other_tools_are_passed_over(coco: Write) -> None:
+    folder = coco(file="birds.json")
+    for name in ("._birds.json", ".ipynb_checkpoints/_annotations.coco.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("no JSON")
+    (folder / "settings.json").write_text('{"images": "images", "categories": []}')
+    (folder / "licence.json").write_text('{"text": "free"')
+    (folder / "model-index.json").write_text("[" * 100000)
+    assert list(coco_splits(folder)) == ["birds"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a": 1}', '{"images": [1]', "[" * 9])
+def test_a_damaged_file_of_a_split_is_not_passed_over(coco: Write, text: str) -> None:
+    folder = coco()
+    (folder / "val.json").write_text(text)
+    assert list(coco_splits(folder)) == ["train", "val"]
+    assert {kind for kind, _ in kinds(folder, "val.json")} == {"annotation unreadable"}
+
+
+def test_two_files_of_one_split_are_refused(coco: Write) -> None:
+    coco(file="annotations/train.json")
+    with pytest.raises(InputError, match=r"train\.json is of the split train too"):
+        coco_splits(coco())
+
+
+def test_names_may_be_composed_otherwise_on_the_disk(coco: Write, picture: Callable[..., Path]) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["images"][0]["file_name"] = "\u00e9t\u00e9/caf\u00e9.jpg"
+
+    folder = coco(change=change)
+    disk = picture(folder / "images" / "e\u0301te\u0301" / "cafe\u0301.jpg")
+    assert parse_coco(folder / "train.json").files[0] == str(disk)
+    assert kinds(folder) == []
+
+
+def test_one_image_under_two_names_is_found(coco: Write) -> None:
+    folder = coco(change=edit("images", 1, file_name="./a.jpg"))
+    assert kinds(folder) == [("annotation unreadable", "image at place 1, ./a.jpg: image listed twice")]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"images": ' + "[" * 100000, '{"images": [' + "9" * 5000 + "]}", '{"images": [\ud800]}']
+)
+def test_any_json_is_one_finding(coco: Write, text: str) -> None:
+    folder = coco()
+    (folder / "train.json").write_text(text, errors="surrogatepass")
+    assert {kind for kind, _ in kinds(folder)} == {"annotation unreadable"}
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5000, "a/" * 3000, "\u00e9/" * 3000, "a\0b.jpg", "\ud800/a.jpg", "a\nb.jpg", "\ud800.jpg"]
+)
+def test_any_name_is_one_line(coco: Write, name: str) -> None:
+    folder = coco(change=sized(file_name=name))
+    with pytest.raises(InputError, match="no such image file") as caught:
+        read_dataset(folder)
+    assert str(caught.value).isprintable()
+
+
+def test_areas_of_boxes_are_not_rounded(coco: Write) -> None:
+    found = settle(parse_coco(coco([[1.1, 2.3, 32.000001, 32]], change=sized(width=400, height=300)) / "train.json"))[0]
+    assert found.area(0).tolist() == pytest.approx([32.000001 * 32], rel=1e-12)
+    assert found.area(0).item() > 32**2
+
+
+def test_json_may_be_in_utf_16(coco: Write) -> None:
+    folder = coco()
+    (folder / "train.json").write_text((folder / "train.json").read_text(), encoding="utf-16")
     assert kinds(folder) == []

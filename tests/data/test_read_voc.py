@@ -150,3 +150,158 @@ def test_ids_may_hold_spaces_and_end_as_images_do(voc: Write) -> None:
     file.write_text("no cat.jpg\nf 1")
     missing = [name for _, name, _ in found_in(folder, "train")]
     assert missing == ["no cat.jpg.xml", "f.xml"]
+
+
+def rewrite(folder: Path, key: str, old: str, new: str) -> Path:
+    file = folder / "Annotations" / f"{key}.xml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_the_file_name_decides_between_pictures_of_one_name(
+    voc: Write, picture: Callable[..., Path], name: str
+) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    picture(folder / "JPEGImages" / "a.png")
+    rewrite(folder, "a", "<size>", f"<filename>{name}</filename><size>")
+    draft = voc_splits(folder)["train"]()
+    assert ([Path(file).name for file in draft.files], draft.findings) == ([name], [])
+
+
+def test_pictures_of_one_name_collide(voc: Write, picture: Callable[..., Path]) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    picture(folder / "JPEGImages" / "a.png")
+    detail = "of a.jpg or of a.png? Say so in <filename>, or rename one"
+    assert found_in(folder, "train") == [("name collision", "a.xml", detail)]
+
+
+def test_annotations_of_one_picture_collide(voc: Write) -> None:
+    folder = voc({"a": [CAT], "b": [CAT]}, train="a b")
+    (folder / "JPEGImages" / "b.jpg").unlink()
+    rewrite(folder, "b", "<size>", "<filename>a.jpg</filename><size>")
+    assert ("name collision", "b.xml", "a is an annotation of a.jpg too") in found_in(folder, "train")
+    (folder / "Annotations" / "a.XML").write_text((folder / "Annotations" / "a.xml").read_text())
+    assert ("name collision", "a.XML", "a.xml is of the same name; keep one of the two") in found_in(folder, "train")
+
+
+def test_names_may_be_in_capitals_and_in_subfolders(voc: Write) -> None:
+    folder = voc({"a": [CAT], "b": [CAT], "c": [CAT]}, train="a b sub/c")
+    annotations, pictures = folder / "Annotations", folder / "JPEGImages"
+    (annotations / "a.xml").rename(annotations / "a.XML")
+    for inner in (annotations / "sub", pictures / "sub"):
+        inner.mkdir()
+    (annotations / "b.xml").rename(annotations / "sub/b.xml")
+    (annotations / "c.xml").rename(annotations / "sub/c.xml")
+    (pictures / "c.jpg").rename(pictures / "sub/c.JPG")
+    (folder / "ImageSets/Main/train.txt").rename(folder / "ImageSets/Main/train.TXT")
+    draft = voc_splits(folder)["train"]()
+    assert (draft.ids, len(draft.labels), draft.findings) == (["a", "sub/b", "sub/c"], 3, [])
+    assert found_in(folder, "train") == []
+
+
+def test_a_name_in_two_folders_is_found(voc: Write) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    for inner in ("x", "y"):
+        (folder / "Annotations" / inner).mkdir()
+        (folder / "Annotations" / inner / "b.xml").write_text((folder / "Annotations/a.xml").read_text())
+    (folder / "ImageSets/Main/train.txt").write_text("b\n")
+    assert ("name collision", "train.txt", "line 1: x/b or y/b? Name the folder too") in found_in(folder, "train")
+
+
+def test_hidden_files_are_no_data(voc: Write) -> None:
+    folder = voc({"a": [CAT]})
+    for name in ("._a.xml", ".ipynb_checkpoints/a-checkpoint.xml"):
+        (folder / "Annotations" / name).parent.mkdir(exist_ok=True)
+        (folder / "Annotations" / name).write_text("no XML")
+    (folder / "ImageSets/Main/._train.txt").write_text("a")
+    assert list(voc_splits(folder)) == ["all"]
+    assert found_in(folder, "all") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<object>", "<objects><object>"),
+        ("object>", "Object>"),
+        ("xmin>", "XMin>"),
+        ("<annotation", "<Annotation xmlns='v'"),
+    ],
+)
+def test_elements_that_are_written_otherwise_are_read(voc: Write, old: str, new: str) -> None:
+    folder = rewrite(voc({"a": [CAT]}, train="a"), "a", old, new)
+    rewrite(folder, "a", "</annotation>", "</objects></annotation>" if "objects" in new else "</annotation>")
+    if "Annotation" in new:
+        rewrite(folder, "a", "</annotation>", "</Annotation>")
+    found, findings = settle(voc_splits(folder)["train"]())
+    assert (found.boxes(0).tolist(), findings) == ([[2, 3, 20, 25]], [])
+
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "detail"),
+    [
+        ("</object>", f"{BOX}</object>", "object 1, cat: there are 2 <bndbox>, where one alone is read"),
+        ("<xmin>", "<xmin>7</xmin><xmin>", "object 1, cat: there are 2 <xmin>, where one alone is read"),
+        ("</name>", "</name><name>dog</name>", "object 1: there are 2 <name>, where one alone is read"),
+        ("</size>", "</size><size><width>1</width></size>", "there are 2 <size>, where one alone is read"),
+        ("</object>", f"</object>{BOX}", "1 boxes or objects are not where VOC has them"),
+        ("</annotation>", f"<items><item>{BOX}</item></items></annotation>", "1 boxes or objects are not where VOC"),
+        ("</object>", "<object><name>dog</name></object></object>", "1 boxes or objects are not where VOC has them"),
+        ("<xmin>3", "<xmin>1_0", "object 1, cat: xmin is '1_0', not a number"),
+    ],
+)
+def test_what_would_be_lost_is_found(voc: Write, old: str, new: str, detail: str) -> None:
+    ((kind, name, said), *_) = found_in(rewrite(voc({"a": [CAT]}, train="a"), "a", old, new), "train")
+    assert (kind, name) == ("annotation unreadable", "a.xml")
+    assert said.startswith(detail)
+
+
+def test_the_parts_of_a_body_are_no_objects(voc: Write) -> None:
+    folder = rewrite(voc({"a": [CAT]}, train="a"), "a", "</object>", f"<part><name>head</name>{BOX}</part></object>")
+    draft = voc_splits(folder)["train"]()
+    assert (len(draft.labels), draft.findings) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("gbk", "gbk"), ("GB2312", "gb18030"), ("Shift_JIS", "shift_jis"), ("UTF-16", "utf-8"), ("utf-16", "utf-16")],
+)
+def test_xml_may_be_in_the_encoding_that_it_declares(voc: Write, declared: str, encoding: str) -> None:
+    folder = voc({"a": [("dog", *CAT[1:])]}, train="a")
+    file = folder / "Annotations" / "a.xml"
+    text = f'<?xml version="1.0" encoding="{declared}"?>\n' + file.read_text().replace("dog", "犬")
+    file.write_bytes(text.encode(encoding))
+    draft = voc_splits(folder)["train"]()
+    assert (draft.classes, draft.findings) == (("犬",), [])
+
+
+@pytest.mark.parametrize("text", ['<?xml version="1.0" encoding="rot13"?><annotation/>', "<object>" * 100000, "<a>\0"])
+def test_any_xml_is_one_finding(voc: Write, text: str) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    (folder / "Annotations" / "a.xml").write_text(text)
+    assert [kind for kind, _, _ in found_in(folder, "train")] == ["annotation unreadable", "image without boxes"]
+
+
+def test_names_may_be_composed_otherwise_on_the_disk(voc: Write) -> None:
+    one, two = "caf\u00e9", "cafe\u0301"
+    folder = voc({two: [CAT]}, train=one)
+    (folder / "JPEGImages" / f"{two}.jpg").rename(folder / "JPEGImages" / f"{one}.jpg")
+    assert found_in(folder, "train") == []
+
+
+def test_pictures_may_lie_in_images(voc: Write) -> None:
+    folder = voc({"a": [CAT]}, train="a")
+    (folder / "JPEGImages").rename(folder / "images")
+    assert found_in(folder, "train") == []
+
+
+def test_fractions_are_no_pixels(voc: Write) -> None:
+    folder = voc({"a": [("cat", 0.1, 0.2, 0.5, 0.6)], "b": [("cat", 1, 1, 2, 2), ("cat", 1, 1, 1.5, 1)]}, train="a b")
+    ((kind, name, detail),) = [one for one in found_in(folder, "train") if one[0] != "degenerate box"]
+    assert (kind, name) == ("wrong unit", "a.jpg")
+    assert detail == "object 1: cat at (0, 0, 0.5, 0.6): fractions of the image, where pixels are due"

@@ -76,6 +76,18 @@ def test_areas_just_beyond_a_size_class(make_scene, border):
     assert exact.ap_medium != rounded.ap_medium
 
 
+def test_areas_of_boxes_are_not_rounded(make_detections):
+    """A medium object, of 1024.00006; as float32 a small one."""
+    box, labels = torch.tensor([[0.0, 0.0, 31.999998, 32.000004]]), torch.tensor([0])
+    gt = Truth.of(box, labels)
+    width, height = box[0, 2:].tolist()
+    assert gt.area.tolist() == [width * height]
+    assert width * height > 32**2 >= (box[0, 2] * box[0, 3]).item()
+    result = agree([make_detections(box.tolist(), [0.9], [0])], [gt], 1)
+    assert math.isnan(result.ap_small)
+    assert result.ap_medium == pytest.approx(1.0)
+
+
 def test_areas_are_those_of_the_annotation(make_scene):
     found, truths = make_scene(3, images=12, side=150)
     whole = agree(found, truths, 3)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 
 import vedette
+from fuzz.data_sets import FOLDER, coco, coco_objects, lay_out, reader, voc, voc_objects, yolo, yolo_objects
+from fuzz.mutants import altered, mutant
 from vedette.train.checkpoint import SEAL, save_state
 from vedette.train.resume import Position, resume_from
 from vedette.weights.files import save_weights
@@ -22,16 +25,28 @@ from vedette.weights.layouts.caffe_model import read_caffemodel
 from vedette.weights.layouts.pickled import read_state_dict
 from vedette.zoo import restore
 
+PATIENCE = 60.0
 SMALL = {"extra_channels": [[8, 8]] * 3}
 
 
 class Format(NamedTuple):
-    """A kind of file; `sealed` gives a mutant the checksum that belongs to it, as who means harm would."""
+    """A kind of file, or of a folder in one run of bytes that `lay` lays out.
 
-    name: str  # of a file
+    `sealed` gives a mutant the checksum that belongs to it, as who means harm would.
+    """
+
+    name: str  # of a file or folder
     whole: Callable[[], list[bytes]]
     read: Callable[[Path], Any]
     sealed: Callable[[bytes], bytes] = bytes
+    mutate: Callable[[bytes, Random], bytes] = mutant
+    lay: Callable[[Path, bytes], object] = Path.write_bytes
+    seconds: float = PATIENCE  # of the processor's time that a mutant may take
+
+
+def data_set(whole: Callable[[], list[bytes]], objects: Callable[[Path], int | None]) -> Format:
+    """A data set: whole ones, and how many objects the files of one say there are."""
+    return Format(FOLDER, whole, reader(objects), mutate=altered, lay=lay_out, seconds=1.0)
 
 
 def zipped() -> list[bytes]:
@@ -98,6 +113,9 @@ FORMATS = {
     "pkl": Format("mutant.pkl", arrays, read_state_dict),
     "caffemodel": Format("mutant.caffemodel", caffe, read_caffemodel),
     "safetensors": Format("mutant.safetensors", weight_files, restore),
+    "coco": data_set(coco, coco_objects),
+    "voc": data_set(voc, voc_objects),
+    "yolo": data_set(yolo, yolo_objects),
     "checkpoint": Format("last.pt", states, go_on, lambda content: content + SEAL + sha256(content).digest()),
 }
 

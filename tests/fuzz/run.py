@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz.formats import FORMATS
 
 COMMAND = [str(Path(__file__).with_name("worker.py"))]
-PATIENCE = 60.0  # seconds for one mutant, a start of the process with it
+PATIENCE, STARTING = 60.0, 600.0  # seconds for one mutant, and for the first, with the start of its process
 
 
 class Count(NamedTuple):
@@ -44,7 +44,7 @@ def _outcomes(form: str, mutants: int) -> Iterator[tuple[int, str]]:
     while first < mutants:
         command = [sys.executable, *COMMAND, form, str(first), str(mutants)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as worker:
-            clock = _clock(worker)
+            clock = _clock(worker, STARTING)
             for line in worker.stdout or ():
                 clock.cancel()
                 number, _, end = line.rstrip("\n").partition(" ")
@@ -56,11 +56,22 @@ def _outcomes(form: str, mutants: int) -> Iterator[tuple[int, str]]:
             first += 1
 
 
-def _clock(worker: "subprocess.Popen[str]") -> Timer:
-    clock = Timer(PATIENCE, worker.kill)
+def _clock(worker: "subprocess.Popen[str]", seconds: float = PATIENCE) -> Timer:
+    clock = Timer(seconds, worker.kill)
     clock.daemon = True
     clock.start()
     return clock
+
+
+def rows(log: Path) -> dict[str, list[str]]:
+    """What a log says of each format, its faults too; formats that are read again take the place of theirs."""
+    found: dict[str, list[str]] = {}
+    for line in log.read_text().splitlines()[1:] if log.exists() else []:
+        first = line.split()[0]
+        if first in FORMATS:
+            found[first] = []
+        found[next(reversed(found))].append(line)
+    return found
 
 
 def main() -> int:
@@ -68,19 +79,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=20000, help="of each format")
     parser.add_argument("--formats", nargs="*", default=list(FORMATS), choices=list(FORMATS))
-    parser.add_argument("--log", type=Path, help="the table goes here too")
+    parser.add_argument("--log", type=Path, help="the table goes here too; other formats stay")
     arguments = parser.parse_args()
-    lines, faults = [f"{'format':12} {'mutants':>8} {'read':>8} {'refused':>8} {'faults':>8} {'seconds':>8}"], 0
-    print(lines[0], flush=True)
+    kept = rows(arguments.log) if arguments.log else {}
+    heading = f"{'format':12} {'mutants':>8} {'read':>8} {'refused':>8} {'faults':>8} {'seconds':>8}"
+    print(heading, flush=True)
+    faults = 0
     for form in arguments.formats:
         start = time.perf_counter()
         count = fuzz(form, arguments.mutants)
         numbers = (arguments.mutants, count.read, count.refused, len(count.faults), round(time.perf_counter() - start))
-        lines += [f"{form:12}" + "".join(f" {number:8}" for number in numbers), *count.faults]
-        print("\n".join(lines[-1 - len(count.faults) :]), flush=True)
+        kept[form] = [f"{form:12}" + "".join(f" {number:8}" for number in numbers), *count.faults]
+        print("\n".join(kept[form]), flush=True)
         faults += len(count.faults)
     if arguments.log:
-        arguments.log.write_text("\n".join(lines) + "\n")
+        arguments.log.write_text("\n".join([heading, *(line for one in kept.values() for line in one)]) + "\n")
     return int(faults > 0)
 
 

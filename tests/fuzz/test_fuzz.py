@@ -1,9 +1,11 @@
 """Five hundred damaged files of each format; `make fuzz` reads twenty thousand."""
 
+from pathlib import Path
+
 import pytest
 
 from fuzz.formats import FORMATS
-from fuzz.run import fuzz
+from fuzz.run import fuzz, rows
 
 MUTANTS = 500
 
@@ -28,3 +30,10 @@ for number in range(int(sys.argv[-2]), int(sys.argv[-1])):
     count = fuzz("pth", 4)
     assert (count.read, count.refused) == (1, 0)
     assert count.faults == ["1 raw KeyError: 1", "2 the process ended with 9", "3 the process ended with 9"]
+
+
+def test_a_log_keeps_the_formats_that_are_not_read_again(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("format mutants\npth 9 1 8 1 0\n3 raw KeyError: 1\nvoc 9 1 8 0 0\n")
+    assert rows(log) == {"pth": ["pth 9 1 8 1 0", "3 raw KeyError: 1"], "voc": ["voc 9 1 8 0 0"]}
+    assert rows(tmp_path / "none.txt") == {}

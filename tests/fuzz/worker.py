@@ -1,12 +1,13 @@
 """Reads mutants of a format, one after another, and prints what became of each: `python worker.py FORMAT FIRST LAST`.
 
-"read" and "refused" (in one line that names the file) are well. Else it is a fault: an error of another kind, or
-something that a reader has no business to do.
+"read" and "refused" (in one line that names the file) are well. Else it is a fault: an error of another kind, something
+that a reader has no business to do, and for data sets more than a second of the processor's time.
 """
 
 import os
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from random import Random
@@ -17,7 +18,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.formats import FORMATS, Format
-from fuzz.mutants import mutant
 from vedette.errors import InputError
 
 HARMFUL = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect", "ctypes.dlopen")
@@ -46,6 +46,7 @@ class Guard:
 def outcome(form: Format, path: Path, guard: Guard) -> str:
     """What became of one file."""
     guard.armed, guard.seen = True, ""
+    start = time.process_time()
     try:
         form.read(path)
         said = "read"
@@ -54,6 +55,9 @@ def outcome(form: Format, path: Path, guard: Guard) -> str:
     except Exception as error:
         said = f"raw {type(error).__name__}: {error}"
     guard.armed = False
+    spent = time.process_time() - start
+    if spent > form.seconds:
+        return f"slow: {spent:.1f} seconds, {' '.join(said.split())}"
     return f"did {guard.seen}" if guard.seen else " ".join(said.split())
 
 
@@ -66,11 +70,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / form.name
         for content in (*whole, b"", whole[0][:-9]):  # whatever is imported late is so now
-            path.write_bytes(content)
+            form.lay(path, content)
             outcome(form, path, guard)
         for number in range(first, last):
             random = Random(f"{sys.argv[1]} {number}")
-            path.write_bytes(form.sealed(mutant(random.choice(whole), random)))
+            form.lay(path, form.sealed(form.mutate(random.choice(whole), random)))
             print(number, outcome(form, path, guard), flush=True)
 
 

@@ -73,13 +73,15 @@ def _write(report: Report, file: Path) -> None:
 
 def _lines(report: Report) -> Iterable[str]:
     """The report as text."""
+    from vedette.data.findings import shown
+
     yield f"images {report.images}, boxes {report.boxes}, classes {len(report.classes)}"
     maps = {str(count.categories): (name, count.categories) for name, count in report.splits.items()}
     for name, count in report.splits.items():
-        yield f"  {name}: images {count.images}, boxes {count.boxes}"
+        yield f"  {shown(name)}: images {count.images}, boxes {count.boxes}"
     for name, categories in maps.values():
-        yield "classes (id name):" if len(maps) == 1 else f"classes of {name} (id name):"
-        yield "  " + ", ".join(f"{key} {category}" for key, category in categories.items())
+        yield "classes (id name):" if len(maps) == 1 else f"classes of {shown(name)} (id name):"
+        yield "  " + shown(", ".join(f"{key} {category}" for key, category in categories.items()))
     yield from _finding_lines(report)
     yield "a training would stop or read it differently" if report.harmful else "ready to train"
 
@@ -90,6 +92,6 @@ def _finding_lines(report: Report) -> Iterable[str]:
         these = [finding for finding in report.findings if finding.kind == kind]
         yield f"{kind}: {len(these)}"
         for finding in these[:SHOWN]:
-            yield f"  {finding.file}: {finding.detail}"
+            yield f"  {finding}"
         if len(these) > SHOWN:
             yield f"  and {len(these) - SHOWN} more (--json FILE lists all)"

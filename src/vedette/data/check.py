@@ -13,8 +13,9 @@ from PIL import Image
 
 from vedette.data.decode import TURNS, to_rgb
 from vedette.data.draft import Draft, settle
-from vedette.data.files import SIDEWAYS, orientation_of
-from vedette.data.findings import CHANGES, STOPS, Finding
+from vedette.data.extents import SIDEWAYS, orientation_of
+from vedette.data.findings import CHANGES, STOPS, Finding, shown
+from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
 
@@ -55,7 +56,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
     """
     splits = find_splits(path)
     if split is not None and split not in splits:
-        raise InputError(f'{path}: no split "{split}"; there is {", ".join(splits)}')
+        raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
     counts: dict[str, SplitCount] = {}
     boxes: dict[str, int] = {}  # by image file
     frames: dict[str, tuple[int, int]] = {}  # by image file: 0, 0 where not stated
@@ -70,6 +71,9 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
         if lack and not any(finding.kind in STOPS for finding in found):
             found.append(Finding("annotation unreadable", str(path), f"the split {name} has {lack}"))
         findings.update(dict.fromkeys(found))
+    if split is None and holds_all(Path(path)):
+        absent = {finding.file for finding in findings if finding.kind == "missing file"}
+        findings.update(dict.fromkeys(not_annotated(file for file in frames if file not in absent)))
     bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
     files = [file for file in frames if file not in bad]
     findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))

@@ -9,18 +9,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
-from vedette.data.files import measure, missing
 from vedette.data.findings import Finding, Kind
+from vedette.data.frames import frames_of
+from vedette.data.values import fits_int64
 
 TOLERANCE = 0.1  # pixels: what rounding in a file may put a box beyond its image
-LARGEST_SIDE = 2**31  # a size beyond it is no size
+FEW_PIXELS = 4  # in a larger image nobody annotates the first pixel alone
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Draft:
         """An image of width and height as stated (0, 0: not stated); gives its index."""
         self.files.append(str(file))
         self.ids.append(image_id)
-        self.sizes.append(size if max(size) < LARGEST_SIDE else (0, 0))  # measured where it cannot be
+        self.sizes.append(size)
         return len(self.files) - 1
 
     def add_box(
@@ -100,8 +100,8 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
 
     clip: cut the boxes that stick out of their image; otherwise they stay as annotated.
     """
-    findings = list(draft.findings)
-    sizes = _sizes(draft, findings)
+    sizes, of_frames = frames_of(draft.files, draft.sizes)
+    findings = [*draft.findings, *of_frames]
     owners = np.array(draft.owners, dtype=np.int64)
     order = np.argsort(owners, kind="stable")
     owners = owners[order]
@@ -111,10 +111,10 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
         boxes *= np.where(frames > 0, frames, 1)
     inside = _clipped(boxes, frames)
     labels = np.array(draft.labels, dtype=np.int32)[order]
-    keep = _examine(draft, boxes, inside, order, findings)
-    kept = (inside if clip else boxes)[keep].astype(np.float32)
+    keep = _examine(draft, boxes, inside, frames, order, findings)
+    kept = (inside if clip else boxes)[keep]
     areas = np.array(draft.areas, dtype=np.float64)[order][keep]
-    own = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])
+    own = (kept[:, 2] - kept[:, 0]) * (kept[:, 3] - kept[:, 1])  # float64, as COCO's tools reckon it
     counts = np.bincount(owners[keep], minlength=len(draft.files))
     dataset = Dataset(
         classes=draft.classes,
@@ -123,60 +123,12 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
         image_ids=_ids(draft.ids),
         sizes=sizes.astype(np.int32),
         ends=np.concatenate([[0], counts.cumsum()]).astype(np.int64),
-        all_boxes=kept,
+        all_boxes=kept.astype(np.float32),
         all_labels=labels[keep],
         all_areas=np.where(np.isnan(areas), own, areas),
         all_flags=np.array(draft.flags, dtype=np.uint8)[order][keep],
     )
     return dataset, findings
-
-
-def fits_int64(value: int) -> bool:
-    """Whether a whole number can stand in a tensor."""
-    return -(2**63) <= value < 2**63
-
-
-def number(value: object) -> float | None:
-    """A finite number that an annotation gives as a number or as text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        result = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return result if isfinite(result) else None
-
-
-def truth(value: object) -> bool | None:
-    """Whether an annotation says yes, as 0 or 1, true or false, or as text; no where it is silent; None: neither."""
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    text = value.strip().lower() if isinstance(value, str) else value
-    if text in ("true", "yes") or text in ("false", "no", ""):
-        return text in ("true", "yes")
-    stated = number(text)
-    return bool(stated) if stated in (0, 1) else None
-
-
-def _sizes(draft: Draft, findings: list[Finding]) -> NDArray[np.int64]:
-    """(N, 2) width and height of every image's frame, measured where not stated.
-
-    Files not found, not images, or of another size than stated are written down.
-    """
-    sizes = np.array(draft.sizes, dtype=np.int64).reshape(-1, 2)
-    absent = missing(draft.files)
-    findings += [Finding("missing file", draft.files[index], "no such image file") for index in absent]
-    there = np.setdiff1d(np.arange(len(sizes)), absent).tolist()
-    for index, extent in zip(there, measure([draft.files[index] for index in there]), strict=True):
-        if isinstance(extent, str):
-            findings.append(Finding("unreadable file", draft.files[index], extent))
-        elif not sizes[index].all():
-            sizes[index] = extent.seen
-        elif tuple(sizes[index]) not in (extent.seen, extent.raw):
-            (width, height), (across, down) = sizes[index], extent.seen
-            detail = f"annotated as {width} x {height}, the picture is {across} x {down}"
-            findings.append(Finding("image size differs", draft.files[index], detail))
-    return sizes
 
 
 def _clipped(boxes: NDArray[np.float64], frames: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,11 +140,13 @@ def _examine(
     draft: Draft,
     boxes: NDArray[np.float64],
     inside: NDArray[np.float64],
+    frames: NDArray[np.float64],
     order: NDArray[np.int64],
     findings: list[Finding],
 ) -> NDArray[np.bool_]:
     """(M,) which boxes to keep; writes down what is odd about the boxes and which images have none.
 
+    frames: (M, 4) width, height, width, height of each box's image.
     order: (M,) the place in the draft of each of the boxes here, which are sorted by image.
     """
     degenerate = ~_has_area(boxes)
@@ -204,6 +158,7 @@ def _examine(
         "box outside image": outside,
         "box clipped": sticks_out,
         "duplicate box": keep & _repeated(draft, boxes, order),
+        "wrong unit": keep & (frames.max(1, initial=0) > FEW_PIXELS) & _in_first_pixel(draft, boxes, order),
     }
     for kind, rows in odd.items():
         for row in np.flatnonzero(rows).tolist():
@@ -217,6 +172,15 @@ def _has_area(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(M,) whether a box still has an area as float32, in which it is kept."""
     small = boxes.astype(np.float32)
     return (small[:, 2] > small[:, 0]) & (small[:, 3] > small[:, 1])
+
+
+def _in_first_pixel(draft: Draft, boxes: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(M,) which boxes lie in their image's first pixel, as all others on it do: fractions written for pixels."""
+    if draft.relative or not len(boxes):
+        return np.zeros(len(boxes), dtype=np.bool_)
+    owners = np.array(draft.owners, dtype=np.int64)[order]
+    tiny = (boxes <= 1).all(1)
+    return tiny & ~np.isin(owners, owners[~tiny])
 
 
 def _repeated(draft: Draft, boxes: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -233,7 +197,8 @@ def _about_box(draft: Draft, kind: Kind, box: NDArray[np.float64], place: int) -
     image = draft.owners[place]
     corners = ", ".join(f"{value:g}" for value in box.tolist())
     name = draft.classes[draft.labels[place]]
-    return Finding(kind, draft.files[image], f"{draft.unit} {draft.numbers[place]}: {name} at ({corners})")
+    advice = ": fractions of the image, where pixels are due" if kind == "wrong unit" else ""
+    return Finding(kind, draft.files[image], f"{draft.unit} {draft.numbers[place]}: {name} at ({corners}){advice}")
 
 
 def _ids(ids: list[int | str]) -> NDArray[np.int64] | Texts:

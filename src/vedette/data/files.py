@@ -1,37 +1,125 @@
-"""What reading a data set asks of the system: which image files there are, how large they are, memory back."""
+"""What reading a data set asks of the system: which files there are, what stands in them, memory back.
+
+What an annotation says of files may be anything: a name too long for the system or with a null byte in it is the name
+of no file, not an error.
+"""
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import os
 import sys
-import warnings
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from unicodedata import normalize
 
-from PIL import Image
-
-from vedette.data.decode import ORIENTATION, decode_image
 from vedette.errors import InputError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+SUFFIXES = frozenset(
+    {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif"}
+    | {".tiff", ".webp"}
+)
+LONGEST_PATH = 4096  # letters: no system takes more
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-def list_folder(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where there is no such folder."""
+class Unreadable(Exception):
+    """A file of text that cannot be read; says why."""
+
+
+def list_folder(folder: str | Path) -> list[str]:
+    """The names in a folder, sorted; none where there is no such folder.
+
+    Raises InputError for one that may not be listed.
+    """
     try:
         return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+    except PermissionError:
+        raise InputError(f"{folder}: may not be read; check its permissions") from None
+    except (OSError, ValueError):
         return []
+
+
+def visible(names: Iterable[str]) -> list[str]:
+    """The names without the hidden ones, which tools and systems leave behind: .ipynb_checkpoints, ._a.jpg …"""
+    return [name for name in names if not name.startswith(".") and name != "__MACOSX"]
+
+
+def is_picture(name: str) -> bool:
+    """Whether a name ends as those of pictures do."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def subfolders(folder: str | Path) -> dict[str, bool]:
+    """The names of the visible folders in a folder, sorted, and whether each is a link to one."""
+    try:
+        with os.scandir(folder) as entries:
+            kinds = {entry.name: entry.is_symlink() for entry in entries if entry.is_symlink() or entry.is_dir()}
+    except (OSError, ValueError):
+        return {}
+    return {name: kinds[name] for name in sorted(visible(kinds)) if os.path.isdir(os.path.join(folder, name))}
+
+
+def real_path(path: str | Path) -> str:
+    """Where a path leads; itself where no path can be like that."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)
+
+
+def is_root(folder: str | Path) -> bool:
+    """Whether a folder is a whole disk, below which nobody wants anything looked for."""
+    real = real_path(folder)
+    return os.path.dirname(real) == real
+
+
+def walk(folder: str | Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it, hidden ones apart, each with the names of the visible files in it, sorted.
+
+    Links to folders are followed, after the folders themselves; none is taken twice, so that loops end.
+    """
+    waiting, linked, seen = [str(folder)], list[str](), set[str]()
+    while waiting or linked:
+        here = waiting.pop() if waiting else linked.pop(0)
+        real = real_path(here)
+        if real in seen:
+            continue
+        seen.add(real)
+        inner = subfolders(here)
+        yield Path(here), [name for name in visible(list_folder(here)) if name not in inner]
+        waiting += [os.path.join(here, name) for name in reversed(inner) if not inner[name]]
+        linked += [os.path.join(here, name) for name in inner if inner[name]]
+
+
+def read_bytes(file: str | Path) -> bytes:
+    """The content of a file. Raises Unreadable for whatever is none, a pipe or a device too, which may have no end."""
+    if os.path.exists(file) and not os.path.isfile(file):
+        raise Unreadable("cannot be read (not a file)")
+    try:
+        return Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def read_text(file: str | Path) -> str:
+    """The text in a file: UTF-8, or what its byte order mark says. Raises Unreadable, with what to do."""
+    data = read_bytes(file)
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"cannot be read (byte {error.start} is not {encoding}; save it as UTF-8)") from None
 
 
 def file_in(folder: Path, name: str) -> Path:
     """The file of a name in an annotation: with / for Windows's \\ where there is none of the name as it stands."""
     path = folder / name
-    return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
+    if "\\" not in name or os.path.exists(path):
+        return path
+    return folder / name.lstrip("\\").replace("\\", "/")  # the root of a disk there is none here
 
 
 def missing(files: Sequence[str]) -> list[int]:
@@ -41,51 +129,44 @@ def missing(files: Sequence[str]) -> list[int]:
     for index, file in enumerate(files):
         folder, name = os.path.split(file)
         if folder not in listings:
-            listings[folder] = set(list_folder(Path(folder or ".")))
+            listings[folder] = set(list_folder(folder or "."))
         if name not in listings[folder]:
             absent.append(index)
     return absent
 
 
-@dataclass(frozen=True)
-class Extent:
-    """Width and height of a picture, as it is seen (turned as its EXIF says) and as it lies in the file."""
-
-    seen: tuple[int, int]
-    raw: tuple[int, int]
+def composed(name: str) -> str:
+    """A name in the one form that letters with marks have in common: é may be one sign or two."""
+    return name if name.isascii() else normalize("NFC", name)
 
 
-def measure(files: Sequence[str]) -> list[Extent | str]:
-    """The extent of each image, from the files' heads; a reason where there is none."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(16) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, about EXIF that it half understands
-        return list(pool.map(_measure_one, files))
+def located(files: Sequence[str]) -> list[str]:
+    """The files as the disk spells them, where it composes letters with marks otherwise than the annotation does."""
+
+    @cache
+    def spellings(folder: str) -> dict[str, str]:
+        return {composed(name): name for name in list_folder(folder or ".")}
+
+    def spell(path: str) -> str:
+        here, steps = path, list[str]()
+        while here and not os.path.exists(here):
+            here, step = os.path.split(here.rstrip("/"))
+            steps.append(step)
+        while steps:
+            exact = os.path.join(here, steps[-1])
+            found = exact if os.path.exists(exact) else spellings(here).get(composed(steps[-1]))
+            if found is None:
+                return path
+            here = os.path.join(here, found)
+            steps.pop()
+        return here
+
+    return [file if file.isascii() or len(file) > LONGEST_PATH else spell(file) for file in files]
 
 
-def _measure_one(file: str) -> Extent | str:
-    try:
-        with Image.open(file) as image:
-            size = image.size
-            return Extent(size[::-1] if orientation_of(image) in SIDEWAYS else size, size)
-    except Exception:  # a decoder may raise anything on a damaged file
-        return _reason(file)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where none is stated."""
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken EXIF does not make a picture unreadable
-        return 1
-
-
-def _reason(file: str) -> str:
-    """Why a file is no image, in the words of training."""
-    try:
-        decode_image(file)
-    except InputError as error:
-        return str(error).removeprefix(f"{file}: ")
-    return "not an image"
+@cache
+def _trim() -> ctypes._NamedFuncPointer | None:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def release_memory() -> None:
@@ -93,6 +174,6 @@ def release_memory() -> None:
 
     Reading a large data set leaves a hundred megabytes of holes behind, which every later process would inherit.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    trim = _trim()
     if trim is not None:
         trim(0)

@@ -10,12 +10,18 @@ from vedette.errors import InputError
 
 Kind = Literal[
     "image without boxes",
+    "picture not annotated",
     "degenerate box",
     "box outside image",
     "box clipped",
     "duplicate box",
     "image size differs",
+    "width and height swapped",
+    "wrong unit",
     "unknown class",
+    "class left out",
+    "class ids numbered",
+    "name collision",
     "missing file",
     "unreadable file",
     "truncated file",
@@ -23,7 +29,10 @@ Kind = Literal[
     "annotation unreadable",
 ]
 STOPS: frozenset[Kind] = frozenset(
-    {"unknown class", "missing file", "unreadable file", "truncated file", "annotation unreadable"}
+    (
+        *("unknown class", "missing file", "unreadable file", "truncated file", "annotation unreadable"),
+        *("width and height swapped", "wrong unit", "name collision"),
+    )
 )
 CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
     "degenerate box": ("degenerate box left out", "degenerate boxes left out"),
@@ -33,6 +42,10 @@ CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
         "image of another size than annotated: its boxes are scaled with it",
         "images of other sizes than annotated: their boxes are scaled with them",
     ),
+}
+TOLD: dict[Kind, tuple[str, str]] = {  # read as it is meant; said all the same
+    "class left out": ("class left out", "classes left out"),
+    "class ids numbered": ("file whose class ids are words: numbered", "files whose class ids are words: numbered"),
 }
 
 
@@ -44,6 +57,14 @@ class Finding:
     file: str
     detail: str
 
+    def __str__(self) -> str:
+        return shown(f"{self.file}: {self.detail}")
+
+
+def shown(text: str) -> str:
+    """A text as one line that any terminal takes: names of files may hold line breaks and bytes that are no letters."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
 
 def refuse_faults(findings: Iterable[Finding]) -> None:
     """Raises InputError for the first finding that stops a training, with the number of others of its kind."""
@@ -53,15 +74,16 @@ def refuse_faults(findings: Iterable[Finding]) -> None:
     first = stopping[0]
     more = sum(finding.kind == first.kind for finding in stopping) - 1
     rest = f" (and {more} more; see vedette data check)" if more else ""
-    raise InputError(f"{first.file}: {first.detail}{rest}")
+    raise InputError(f"{first}{rest}")
 
 
 def notes_of(findings: Iterable[Finding], clipped: bool = True) -> tuple[str, ...]:
     """One line for each kind of change that occurs: how often, and where first; clipping unless not `clipped`."""
     found = list(findings)
     notes = []
-    for kind, phrases in CHANGES.items():
+    for kind, phrases in (CHANGES | TOLD).items():
         these = [finding for finding in found if finding.kind == kind]
         if these and (clipped or kind != "box clipped"):
-            notes.append(f"{len(these)} {phrases[len(these) > 1]} (first: {these[0].file}, {these[0].detail})")
+            first = shown(f"{these[0].file}, {these[0].detail}")
+            notes.append(f"{len(these)} {phrases[len(these) > 1]} (first: {first})")
     return tuple(notes)

@@ -25,7 +25,7 @@ def read_lists(text: str, takers: Mapping[str, Callable[[int, Any], None]]) -> s
     at = _after(text, 0, "{")
     more = not _is_next(text, at, "}")
     while more:
-        key, at = decode(text, _skip(text, at))
+        key, at = _key(text, _skip(text, at))
         at = _skip(text, _after(text, at, ":"))
         if key in takers and text.startswith("[", at):
             at = _read_list(text, at + 1, takers[key])
@@ -38,6 +38,13 @@ def read_lists(text: str, takers: Mapping[str, Callable[[int, Any], None]]) -> s
     if end != len(text):
         raise JSONDecodeError("Extra data", text, end)
     return found
+
+
+def _key(text: str, at: int) -> tuple[str, int]:
+    key, end = decode(text, at)
+    if not isinstance(key, str):
+        raise JSONDecodeError("Expecting a name in double quotes", text, at)
+    return key, end
 
 
 def _read_list(text: str, at: int, take: Callable[[int, Any], None]) -> int:

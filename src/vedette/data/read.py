@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +13,8 @@ from typing import Literal
 from vedette.data.annotations import Dataset, union
 from vedette.data.draft import Draft, settle
 from vedette.data.files import release_memory
-from vedette.data.findings import notes_of, refuse_faults
+from vedette.data.findings import notes_of, refuse_faults, shown
+from vedette.data.foreign import is_coco, what_it_is
 from vedette.data.read_coco import coco_splits, parse_coco
 from vedette.data.read_voc import voc_splits
 from vedette.data.read_yolo import yolo_splits
@@ -31,7 +33,7 @@ def parse_source(source: str) -> tuple[Path, str | None]:
     if not source:
         raise InputError("an empty path is no data set: give PATH[:SPLIT]")
     path, colon, split = source.rpartition(":")
-    if Path(source).exists() or not colon or not split or "/" in split or "\\" in split:  # as in C:\photos
+    if os.path.exists(source) or not colon or not split or "/" in split or "\\" in split:  # as in C:\photos
         return Path(source), None
     return Path(path), split
 
@@ -42,13 +44,14 @@ def find_splits(path: str | Path) -> Splits:
     Raises InputError where there is nothing, or nothing that is COCO JSON, VOC XML or YOLO txt.
     """
     place = Path(path)
-    if not place.exists():
-        raise InputError(f"{path}: no such file or folder")
+    if not os.path.exists(place):
+        raise InputError(shown(f"{path}: no such file or folder"))
     splits = _splits_of_file(place) if place.is_file() else _splits_of_folder(place)
     if not splits:
-        raise InputError(
-            f"{path}: no data set found; it takes COCO (train.json …), VOC (Annotations/*.xml) or YOLO (data.yaml)"
+        found = what_it_is(place) or (
+            "no data set found; it takes COCO (train.json …), VOC (Annotations/*.xml) or YOLO (data.yaml)"
         )
+        raise InputError(f"{path}: {found}")
     return splits
 
 
@@ -64,13 +67,13 @@ def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = 
     name = split if split is not None else default_split(splits, purpose)
     if name is None or name not in splits:
         asked = f'no split "{split}"' if split is not None else f"no split to {purpose}"
-        raise InputError(f"{path}: {asked}; there is {', '.join(splits)} (choose with {path}:SPLIT)")
+        raise InputError(shown(f"{path}: {asked}; there is {', '.join(splits)} (choose with {path}:SPLIT)"))
     dataset, findings = settle(splits[name](), clip=purpose == "train")
     release_memory()
     refuse_faults(findings)
     lack = lack_of(len(dataset), dataset.classes)
     if lack:
-        raise InputError(f"{path}: the split {name} has {lack}")
+        raise InputError(shown(f"{path}: the split {name} has {lack}"))
     return replace(dataset, notes=notes_of(findings, clipped=purpose == "train"))
 
 
@@ -116,7 +119,7 @@ def _plain(name: str) -> str:
 
 def _splits_of_file(file: Path) -> Splits:
     if file.suffix.lower() == ".json":
-        return {file.stem: partial(parse_coco, file)}
+        return {} if not is_coco(file) and what_it_is(file) else {file.stem: partial(parse_coco, file)}
     return yolo_splits(file) if file.suffix.lower() in (".yaml", ".yml") else {}
 
 

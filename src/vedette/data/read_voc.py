@@ -1,9 +1,7 @@
 """VOC XML: Annotations/ID.xml, JPEGImages/ID.jpg, and the splits as lists of ids in ImageSets/Main/SPLIT.txt.
 
-VOC numbers pixels from 1 and counts the last one in: xmin = xmax = 1 is a box around the first pixel. Here boxes are
-edges, so that one becomes 0, ..., 1: (xmin - 1, ymin - 1, xmax, ymax). Where a file writes 0 as the first pixel's
-number, as some tools do, that edge is taken as the image's. A box whose corners are one point or one line as written
-stays as it is, without an area: somebody's slip, not an object one pixel wide.
+XML files and pictures may lie in subfolders. A picture belongs to the XML of its name; where several share it, as a.jpg
+and a.png do, the XML's <filename> decides, and where none has it, the picture of that <filename> is taken.
 
 Classes are the names that occur anywhere in Annotations/, sorted, so that all splits share them; the twenty of VOC
 where no other name occurs.
@@ -11,14 +9,14 @@ where no other name occurs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cached_property, partial
-from pathlib import Path
-from xml.etree import ElementTree
+from pathlib import Path, PurePath
 
-from vedette.data.draft import Draft, number, truth
-from vedette.data.files import SUFFIXES, list_folder
+from vedette.data.draft import Draft
+from vedette.data.files import Unreadable, composed, is_picture, list_folder, read_text, visible, walk
+from vedette.data.voc_xml import Annotation, read_xml
 
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -26,27 +24,17 @@ VOC_CLASSES = (
 )
 MARKS = (["1"], ["0"], ["-1"])  # what VOC's lists of one class add to an id
 EVERYTHING = "all"  # the split's name where there is no list of ids
-Box = tuple[float, float, float, float]
-
-
-@dataclass
-class Annotation:
-    """What one XML says."""
-
-    size: tuple[int, int] = (0, 0)
-    file_name: str = ""
-    objects: list[tuple[int, str, Box, bool]] = field(default_factory=list)  # number, name, box, difficult
-    faults: list[str] = field(default_factory=list)
 
 
 def voc_splits(folder: Path) -> dict[str, Callable[[], Draft]]:
     """The splits of a folder by name, none if it is not VOC; each a call that reads it."""
-    if not any(name.endswith(".xml") for name in list_folder(folder / "Annotations")):
+    if not any(_is_xml(name) for _, names in walk(folder / "Annotations") for name in names):
         return {}
     voc = VocFolder(folder)
-    lists = [Path(name).stem for name in list_folder(folder / "ImageSets" / "Main") if name.endswith(".txt")]
+    names = visible(list_folder(folder / "ImageSets" / "Main"))
+    lists = {Path(name).stem: name for name in names if name.lower().endswith(".txt")}
     splits = [name for name in lists if not _is_of_one_class(name, lists)]
-    return {name: partial(voc.parse, name) for name in splits or [EVERYTHING]}
+    return {name: partial(voc.parse, name, lists.get(name)) for name in splits or [EVERYTHING]}
 
 
 class VocFolder:
@@ -56,11 +44,23 @@ class VocFolder:
         self.folder = folder
 
     @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """The XML files by id: their path in Annotations/ without suffix."""
+        return _by_key(self.folder / "Annotations", _is_xml)
+
+    @cached_property
+    def keys(self) -> dict[str, list[str]]:
+        """The ids by what a list may call them: by themselves, and without their folder."""
+        names: dict[str, list[str]] = {}
+        for key in self.files:
+            for name in {key, PurePath(key).name}:
+                names.setdefault(name, []).append(key)
+        return names
+
+    @cached_property
     def annotations(self) -> dict[str, Annotation]:
         """What the XML files say, by id."""
-        folder = self.folder / "Annotations"
-        files = [folder / name for name in list_folder(folder) if name.endswith(".xml")]
-        return {file.stem: read_xml(file) for file in files}
+        return {key: read_xml(files[0]) for key, files in self.files.items()}
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -69,112 +69,106 @@ class VocFolder:
         return VOC_CLASSES if names <= set(VOC_CLASSES) else tuple(sorted(names))
 
     @cached_property
-    def images(self) -> dict[str, Path]:
-        """The image files by name and by name without suffix."""
-        folder = self.folder / "JPEGImages"
-        names = [name for name in list_folder(folder) if Path(name).suffix.lower() in SUFFIXES]
-        return {key: folder / name for name in names for key in (name, Path(name).stem)}
+    def pictures(self) -> Path:
+        """Their folder: VOC's, or that of a tool which calls it otherwise."""
+        folder, other = self.folder / "JPEGImages", self.folder / "images"
+        return other if os.path.isdir(other) and not os.path.isdir(folder) else folder
 
-    def parse(self, split: str) -> Draft:
+    @cached_property
+    def images(self) -> dict[str, list[Path]]:
+        """The picture files by their path in the folder, by that without suffix, and by both without the path."""
+        files: dict[str, list[Path]] = {}
+        for key, paths in _by_key(self.pictures, is_picture).items():
+            for path in paths:
+                whole = key + composed(path.suffix)
+                for name in {key, whole, PurePath(key).name, PurePath(whole).name}:
+                    files.setdefault(name, []).append(path)
+        return files
+
+    def parse(self, split: str, list_name: str | None) -> Draft:
         """What the annotations of a split say, faults included."""
         draft = Draft(self.classes, tuple(range(1, len(self.classes) + 1)), unit="object")
         labels = {name: label for label, name in enumerate(self.classes)}
-        for key in self._ids(split, draft):
-            file = self.folder / "Annotations" / f"{key}.xml"
-            annotation = self.annotations.get(key)
-            if annotation is None:
+        taken: dict[Path, str] = {}  # pictures, with the id that has them
+        for key in self.files if list_name is None else self._ids(list_name, draft):
+            files = self.files.get(key)
+            if files is None:
+                file = self.folder / "Annotations" / f"{key}.xml"
                 draft.find("missing file", file, f"no such annotation, but {split} lists it")
                 continue
+            if len(files) > 1:
+                draft.find("name collision", files[0], f"{files[1].name} is of the same name; keep one of the two")
+            annotation = self.annotations[key]
             for fault in annotation.faults:
-                draft.find("annotation unreadable", file, fault)
-            image = draft.add_image(self._image_file(key, annotation), key, annotation.size)
+                draft.find("annotation unreadable", files[0], fault)
+            picture = self._picture(key, annotation, files[0], draft)
+            if taken.setdefault(picture, key) != key:
+                draft.find("name collision", files[0], f"{taken[picture]} is an annotation of {picture.name} too")
+            image = draft.add_image(picture, key, annotation.size)
             for place, name, box, difficult in annotation.objects:
                 draft.add_box(image, box, labels[name], place, difficult=difficult)
         return draft
 
-    def _ids(self, split: str, draft: Draft) -> Iterable[str]:
+    def _ids(self, list_name: str, draft: Draft) -> Iterable[str]:
         """The ids of a split, one a line."""
-        file = self.folder / "ImageSets" / "Main" / f"{split}.txt"
-        if split == EVERYTHING and not file.exists():
-            return self.annotations
+        file = self.folder / "ImageSets" / "Main" / list_name
         ids: dict[str, None] = {}
         try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            draft.find("annotation unreadable", file, f"cannot be read ({error})")
+            lines = read_text(file).splitlines()
+        except Unreadable as error:
+            draft.find("annotation unreadable", file, str(error))
             return ids
         for place, line in enumerate(lines, 1):
-            key = self._id(line) if line.strip() else None
-            if key in ids:
-                draft.find("annotation unreadable", file, f"line {place}: {key} is there twice")
-            elif key is not None:
+            keys = self._keys(line) if line.strip() else []
+            if len(keys) > 1:
+                draft.find("name collision", file, f"line {place}: {keys[0]} or {keys[1]}? Name the folder too")
+            for key in keys[:1]:
+                if key in ids:
+                    draft.find("annotation unreadable", file, f"line {place}: {key} is there twice")
                 ids[key] = None
         return ids
 
-    def _id(self, line: str) -> str:
-        """The id in a line that may add VOC's 1, 0 or -1, or the suffix of the image; the id itself may hold spaces."""
-        whole = line.strip()
-        first, *rest = line.split()
+    def _keys(self, line: str) -> list[str]:
+        """The ids that a line may mean; it may add VOC's 1, 0 or -1, or the picture's suffix, and may hold spaces."""
+        whole = composed(line.strip())
+        first, *rest = whole.split()
         names = [whole, first]
-        names += [Path(name).stem for name in names if Path(name).suffix.lower() in SUFFIXES]
-        return next((name for name in names if name in self.annotations), first if rest in MARKS else whole)
+        names += [os.path.splitext(name)[0] for name in names if is_picture(name)]
+        names += [PurePath(name.replace("\\", "/")).name for name in names]
+        unknown = first if rest in MARKS else whole
+        found = next((name for name in names if name in self.keys), None)
+        if found is None:
+            return [unknown]
+        return [found] if found in self.files else self.keys[found]
 
-    def _image_file(self, key: str, annotation: Annotation) -> Path:
-        found = self.images.get(key) or self.images.get(annotation.file_name)
-        return found or self.folder / "JPEGImages" / f"{key}.jpg"
-
-
-def read_xml(file: Path) -> Annotation:
-    """What an XML says; what it says wrongly is in `faults`."""
-    try:
-        root = ElementTree.parse(file).getroot()
-    except ElementTree.ParseError as error:
-        line, column = error.position
-        return Annotation(faults=[f"line {line}, column {column + 1}: not XML ({error.msg.split(':')[0]})"])
-    except (OSError, ValueError, LookupError) as error:
-        return Annotation(faults=[f"cannot be read ({error})"])
-    if root.tag != "annotation":
-        return Annotation(faults=[f"not a VOC annotation: the outermost element is {root.tag!r}"])
-    width, height = (int(number(root.findtext(f"size/{side}")) or 0) for side in ("width", "height"))
-    annotation = Annotation(file_name=(root.findtext("filename") or "").strip())
-    if width > 0 and height > 0:
-        annotation.size = (width, height)
-    for place, element in enumerate(root.iterfind("object"), 1):
-        _read_object(place, element, annotation)
-    return annotation
+    def _picture(self, key: str, annotation: Annotation, file: Path, draft: Draft) -> Path:
+        """The picture of an annotation; the one that should be there where none is."""
+        stated = composed(PurePath(annotation.file_name.replace("\\", "/")).name)
+        found = self.images.get(key) or self.images.get(PurePath(key).name) or self.images.get(stated)
+        if not found:
+            return self.pictures / f"{key}.jpg"
+        named = [path for path in found if composed(path.name) == stated]
+        if len(found) > 1 and len(named) != 1:
+            first, second = (path.relative_to(self.pictures) for path in found[:2])
+            draft.find("name collision", file, f"of {first} or of {second}? Say so in <filename>, or rename one")
+        return (named or found)[0]
 
 
-def _read_object(place: int, element: ElementTree.Element, annotation: Annotation) -> None:
-    name = (element.findtext("name") or "").strip()
-    if not name:
-        annotation.faults.append(f"object {place} has no name")
-        return
-    corners = []
-    for side in ("xmin", "ymin", "xmax", "ymax"):
-        text = element.findtext(f"bndbox/{side}")
-        value = number(text)
-        if value is None:
-            annotation.faults.append(f"object {place}, {name}: {side} is {text!r}, not a number")
-            return
-        corners.append(value)
-    difficult = truth(element.findtext("difficult"))
-    if difficult is None:
-        annotation.faults.append(f"object {place}, {name}: difficult is {element.findtext('difficult')!r}, not 0 or 1")
-    annotation.objects.append((place, name, _edges(*corners), bool(difficult)))
+def _by_key(folder: Path, is_wanted: Callable[[str], bool]) -> dict[str, list[Path]]:
+    """The files at any depth of a folder by their path in it without suffix, letters with marks composed."""
+    found: dict[str, list[Path]] = {}
+    for here, names in walk(folder):
+        inner = here.relative_to(folder)
+        for name in filter(is_wanted, names):
+            key = composed((inner / os.path.splitext(name)[0]).as_posix())
+            found.setdefault(key, []).append(here / name)
+    return found
 
 
-def _edges(xmin: float, ymin: float, xmax: float, ymax: float) -> Box:
-    """Pixel numbers → edges x1 y1 x2 y2."""
-    if xmax <= xmin or ymax <= ymin:
-        return xmin, ymin, xmax, ymax
-    return _first_edge(xmin), _first_edge(ymin), xmax, ymax
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml")
 
 
-def _first_edge(pixel: float) -> float:
-    """The edge before a pixel numbered from 1; 0 is taken for 1."""
-    return 0.0 if 0 <= pixel < 1 else pixel - 1
-
-
-def _is_of_one_class(name: str, lists: list[str]) -> bool:
+def _is_of_one_class(name: str, lists: Iterable[str]) -> bool:
     """VOC's own folder has lists such as cat_train.txt beside train.txt: not splits."""
     return any(name.endswith(f"_{other}") for other in lists)

@@ -19,7 +19,7 @@ class Truth:
     labels: Tensor  # (G,) int64, 0..C-1
     difficult: Tensor  # (G,) bool: VOC's mark
     crowd: Tensor  # (G,) bool: COCO's mark
-    area: Tensor  # (G,) float, square pixels: COCO's size classes go by it
+    area: Tensor  # (G,) float64, square pixels: COCO's size classes go by it
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,7 +33,7 @@ class Truth:
             labels=labels,
             difficult=nothing if difficult is None else difficult,
             crowd=nothing if crowd is None else crowd,
-            area=area(boxes),
+            area=area(boxes.double()),
         )
 
 
