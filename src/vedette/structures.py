@@ -114,6 +114,11 @@ class TargetBatch(NamedTuple):
         boxes, labels, valid, ignore = (pad_sequence(column, batch_first=True) for column in columns)
         return cls(boxes, labels, valid, ignore, seeds)
 
+    def separate(self) -> list[Target]:
+        """The target of each image."""
+        rows = zip(self.boxes, self.labels, self.valid, self.ignore, strict=True)
+        return [Target(boxes[valid], labels[valid], ignore[valid]) for boxes, labels, valid, ignore in rows]
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TargetBatch:
         """The same on another device; from pinned memory and `non_blocking`, the host does not wait."""
         return TargetBatch(*(t.to(device, non_blocking=non_blocking) for t in self))

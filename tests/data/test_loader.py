@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from vedette.data.loader import Batch, DetectionDataset, eval_loader, train_loader
 from vedette.data.sampler import Draw, EpochSampler, group_batches, repeat_factors, shape_groups
@@ -134,11 +135,18 @@ def test_what_a_gpu_fetches_of_a_batch_is_pinned(monkeypatch: pytest.MonkeyPatch
     (batch,) = eval_loader(Pictures(3), SPEC, batch_size=3, workers=0, proposals=lambda index: torch.ones(index, 4))
     monkeypatch.setattr(Tensor, "pin_memory", pin)
     found = batch.pin_memory()
-    parts = [found.images, found.shapes, *(found.proposals or [])]
-    assert len(parts) == len(pinned) == 5
+    parts = [found.images, found.shapes, *found.truth, *(found.proposals or [])]
+    assert len(parts) == len(pinned) == 10
     assert all(any(part is one for one in pinned) for part in parts)
     assert_same([batch], [found])
     assert found.files == batch.files
+
+
+def test_few_tensors_cross_from_a_worker() -> None:
+    """Each costs the process that trains a fraction of a millisecond: with three of every image a GPU waits."""
+    (batch,) = eval_loader(Pictures(12), SPEC, batch_size=12, workers=0)
+    crossing = [value for value in tree_leaves(list(vars(batch).values())) if isinstance(value, Tensor)]
+    assert len(crossing) <= 8
 
 
 def test_images_of_several_shapes_are_padded_to_one() -> None:
@@ -302,23 +310,45 @@ def test_groups_fill_batches_by_hand() -> None:
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-@pytest.mark.parametrize("factors", [torch.ones(23), torch.linspace(0.5, 2.5, 23)])
-def test_grouping_leaves_each_process_its_images_and_batches(world: int, factors: Tensor) -> None:
-    groups = (torch.arange(23) % 3 == 0).long()
-    for rank, number in [(rank, number) for rank in range(world) for number in (0, 5)]:
-        plain = EpochSampler(factors, 7, rank, world)
-        grouped, again = (EpochSampler(factors, 7, rank, world, groups, batch_size=4) for _ in range(2))
-        for sampler in (plain, grouped, again):
+@pytest.mark.parametrize("factors", [torch.ones(24), torch.linspace(0.5, 2.5, 24)])
+def test_grouping_leaves_an_epoch_its_images_and_its_number_of_steps(world: int, factors: Tensor) -> None:
+    groups = (torch.arange(24) % 3 == 0).long()
+    for number in (0, 5):
+        draws, plain = ([], []), []
+        for rank in range(world):
+            for found in draws:
+                sampler = EpochSampler(factors, 7, rank, world, groups, batch_size=2)
+                sampler.set_epoch(number)
+                found.append(list(sampler))
+            sampler = EpochSampler(factors, 7, rank, world)
             sampler.set_epoch(number)
-        draws, expected = list(grouped), list(plain)
-        assert len(draws) == len(grouped) == len(plain)
-        assert draws == list(again)
-        key = lambda draw: (draw.index, draw.seed)  # noqa: E731
-        whole = len(draws) // 4 * 4
-        assert sorted(draws[:whole], key=key) == sorted(expected[:whole], key=key)
-        assert draws[whole:] == expected[whole:]
-        mixed = [len({int(groups[draw.index]) for draw in draws[at : at + 4]}) - 1 for at in range(0, whole, 4)]
+            plain.append(list(sampler))
+        assert draws[0] == draws[1]
+        assert [len(own) for own in draws[0]] == [len(own) for own in plain] == [len(sampler)] * world
+        grouped, expected = steps_of(draws[0], 2 * world), steps_of(plain, 2 * world)
+        whole = len(sampler) * world // (2 * world)
+        everything = [
+            sorted((draw for step in steps[:whole] for draw in step), key=repr) for steps in (grouped, expected)
+        ]
+        assert everything[0] == everything[1]
+        assert grouped[whole:] == expected[whole:]
+        mixed = [len({int(groups[draw.index]) for draw in step}) - 1 for step in grouped[:whole]]
         assert sum(mixed) <= 1
+
+
+def steps_of(draws: list[list[Draw]], size: int) -> list[list[Draw]]:
+    """What the processes see in a step together, in the order of the whole batch."""
+    together = [draw for own in zip(*draws, strict=True) for draw in own]
+    return [together[at : at + size] for at in range(0, len(together), size)]
+
+
+@pytest.mark.parametrize("groups", [None, (torch.arange(24) % 3 == 0).long()])
+def test_which_images_make_a_step_does_not_depend_on_the_processes(groups: Tensor | None) -> None:
+    steps = []
+    for world in (1, 2, 3):
+        samplers = [EpochSampler(torch.ones(24), 7, rank, world, groups, 6 // world) for rank in range(world)]
+        steps.append(steps_of([list(sampler) for sampler in samplers], 6))
+    assert steps[0] == steps[1] == steps[2]
 
 
 def test_an_image_alone_in_its_group_is_seen() -> None:

@@ -19,7 +19,7 @@ from vedette.errors import InputError
 from vedette.ops.boxes import iou
 from vedette.ops.images import Normalize
 from vedette.papers.rcnn import RCNN
-from vedette.structures import Target
+from vedette.structures import Target, TargetBatch
 from vedette.train.around import Around
 from vedette.train.loop import Training
 from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
@@ -266,7 +266,7 @@ def test_features_are_those_of_gt_boxes_and_proposals(data: Path, tmp_path: Path
     )
     proposals = torch.tensor([[10.0, 10.0, 30.0, 28.0], [50.0, 10.0, 70.0, 29.0], [10.0, 10.0, 22.0, 30.0]])
     shape = torch.tensor([[60, 90]])
-    batch = Batch(pixels[None], [target], [0], ["a.jpg"], shape.flip(1), shape, torch.zeros(1).long(), [proposals])
+    batch = Batch(pixels[None], TargetBatch.of([target]), [0], ["a.jpg"], shape.flip(1), shape, [proposals])
     with torch.no_grad():
         found = one._features_of(batch)
     assert found["labels"].tolist() == [1, 1, -1, -1, -1]  # the ignored box is no example

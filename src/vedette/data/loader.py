@@ -27,7 +27,7 @@ from vedette.data.transforms import Objects, Transform, eval_transform, train_tr
 from vedette.data.windows import MAX_ZOOM_OUT, map_boxes
 from vedette.errors import InputError
 from vedette.ops.images import sizes_of, stack_padded
-from vedette.structures import InputSpec, Target
+from vedette.structures import InputSpec, Target, TargetBatch
 
 Difficult = Literal["ignore", "train"]
 Proposals = Callable[[int], Tensor]  # index of an image → (P, 4) boxes in the frame of its annotated ones
@@ -68,20 +68,25 @@ class Batch:
     """
 
     images: Tensor  # (B, 3, H, W) uint8, RGB; padded right and below where they differ in size
-    targets: list[Target]  # boxes in pixels of the images here
+    truth: TargetBatch  # boxes in pixels of the images here; padded, since few tensors cross from a worker quickly
     indices: list[int]  # in the dataset
     files: list[str]
     sizes: Tensor  # (B, 2) int64, width and height of the annotated frames
     shapes: Tensor  # (B, 2) int64, height and width of each image here, without the padding
-    seeds: Tensor  # (B,) int64, of what is drawn at random of each image
     proposals: list[Tensor] | None = None  # (P_i, 4) each, in pixels of the images here
 
+    @property
+    def targets(self) -> list[Target]:
+        """Of each image by itself."""
+        return self.truth.separate()
+
     def pin_memory(self) -> Batch:
-        """What a GPU fetches by itself in page-locked memory, but for the targets, which are padded before they go."""
+        """What a GPU fetches by itself, in page-locked memory."""
         return replace(
             self,
             images=self.images.pin_memory(),
             shapes=self.shapes.pin_memory(),
+            truth=self.truth.pin_memory(),
             proposals=self.proposals and [boxes.pin_memory() for boxes in self.proposals],
         )
 
@@ -223,12 +228,11 @@ def collate(samples: Sequence[Sample], divisor: int = 1) -> Batch:
     proposals = [sample.proposals for sample in samples if sample.proposals is not None]
     return Batch(
         images=stack_padded(images, divisor),
-        targets=[sample.target for sample in samples],
+        truth=TargetBatch.of([sample.target for sample in samples], torch.tensor([sample.seed for sample in samples])),
         indices=[sample.index for sample in samples],
         files=[sample.file for sample in samples],
         sizes=torch.tensor([sample.size for sample in samples]),
         shapes=sizes_of(images),
-        seeds=torch.tensor([sample.seed for sample in samples]),
         proposals=proposals or None,
     )
 

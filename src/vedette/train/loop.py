@@ -244,8 +244,7 @@ class Training:
     def _on_device(self, batch: Batch) -> StepInput:
         """What a step takes, copied while the device works: a GPU's batches come from page-locked memory."""
         images, shapes = (tensor.to(self.device, non_blocking=True) for tensor in (batch.images, batch.shapes))
-        padded = TargetBatch.of(batch.targets, batch.seeds)
-        targets = (padded.pin_memory() if self.device.type == "cuda" else padded).to(self.device, non_blocking=True)
+        targets = batch.truth.to(self.device, non_blocking=True)
         proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
         return images, targets, shapes, proposals
 
