@@ -101,6 +101,16 @@ def presets(data: Dataset, size: int) -> dict[str, Theirs]:
     }
 
 
+def crossing(data: Dataset, spec: InputSpec, batch: int = 64, workers: int = 2) -> float:
+    """Milliseconds that the process which trains spends on a batch of so many pictures to have it from its workers."""
+    loader = train_loader(data, spec, batch, workers, factors=torch.full((len(data),), 16 * batch / len(data)))
+    loader.sampler.set_epoch(0)
+    given = iter(loader)
+    for _ in range(4):
+        next(given)
+    return 1000 * seconds(lambda: [next(given) for _ in range(10)]) / 10
+
+
 def rate(count: int, spent: Sequence[float]) -> str:
     """Pictures a second of the median round, with the least and the most."""
     rates = [count / one if one else 0.0 for one in spent]
@@ -153,6 +163,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(rate(1, column) for column in columns)} |")
     for name, times in beside.items():
         print(f"| {name} | | | | {rate(1, times)} |")
+    print(f"\na batch of 64 costs the process that trains {crossing(data, square):.1f} ms of its own")
 
 
 if __name__ == "__main__":
