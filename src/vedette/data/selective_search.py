@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -73,10 +73,11 @@ def proposals_of(
     cache: str | Path | None = None,
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
+    indices: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """The cached proposals of each image, in the pixels of its annotated boxes, searched by `workers` processes.
 
-    progress: called with the images done and all images, after each.
+    progress: called with the images done and all images, after each. indices: those images alone.
 
     Raises InputError as `proposals` does, and for an image that cannot be read.
     """
@@ -84,12 +85,13 @@ def proposals_of(
     _check_opencv()
     searches = _Searches(dataset, mode, limit, cache)
     found: list[Tensor] = []
-    for boxes in DataLoader(searches, batch_size=None, num_workers=workers, collate_fn=_as_it_is):
+    order = range(len(dataset)) if indices is None else indices
+    for boxes in DataLoader(searches, batch_size=None, sampler=order, num_workers=workers, collate_fn=_as_it_is):
         if isinstance(boxes, str):
             raise InputError(boxes)
         found.append(torch.from_numpy(boxes))
         if progress is not None:
-            progress(len(found), len(dataset))
+            progress(len(found), len(order))
     return found
 
 

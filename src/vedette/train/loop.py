@@ -24,7 +24,7 @@ from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
 from vedette.train.optim import build_optimizer, build_schedule, go_to
-from vedette.train.processes import accelerator_for, largest, of_each, others_heard
+from vedette.train.processes import accelerator_for, largest, of_each
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
 from vedette.train.resume import Position, random_state, restore_random_state, resume_from
@@ -127,14 +127,14 @@ class Training:
         done = (self.epoch * self.batches + self.batch) * at_once
         progress = ProgressLine(self.recipe.epochs * self.batches * at_once, done, stream, self.resumed.shown)
         self.saved_at = (self.steps, time.monotonic())
-        with self.signals, self.signals.kept(), workers_heard(), others_heard():
+        with self.signals, self.signals.kept(), workers_heard():
             while not self.finished:
                 self._train_epoch(progress)
                 with progress.pause():
                     self._finish_epoch(progress)
-            self.accelerator.wait_for_everyone()  # the files are there once any process is done
         if self.log is not None:
             self.log.close()
+        self.accelerator.wait_for_everyone()  # the files are there once any process is done
         for tracker in self.accelerator.trackers:
             tracker.finish()
 

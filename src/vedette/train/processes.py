@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 
 from vedette.errors import InputError
@@ -22,6 +22,12 @@ LONGEST_EVALUATION = timedelta(hours=6)  # shares of it differ, and one process 
 def is_first_process() -> bool:
     """Whether this process speaks and writes: the only one, or the first of those that torchrun started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def begin(device: str) -> None:
+    """Lets the processes know each other, where there are several: before any of them works long by itself."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        PartialState(cpu=device == "cpu", timeout=PATIENCE)
 
 
 def accelerator_for(recipe: Recipe, device: str, trackers: Sequence[str] = ()) -> Accelerator:

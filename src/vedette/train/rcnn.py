@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
-from vedette.data.selective_search import proposals_of
 from vedette.infer.look import Look
 from vedette.ops.boxes import iou
 from vedette.papers.rcnn import RegionClassifier
@@ -29,6 +28,7 @@ from vedette.train.log import RunLog, logged
 from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.processes import is_first_process, meet, own_share
 from vedette.train.recipe import Recipe
+from vedette.train.search import searched
 
 FEATURES, SVM, REGRESSOR = "features", "svm.safetensors", "regressor.safetensors"
 NEAR_IOU = 0.6  # app. C: from a proposal nearer than this to its gt box the regression learns
@@ -47,7 +47,7 @@ class RCNNTraining:
         validate: Validate | None,
         save_weights: SaveWeights,
     ) -> None:
-        self.data, self.recipe, self.folder = data, recipe, around.folder
+        self.data, self.recipe, self.around, self.folder = data, recipe, around, around.folder
         self.validate, self.save_weights, self.say, self.watch = validate, save_weights, around.tell, around.count
         self.proposals: list[Tensor] = []  # of each image, once they are searched
         model.svm_fitted.fill_(False)  # whatever it began with: those SVMs are not for the features to come
@@ -93,10 +93,7 @@ class RCNNTraining:
     def _propose(self) -> None:
         c = self.model.config
         self.say(f"stage 1: selective search, {c.search}, at most {c.proposals} proposals an image")
-        with self.watch(len(self.data), "images") as bar:
-            self.proposals[:] = proposals_of(
-                self.data, c.search, c.proposals, workers=self.recipe.workers, progress=bar.reach
-            )
+        self.proposals[:] = searched(c, self.data, self.recipe, self.around)
 
     def _fine_tune(self) -> None:
         epochs = self.recipe.epochs

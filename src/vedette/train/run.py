@@ -27,7 +27,7 @@ from vedette.train.four_step import START
 from vedette.train.lock import locked
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
-from vedette.train.processes import in_order, is_first_process, of_the_first, own_share
+from vedette.train.processes import begin, in_order, is_first_process, of_the_first, others_heard, own_share
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
@@ -35,6 +35,7 @@ from vedette.weights.files import input_spec_of, save_weights
 from vedette.zoo import build, restore
 
 
+@others_heard()
 def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any = None) -> Path:
     """Trains, or goes on with what the folder holds (`around.resume`); the file of the weights that were best.
 
@@ -44,6 +45,7 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     Raises InputError for whatever does not fit, before anything is written, and NotFiniteError, an InputError, later.
     """
     check_folder(around)
+    begin(around.device)
     dataset = read_data(run.data, "train", around) if dataset is None else dataset
     check_boxes(dataset, run.recipe, around)
     with locked(around.folder):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from vedette.data.loader import AnnotatedImages, Proposals
-from vedette.data.selective_search import proposals_for
 from vedette.errors import InputError
 from vedette.parts.class_coder import ClassCoder
 from vedette.train.around import Around
@@ -19,6 +18,7 @@ from vedette.train.loop import Training
 from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
 from vedette.train.recipe import Recipe
 from vedette.train.recipes import RCNN_TRAINING
+from vedette.train.search import searched
 
 AnyTraining = Training | RCNNTraining | FourStepTraining
 UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every", "patience")  # settings that stages have no use for
@@ -42,9 +42,11 @@ def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Aroun
         if recipe.patience:
             raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
-    proposals = proposals_for(model, data, recipe.workers, around.watch)
-    if proposals is not None and not around.resume:  # a run gone on with has its statistics
-        _measure_targets(model, data, proposals, recipe, around)
+    proposals: Proposals | None = None
+    if getattr(model, "needs_proposals", False):
+        proposals = searched(model.config, data, recipe, around).__getitem__
+        if not around.resume:  # a run gone on with has its statistics
+            _measure_targets(model, data, proposals, recipe, around)
     return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
 
 
