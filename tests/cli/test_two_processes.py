@@ -32,6 +32,7 @@ NAMES = {
     "sppnet-timm/resnet10t": [*REGIONS, "scales=[64,96]", "window=32", "hidden=32", "dropout=0"],
 }
 QUICK = "refinedet320-timm/resnet10t"
+pytestmark = pytest.mark.slow  # a process and its torch for each of them
 SCRIPT = "import sys; from vedette.cli.main import run; sys.exit(run(sys.argv[1:]))"
 
 
@@ -109,7 +110,6 @@ def test_two_processes_are_as_one_with_twice_the_batch(data: Path, tmp_path: Pat
     assert_two_are_as_one(data, tmp_path, QUICK)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != QUICK])
 def test_of_every_detector(data: Path, tmp_path: Path, name: str) -> None:
     if name.startswith(("rcnn", "sppnet", "fast-rcnn")):
@@ -119,7 +119,6 @@ def test_of_every_detector(data: Path, tmp_path: Path, name: str) -> None:
     assert_two_are_as_one(data, tmp_path, name)
 
 
-@pytest.mark.slow
 def test_two_batches_of_a_step_are_as_one_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
     finals = []
     for batch, more in ((4, []), (2, ["--accumulate", "2"])):
@@ -152,7 +151,6 @@ sys.exit(run(sys.argv[1:]))
 """
 
 
-@pytest.mark.slow
 def test_a_process_that_stops_is_noticed(data: Path, tmp_path: Path) -> None:
     """Within the patience, which is two minutes without this test."""
     from vedette.train.processes import PATIENCE
