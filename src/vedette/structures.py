@@ -114,11 +114,6 @@ class TargetBatch(NamedTuple):
         boxes, labels, valid, ignore = (pad_sequence(column, batch_first=True) for column in columns)
         return cls(boxes, labels, valid, ignore, seeds)
 
-    def separate(self) -> list[Target]:
-        """The target of each image."""
-        rows = zip(self.boxes, self.labels, self.valid, self.ignore, strict=True)
-        return [Target(boxes[valid], labels[valid], ignore[valid]) for boxes, labels, valid, ignore in rows]
-
     def to(self, device: torch.device | str, non_blocking: bool = False) -> TargetBatch:
         """The same on another device; from pinned memory and `non_blocking`, the host does not wait."""
         return TargetBatch(*(t.to(device, non_blocking=non_blocking) for t in self))
@@ -147,7 +142,7 @@ def check_targets(targets: Targets, images: int, num_classes: int) -> None:
 
 
 def pad_targets(targets: Targets, device: torch.device) -> TargetBatch:
-    """The targets of one batch as four tensors on that device; those that are padded already are moved alone."""
+    """The targets of one batch on that device; those that are padded already are moved alone."""
     batch = targets if isinstance(targets, TargetBatch) else TargetBatch.of(targets)
     return batch.to(device, non_blocking=True)
 

@@ -77,8 +77,9 @@ class Batch:
 
     @property
     def targets(self) -> list[Target]:
-        """Of each image by itself."""
-        return self.truth.separate()
+        """Of each image by itself, without the padding."""
+        rows = zip(*self.truth[:4], strict=True)
+        return [Target(boxes[valid], labels[valid], ignore[valid]) for boxes, labels, valid, ignore in rows]
 
     def pin_memory(self) -> Batch:
         """What a GPU fetches by itself, in page-locked memory."""
