@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -71,9 +72,13 @@ def test_names() -> None:
         (slice(0, 2), [7, 3]),
         (1, [3]),
         (-1, [99]),
+        (np.int64(1), [3]),
+        (np.array([2, 0]), [99, 7]),
+        (np.array([True, False, True]), [7, 99]),
+        ([2, 0], [99, 7]),
     ],
 )
-def test_indexing(index: Tensor | slice | int, sources: list[int]) -> None:
+def test_indexing(index: Any, sources: list[int]) -> None:
     picked = found()[index]
     assert picked.source.tolist() == sources
     assert picked.boxes.shape == (len(sources), 4)
@@ -124,7 +129,13 @@ def test_to_supervision() -> None:
     assert theirs.xyxy.tolist() == BOXES.tolist()
     assert theirs.class_id.tolist() == [1, 0, 1]
     assert list(theirs[theirs.confidence > 0.85].data["class_name"]) == ["dog"]
-    assert len(found()[:0].to_supervision()) == 0
+    dogs = theirs[theirs["class_name"] == "dog"]
+    assert dogs.class_id.tolist() == [1, 1]
+    none = found()[:0].to_supervision()
+    assert len(none) == 0
+    assert len(none[none["class_name"] == "dog"]) == 0
+    both = supervision.Detections.merge([theirs, none, theirs])
+    assert both["class_name"].tolist() == 2 * found().names
 
 
 @pytest.mark.parametrize(("name", "given"), [("boxes", [[0.0, 0.0, 1.0, 1.0]]), ("labels", [0]), ("ignore", [True])])
@@ -151,7 +162,7 @@ def test_padding_no_targets() -> None:
     none = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     for targets, images in (([], 0), ([none, none], 2)):
         batch = pad_targets(targets, CPU)
-        assert [tuple(t.shape) for t in batch] == [(images, 0, 4), (images, 0), (images, 0), (images, 0)]
+        assert [tuple(t.shape) for t in batch] == [(images, 0, 4), (images, 0), (images, 0), (images, 0), (images,)]
         assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -218,10 +221,12 @@ class Detections:
             return [f"class {label}" for label in labels]
         return [self.classes[label] for label in labels]
 
-    def __getitem__(self, index: Tensor | slice | int) -> Detections:
-        """The detections that indices, a mask, a slice or one index picks."""
-        if isinstance(index, int):
-            index = torch.tensor([index])
+    def __getitem__(self, index: Tensor | NDArray[Any] | Sequence[int] | slice | SupportsIndex) -> Detections:
+        """The detections that indices, a mask, a slice or one index picks; numpy's too."""
+        if isinstance(index, Integral):
+            index = torch.tensor([int(index)])
+        elif not isinstance(index, Tensor | slice):
+            index = torch.as_tensor(index)
         return replace(
             self,
             boxes=self.boxes[index],
@@ -280,5 +285,5 @@ class Detections:
             xyxy=self.boxes.cpu().numpy(),
             confidence=self.scores.cpu().numpy(),
             class_id=self.labels.cpu().numpy(),
-            data={"class_name": self.names},
+            data={"class_name": np.array(self.names, dtype=np.str_)},
         )

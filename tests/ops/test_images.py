@@ -127,6 +127,58 @@ def test_floats(tmp_path: Path, white: float) -> None:
     assert [pixel[0] for pixel in decoded.get_flattened_data()] == [0, 51, 255, 0, 0]
 
 
+def ramp() -> np.ndarray:
+    """0 to 255, as often as one another."""
+    return np.tile(np.arange(256), (64, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale"), [("int32", 1), ("int32", 16), ("uint16", 1), ("uint16", 257), ("float32", 1 / 255)]
+)
+def test_whatever_white_is_a_deep_picture_is_that_of_8_bits(kind: str, scale: float) -> None:
+    deep = Image.fromarray((ramp() * scale).astype(kind))
+    assert deep.mode in ("I", "I;16", "F")
+    grey = np.asarray(to_rgb(deep))[..., 0]
+    assert np.abs(grey.astype(int) - ramp()).max() <= 1
+
+
+@pytest.mark.parametrize("brightest", [1.0001, 1.5, 60.0, 1e6])
+def test_a_single_bright_pixel_makes_no_picture_dark(brightest: float) -> None:
+    values = (ramp() / 255).astype(np.float32)
+    values[3, 7] = brightest
+    grey = np.asarray(to_rgb(Image.fromarray(values)))[..., 0].astype(int)
+    grey[3, 7] = 7
+    assert np.abs(grey - ramp()).max() <= 1
+
+
+def test_a_black_picture_stays_black() -> None:
+    assert np.asarray(to_rgb(Image.new("I", (9, 9)))).max() == 0
+    assert np.asarray(to_rgb(Image.new("F", (9, 9), -3.0))).max() == 0
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
+def test_a_turned_picture_is_not_turned_again(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "maker"
+    file = saved(Image.new("RGB", (60, 40), RED), tmp_path / f"a.{suffix}", exif=exif)
+    turned = decode_image(file)
+    assert turned.size == (40, 60)
+    assert to_rgb(turned).size == (40, 60)
+    assert turned.getexif().get(0x010F) == "maker"  # all else stays
+    again = saved(turned, tmp_path / f"b.{suffix}", exif=turned.getexif())
+    assert decode_image(again).size == (40, 60)
+
+
+def test_orientation_in_xmp_goes_too(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    xmp += b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    file = saved(Image.new("RGB", (60, 40), RED), tmp_path / "a.jpg", xmp=xmp)
+    turned = decode_image(file)
+    assert turned.size == (40, 60)
+    assert to_rgb(turned).size == (40, 60)
+    assert b'tiff:Orientation="6"' not in turned.info.get("xmp", b"")
+
+
 @pytest.mark.parametrize("suffix", ["gif", "webp", "png"])
 def test_animation_gives_its_first_picture(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]

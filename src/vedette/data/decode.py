@@ -6,11 +6,12 @@ from stat import S_ISDIR
 from threading import Lock
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vedette.errors import InputError
 
 ORIENTATION = 0x0112  # EXIF
+WHITE = 0.998  # the share of a deep picture's pixels that are no brighter than its white
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,7 +26,7 @@ TURNS = {
 def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:
     """The picture in a file as RGB, turned as its EXIF says (unless `rotate` is False); the first of an animation.
 
-    Transparent parts become white; 16-bit values are scaled to 8 bits.
+    Transparent parts become white; grey of more than 8 bits is stretched to 8, its brightest parts becoming white.
 
     Raises InputError, naming the file, where there is none, where it is a folder, and where it is not a whole image.
     """
@@ -68,18 +69,22 @@ def _to_rgb(image: Image.Image, rotate: bool) -> Image.Image:
         layers = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers)
     image = image.convert("RGB")
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    if ORIENTATION in image.getexif():  # which goes, in EXIF and XMP: whoever looks again would turn it twice
+        return ImageOps.exif_transpose(image)
+    return image.transpose(turn)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Integers of 16 bits or more, and floats (white is 1, 255, or the highest value), as 8-bit grey."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    highest = float(values.max())
-    if image.mode == "F":
-        white = next((limit for limit in (1.0, 255.0) if highest <= limit), highest)
-    else:
-        white = max(65535.0, highest)
-    return Image.fromarray((values.clip(0) * 255 / white).round().astype(np.uint8))
+    """Grey as integers of 16 bits or more, or as floats, in 8 bits: 0 stays black, the brightest of it is white.
+
+    What its white is no file says: 1, 255, 4095 of many a camera, 65535. So it is taken from the picture, and a few
+    pixels beyond all others change nothing.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
+    white = float(np.quantile(values, WHITE)) or float(values.max()) or 1.0
+    return Image.fromarray((values * 255 / white).round().clip(0, 255).astype(np.uint8))
 
 
 def _orientation(image: Image.Image) -> int:
