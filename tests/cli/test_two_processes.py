@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from vedette.train.checkpoint import read_state
+from vedette.train.processes import ANSWER
 
 SIDE = 64
 SQUARE, SHORT = [f"image_size={SIDE}"], [f"image_size={SIDE}", f"max_side={SIDE}"]
@@ -137,7 +138,7 @@ from datetime import timedelta
 from vedette.cli.main import run
 from vedette.train import loop, processes
 
-processes.PATIENCE = timedelta(seconds=6)
+processes.ANSWER = timedelta(seconds=6)
 learn, done = loop.Training._learn_from, []
 
 def stop_in_the_second_step(self, *given):
@@ -153,9 +154,7 @@ sys.exit(run(sys.argv[1:]))
 
 def test_a_process_that_stops_is_noticed(data: Path, tmp_path: Path) -> None:
     """Within the patience, which is two minutes without this test."""
-    from vedette.train.processes import PATIENCE
-
-    assert PATIENCE.total_seconds() == 120
+    assert ANSWER.total_seconds() == 120
     run = started(data, tmp_path / "run", QUICK, 2, 2, script=STOPS)
     try:
         _, errors = run.communicate(timeout=150)
@@ -165,6 +164,50 @@ def test_a_process_that_stops_is_noticed(data: Path, tmp_path: Path) -> None:
     (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: another process of this training ended, or did not answer for 0.1 minutes: ")
     assert "Traceback" not in errors.split("error: ")[0]
+
+
+ENDS = """
+import os, sys, time
+from vedette.cli.main import run
+from vedette.errors import InputError
+from vedette.train import run as training
+
+evaluate = training.evaluate_model
+
+def end(*given, **ways):
+    if os.environ["RANK"] == "1":
+        raise InputError("a picture that cannot be read")
+    return evaluate(*given, **ways)
+
+training.evaluate_model = end
+began = time.monotonic()
+status = run(sys.argv[1:])
+print("ended", os.environ["RANK"], flush=True)
+sys.exit(status)
+"""
+
+
+def test_a_process_that_ends_in_an_evaluation_is_noticed(data: Path, tmp_path: Path) -> None:
+    said, errors = (run := started(data, tmp_path / "run", QUICK, 2, 2, script=ENDS)).communicate(timeout=280)
+    assert run.returncode != 0
+    lines = sorted(line for line in errors.splitlines() if line.startswith("error: "))
+    assert lines[0] == "error: a picture that cannot be read"
+    assert lines[1].startswith("error: another process of this training ended, ")
+    assert "ended 0" in said  # by itself: nobody had to kill it
+
+
+def test_two_processes_and_one_picture(data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    pytest.importorskip("sklearn")
+    content = json.loads((data / "train.json").read_text())
+    content["images"] = content["images"][:1]
+    content["annotations"] = [box for box in content["annotations"] if box["image_id"] == 0]
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "images").symlink_to(data / "images")
+    (tmp_path / "one" / "train.json").write_text(json.dumps(content))
+    name = "rcnn-timm/resnet10t"
+    said, errors = (run := started(tmp_path / "one", tmp_path / "run", name, 2, 1)).communicate(timeout=280)
+    assert run.returncode == 0, said + errors
 
 
 COUNTS = """

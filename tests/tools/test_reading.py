@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# Of SSD: files, lines of them, and of the definitions in them; may fall. The last rise, 25 lines: a step of several
+# Of SSD: files, lines of them, and of the definitions in them; may fall. The last rise, 32 lines: a step of several
 # processes, which divide by the numbers of all.
-FILES, LINES, REACHED = 13, 2026, 1225
+FILES, LINES, REACHED = 13, 2040, 1232
 
 
 def counted(paper: str, *words: str) -> list[str]:

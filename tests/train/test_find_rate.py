@@ -38,6 +38,13 @@ def test_too_few_losses_say_nothing() -> None:
         answer_of([1e-6, 1e-5, 1e-4], [1.0, 1.0, 1.0])
 
 
+def test_a_loss_that_does_not_fall_says_nothing() -> None:
+    rates = [10 ** (-6 + step / 10) for step in range(61)]
+    for losses in ([5.0 + 0.1 * (step % 3) for step in range(61)], [5.0 + step for step in range(61)]):
+        with pytest.raises(InputError, match="falls at no rate by more than chance"):
+            answer_of(rates, losses)
+
+
 def test_tries_rates_and_leaves_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_data(tmp_path / "data", 8)
     out = tmp_path / "run"

@@ -1,5 +1,6 @@
 """The loop on a tiny model and painted images: it learns, resumes to the bit, stops on a loss that is not finite."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
@@ -318,12 +319,42 @@ def test_a_run_ends_when_nothing_better_came_for_long(
     run.run()
     assert (run.epoch, run.best) == (last, best)
     told = [line for line in run.lines if "no better" in line]  # type: ignore[attr-defined]
-    assert told == ([f"no better result in 2 evaluations: ends after epoch {last}"] if last < 5 else [])
+    early = f"no better result in 2 evaluations: ended after epoch {last}; with --patience 0 --resume it goes on"
+    assert told == ([early] if last < 5 else [])
     again = training(tmp_path / "run", recipe, scores=[0.0])
     again.resume()
     assert again.finished
-    again.run()  # nothing is learnt any more
+    again.run()  # nothing is learnt any more, and that is said again
     assert again.steps == run.steps
+    assert again.lines == told  # type: ignore[attr-defined]
+    more = training(tmp_path / "run", replace(recipe, patience=0), scores=[0.95] * 2)
+    more.resume()
+    more.run()
+    assert more.epoch == 5
+
+
+def test_patience_begins_when_something_is_found(tmp_path: Path) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, epochs=5, patience=2), scores=[0.0, 0.0, 0.0, 0.2, 0.3])
+    run.run()
+    assert (run.epoch, run.best) == (5, 0.3)
+
+
+def test_images_a_second_leave_the_evaluation_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = training(tmp_path / "run", replace(RECIPE, epochs=2), scores=[0.1, 0.2])
+    clock = iter(range(1, 10_000))
+    monkeypatch.setattr("vedette.train.progress.time.monotonic", lambda: 0.1 * next(clock))
+    validate = run.validate
+    assert validate is not None
+
+    def slow(model: nn.Module) -> dict[str, float]:
+        for _ in range(3000):  # five minutes
+            next(clock)
+        return validate(model)
+
+    run.validate = slow
+    run.run()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert all(row["images_per_second"] > 1 for row in rows)
 
 
 def test_a_resumed_run_remembers_how_long_nothing_better_came(tmp_path: Path) -> None:

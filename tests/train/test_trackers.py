@@ -58,6 +58,31 @@ def test_a_tracker_hears_the_recipe_and_every_curve(tmp_path: Path, kept: list[A
     assert kept[-1] == "finished"
 
 
+@pytest.mark.parametrize("when", ["log", "finish"])
+def test_a_service_that_fails_costs_no_training(
+    tmp_path: Path, kept: list[Any], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise ConnectionError("the service is gone")
+
+    monkeypatch.setattr(Kept, when, fails)
+    run = training(tmp_path / "mine", trackers=("trackio",))
+    run.run()
+    assert run.epoch == RECIPE.epochs
+    assert sum("--tracker: the service is gone" in line for line in run.lines) == 1  # type: ignore[attr-defined]
+
+
+def test_a_service_that_does_not_begin_is_one_line(
+    tmp_path: Path, kept: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise PermissionError("log in\nfirst")
+
+    monkeypatch.setattr(Kept, "start", fails)
+    with pytest.raises(InputError, match=r"^--tracker trackio: does not begin \(log in first\)$"):
+        training(tmp_path / "mine", trackers=("trackio",)).run()
+
+
 def test_nothing_is_sent_unasked(tmp_path: Path, kept: list[Any]) -> None:
     training(tmp_path / "mine").run()
     assert kept == []

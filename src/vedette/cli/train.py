@@ -141,6 +141,8 @@ def train(
     for option, given in {"--dry-run": dry_run, "--find-lr": find_lr}.items():
         if given and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
             raise InputError(f"{option} tries a new run in one process: leave --resume and torchrun out")
+    if dry_run and find_lr:
+        raise InputError("--dry-run and --find-lr: give one of them")
     if from_run is not None:
         more = {"--val": val, "--metric": metric, "--set": set_, "--schedule": schedule, "--resume": around.resume}
         _check_repeated(
@@ -156,8 +158,8 @@ def train(
     elif find_lr:
         answer = find_rate(run, around, dataset)
         typer.echo(
-            f"--lr {answer.suggested:.2g}: there the loss falls fastest; at {answer.lowest:.2g} it is lowest, above it "
-            f"rises. The picture: {out / FILES[1]}"
+            f"--lr {answer.suggested:.2g}: there the loss falls fastest; at {answer.lowest:.2g} it is lowest. "
+            f"The picture: {out / FILES[1]}"
         )
     else:
         best = start(run, around, dataset)

@@ -3,6 +3,8 @@
 Shapes: `B` images, `A` anchors, `G` padded ground-truth boxes, `C` classes.
 """
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,8 +15,15 @@ from vedette.parts.matching import NEGATIVE
 from vedette.structures import HeadOutput
 
 
+class Step(Protocol):
+    """What a batch is a part of: of several batches, in several processes, it is train/together.py's."""
+
+    def total(self, number: Tensor, /) -> Tensor: ...
+    def gather(self, values: Tensor, /) -> Tensor: ...
+
+
 class OneBatch:
-    """A training step that is one batch; train/together.py has those that are several, of several processes."""
+    """A step that is a single batch."""
 
     def total(self, number: Tensor) -> Tensor:
         """What a loss is divided by, from this batch's number of what is counted."""
@@ -25,12 +34,12 @@ class OneBatch:
         return values
 
 
-steps = [OneBatch()]  # the last is the one that losses belong to
+current_step: list[Step] = [OneBatch()]  # the last of them is
 
 
 def total_of(number: Tensor) -> Tensor:
     """N of a loss, at least 1, from this batch's; where a step is more than a batch, that of the whole step."""
-    return steps[-1].total(number)
+    return current_step[-1].total(number)
 
 
 def multibox_loss(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vedette.parts.losses import steps
+from vedette.parts.losses import current_step
 from vedette.parts.matching import NEGATIVE
 
 LOTS = 1 << 61  # a lot is below; twice as much is a 64-bit number still
@@ -52,7 +52,7 @@ def draw(labels: Tensor, positives: int, negatives: int, seeds: Tensor) -> Tenso
     for wanted, number in ((labels > 0, positives), (labels == 0, negatives)):
         own = torch.where(wanted, lot, -1)
         best = F.pad(own.flatten(), (0, number), value=-1).topk(number)[0]
-        least = steps[-1].gather(best).topk(number)[0][-1]
+        least = current_step[-1].gather(best).topk(number)[0][-1]
         chosen |= wanted & (own >= least)
     return chosen
 

@@ -63,7 +63,7 @@ def _on_disk(dataset: AnnotatedImages, size: int, around: Around) -> DiskPicture
                 f"{around.folder}; make room, or leave it out"
             )
         around.tell(f"writing the decoded pictures, {size / GB:.1f} GB, to {file}")
-        with around.watch(len(dataset), "images") as bar:
+        with around.count(len(dataset), "images") as bar:
             write_pictures(file, dataset, threads=2, reach=bar.reach)
         found = read_pictures(file, dataset)
     if found is None:

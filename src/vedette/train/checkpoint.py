@@ -96,6 +96,6 @@ def removed_if_damaged(file: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
-        file.unlink()
+        file.unlink(missing_ok=True)
         why = str(error).splitlines()[0]
         raise InputError(f"{file}: is damaged ({why}) and was removed; go on with --resume") from None

@@ -26,6 +26,7 @@ LEAST, MOST, STEPS = 1e-6, 1.0, 120  # rates, and how many of them
 SMOOTH = 0.9  # of the moving average of the loss
 DIVERGED = 4.0  # times the lowest loss: higher rates are not tried
 FEWEST = 20  # steps, without which nothing can be said
+LEAST_FALL = 0.05  # of the loss: less is chance
 FILES = ("learning-rates.json", "learning-rates.svg")
 
 
@@ -48,7 +49,7 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
     check_boxes(dataset, run.recipe, around)
     rates = [LEAST * (MOST / LEAST) ** (step / (STEPS - 1)) for step in range(STEPS)]
     with TemporaryDirectory() as folder:
-        quiet = replace(around, folder=Path(folder), say=lambda line: None)
+        quiet = replace(around, folder=Path(folder), say=lambda line: None, trackers=(), cache="none")
         torch.manual_seed(run.recipe.seed)
         training = begun(model_of(run, quiet), replace(run, val=None), quiet, dataset)
         if not isinstance(training, Training):
@@ -68,12 +69,14 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
 def answer_of(rates: Sequence[float], losses: Sequence[float]) -> Answer:
     """What follows from losses at rising rates: where the average falls fastest before it is lowest.
 
-    Raises InputError for too few of them.
+    Raises InputError for too few of them, and where the loss does not fall.
     """
     if len(losses) < FEWEST:
         raise InputError(f"the loss was not finite after {len(losses)} steps at rates up to {MOST:g}: look at the data")
     averages = smooth(losses)
     lowest = min(range(FEWEST // 2, len(averages)), key=averages.__getitem__)
+    if averages[lowest] > (1 - LEAST_FALL) * averages[FEWEST // 2]:
+        raise InputError("--find-lr: the loss falls at no rate by more than chance; train with the recipe's own --lr")
     places = [log10(rate) for rate in rates]
     slopes = [(b - a) / (y - x) for (a, b), (x, y) in zip(pairwise(averages), pairwise(places), strict=True)]
     first = min(FEWEST // 2, lowest - 1)  # the first averages are of few losses

@@ -32,7 +32,7 @@ from vedette.train.shared_norm import share_norms
 from vedette.train.signals import StopSignals
 from vedette.train.step import TrainStep
 from vedette.train.together import WholeStep
-from vedette.train.trackers import track
+from vedette.train.trackers import finish, sender, track
 from vedette.weights.finite import check_finite
 
 Validate = Callable[[nn.Module], dict[str, float]]
@@ -121,7 +121,7 @@ class Training:
         """All that is left of the epochs."""
         if self.accelerator.is_main_process:
             track(self.accelerator, self.folder.resolve().name, self.recipe)
-            self.log = RunLog(self.folder, self.marks, self.accelerator.log)
+            self.log = RunLog(self.folder, self.marks, sender(self.accelerator, self.say))
         stream = None if self.accelerator.is_main_process else StringIO()  # one process speaks
         at_once = min(self.recipe.batch_size, self.epochs.images) * self.accelerator.num_processes
         done = (self.epoch * self.batches + self.batch) * at_once
@@ -132,11 +132,15 @@ class Training:
                 self._train_epoch(progress)
                 with progress.pause():
                     self._finish_epoch(progress)
+        if self.epoch < self.recipe.epochs:
+            self._tell(
+                f"no better result in {self.stale} evaluations: ended after epoch {self.epoch}; "
+                "with --patience 0 --resume it goes on"
+            )
         if self.log is not None:
             self.log.close()
         self.accelerator.wait_for_everyone()  # the files are there once any process is done
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
+        finish(self.accelerator, self._tell)
 
     def losses_at(self, shares: Sequence[float]) -> Iterator[float]:
         """The loss of one step after another at these shares of the recipe's rates, up to the first that is not finite.
@@ -182,8 +186,8 @@ class Training:
         """What is left of the epoch's batches."""
         self.step.train()
         batches = self.epochs.of(self.epoch, self.batch)
-        own = self.accelerator.process_index << 32  # dropout is to differ
-        torch.manual_seed(self.recipe.seed + self.epoch + own)  # an epoch begun anew draws the same
+        apart = self.accelerator.process_index << 32  # dropout is to differ
+        torch.manual_seed(self.recipe.seed + self.epoch + apart)  # an epoch begun anew draws the same
         if self.batch:
             restore_random_state(self.resumed.random, self.accelerator.process_index, self.device)
         for own in in_steps(batches, self.recipe.accumulate):
@@ -306,8 +310,6 @@ class Training:
         self._save(progress)
         if self._wanted() == STOP:
             self._stop(f"epoch {self.epoch}")
-        if self.finished and self.epoch < self.recipe.epochs:
-            self._tell(f"no better result in {self.stale} evaluations: ends after epoch {self.epoch}")
 
     def _measured(self) -> dict[str, float]:
         """What is measured: it may take long, and all before it is saved, so that a signal ends it at once."""
@@ -323,8 +325,9 @@ class Training:
             "epoch": self.epoch + 1,
             **losses,
             **results,
-            "images_per_second": round(progress.rate(), 2),
         }
+        if progress.rate() > 0:  # 0: resumed to be measured alone
+            record["images_per_second"] = round(progress.rate(), 2)
         if self.log is not None:
             self.log.epoch(record, self.steps)
             numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
@@ -342,7 +345,8 @@ class Training:
         if score is None or isnan(score):
             return self.best < 0
         better = score > self.best
-        self.best, self.stale = max(score, self.best), 0 if better else self.stale + 1
+        self.best = max(score, self.best)
+        self.stale = 0 if better or self.best <= 0 else self.stale + 1  # nothing is found yet: that may come
         return better
 
     def _save(self, progress: ProgressLine) -> None:

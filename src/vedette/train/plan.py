@@ -99,19 +99,17 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
     """
     from vedette import __version__
 
-    return _check_patience(_run(wanted, dataset, device, __version__))
-
-
-def _run(wanted: Wanted, dataset: Dataset, device: str, version: str) -> Run:
+    recipe, val = recipe_of(wanted, len(dataset), device), _validation(wanted)
+    _check_patience(recipe, val)
     return Run(
         model=wanted.model,
         config=(scratch_config(wanted.model) if wanted.scratch else {}) | dict(wanted.config),
         classes=dataset.classes,
         data=tuple(map(_absolute, wanted.data)),
-        val=_validation(wanted),
+        val=val,
         metric=wanted.metric or "voc12",
-        recipe=recipe_of(wanted, len(dataset), device),
-        version=version,
+        recipe=recipe,
+        version=__version__,
         images=len(dataset),
         fingerprint=dataset.fingerprint,
         init=wanted.init and _from_anywhere(wanted.init),
@@ -145,7 +143,9 @@ def changed(run: Run, wanted: Wanted, dataset: Dataset, around: Around) -> Run:
         _check_the_same(run, wanted, dataset)
     run = replace(run, images=len(dataset), fingerprint=dataset.fingerprint)
     val = _validation(wanted) if wanted.val or run.val is None else run.val
-    return _check_patience(replace(run, val=val, recipe=replace(run.recipe, **wanted.recipe)))
+    recipe = replace(run.recipe, **wanted.recipe)
+    _check_patience(recipe, val)
+    return replace(run, val=val, recipe=recipe)
 
 
 def _check_the_same(run: Run, wanted: Wanted, dataset: Dataset) -> None:
@@ -174,11 +174,10 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     return replace(default, **({"precision": fast_precision(torch.device(device))} | dict(wanted.recipe)))
 
 
-def _check_patience(run: Run) -> Run:
-    """The run; raises InputError where it is to end by what nothing measures."""
-    if run.recipe.patience and run.val is None:
+def _check_patience(recipe: Recipe, val: str | None) -> None:
+    """Raises InputError where a run is to end by what nothing measures."""
+    if recipe.patience and val is None:
         raise InputError("--patience goes by the results on validation data: give --val, or leave --patience out")
-    return run
 
 
 def _place(source: str) -> tuple[Path, str]:

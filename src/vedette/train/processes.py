@@ -15,8 +15,9 @@ from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs
 from vedette.errors import InputError
 from vedette.train.recipe import Recipe
 
-PATIENCE = timedelta(minutes=2)  # for a process that does not answer while all learn
-LONGEST_EVALUATION = timedelta(hours=6)  # shares of it differ, and one process alone counts what was found
+ANSWER = timedelta(minutes=2)  # a process gives one within that time while all learn
+LONGEST_WAIT = timedelta(hours=6)  # where shares differ, or one process works for all: evaluations, searches, fits
+GONE = ("closed", "reset", "timed out", "refused", "broken pipe")  # what gloo says of a process that ended or stopped
 
 
 def is_first_process() -> bool:
@@ -27,7 +28,8 @@ def is_first_process() -> bool:
 def begin(device: str) -> None:
     """Lets the processes know each other, where there are several: before any of them works long by itself."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        PartialState(cpu=device == "cpu", timeout=PATIENCE)
+        PartialState(cpu=device == "cpu", timeout=ANSWER)
+        _waiting()
 
 
 def accelerator_for(recipe: Recipe, device: str, trackers: Sequence[str] = ()) -> Accelerator:
@@ -35,7 +37,7 @@ def accelerator_for(recipe: Recipe, device: str, trackers: Sequence[str] = ()) -
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)  # of one process alone; torchrun's are given theirs
     return Accelerator(
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=ANSWER)],
         cpu=device == "cpu",
         log_with=list(trackers) or None,
         mixed_precision="no",  # whatever the environment says: TrainStep has the recipe's
@@ -52,11 +54,14 @@ def own_share(number: int) -> range:
 
 
 def in_order(own: list[Any]) -> list[Any]:
-    """What the processes have of their shares, in the order of the whole; each has to ask, and may take long."""
+    """What the processes have of their shares, in the order of the whole, for the first of them; others get nothing.
+
+    Each has to ask, and may take long.
+    """
     if not dist.is_initialized():
         return own
-    given: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(given, own, group=_patient())
+    given: list[Any] = [[]] * dist.get_world_size()
+    dist.gather_object(own, given if is_first_process() else None, dst=0, group=_waiting())
     whole: list[Any] = [None] * sum(map(len, given))
     for rank, share in enumerate(given):
         whole[rank :: len(given)] = share
@@ -66,7 +71,7 @@ def in_order(own: list[Any]) -> list[Any]:
 def meet() -> None:
     """Waits until each process has come here, which may take long."""
     if dist.is_initialized():
-        dist.barrier(group=_patient())
+        dist.barrier(group=_waiting())
 
 
 def of_the_first(own: Any) -> Any:
@@ -74,7 +79,7 @@ def of_the_first(own: Any) -> Any:
     if not dist.is_initialized():
         return own
     given = [own]
-    dist.broadcast_object_list(given, src=0, group=_patient())
+    dist.broadcast_object_list(given, src=0, group=_waiting())
     return given[0]
 
 
@@ -102,16 +107,17 @@ def others_heard() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not dist.is_initialized() or "gloo" not in str(error):
+        words = str(error).lower()
+        if not dist.is_initialized() or "gloo" not in words or not any(gone in words for gone in GONE):
             raise
-        minutes = PATIENCE.total_seconds() / 60
+        minutes = ANSWER.total_seconds() / 60
         raise InputError(
-            f"another process of this training ended, or did not answer for {minutes:g} minutes: see what it said, and "
-            "go on from the last checkpoint with --resume"
-        ) from None
+            f"another process of this training ended, or did not answer for {minutes:g} minutes: see what it said; "
+            "--resume goes on from the last checkpoint"
+        ) from error
 
 
 @cache
-def _patient() -> Any:
+def _waiting() -> Any:
     """The processes by a connection of its own, on which a wait may last."""
-    return dist.new_group(backend="gloo", timeout=LONGEST_EVALUATION)
+    return dist.new_group(backend="gloo", timeout=LONGEST_WAIT)

@@ -30,7 +30,7 @@ class ProgressLine:
         self.stream = stream if stream is not None else sys.stderr
         self.total, self.done, self.first = total_images, done_images, done_images
         self.started = self.shown = time.monotonic()
-        self.paused = 0.0
+        self.paused, self.pause_began = 0.0, 0.0
         self.losses = dict(losses or {})
 
     def update(self, images: int, epoch: float, losses: Mapping[str, float]) -> None:
@@ -52,7 +52,8 @@ class ProgressLine:
 
     def rate(self) -> float:
         """Images a second of training since the start of this process."""
-        return (self.done - self.first) / max(1e-9, time.monotonic() - self.started - self.paused)
+        now = self.pause_began or time.monotonic()
+        return (self.done - self.first) / max(1e-9, now - self.started - self.paused)
 
     def left(self) -> float:
         """Seconds to the end, pauses of the length so far among them."""
@@ -65,9 +66,10 @@ class ProgressLine:
         if self.stream.isatty():
             self.stream.write("\r\x1b[K")
             self.stream.flush()
-        start = time.monotonic()
+        self.pause_began = time.monotonic()
         yield
-        self.paused += time.monotonic() - start
+        self.paused += time.monotonic() - self.pause_began
+        self.pause_began = 0.0
 
 
 def duration(seconds: float) -> str:

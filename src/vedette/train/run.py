@@ -158,7 +158,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
         how["loaders"] = loaders if kept else None  # with their workers
         with around.count(len(part), "images") as bar:
             found = evaluate_model(model, part, passes, around.device, **how, progress=bar.reach)
-        found = in_order(found)
+        found = in_order(found)  # of all images, where this process is to measure
         numbers = measure(found, truths, len(run.classes), run.metric) if is_first_process() else {}
         return dict(of_the_first(numbers))
 

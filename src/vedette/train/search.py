@@ -20,7 +20,8 @@ def searched(config: Any, data: AnnotatedImages, recipe: Recipe, around: Around)
     how = {"mode": config.search, "limit": config.proposals, "workers": recipe.workers}
     with around.count(len(own), "images") as bar:
         found = proposals_of(data, **how, indices=own, progress=bar.reach)
-    if len(own) == len(data):
+    if own.step == 1:
         return found
     meet()
-    return proposals_of(data, **how)
+    with around.count(len(data), "images") as bar:
+        return proposals_of(data, **how, progress=bar.reach)

@@ -11,12 +11,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from vedette.parts.losses import OneBatch, steps
+from vedette.parts.losses import current_step
 
 Value = TypeVar("Value")
 
 
-class WholeStep(OneBatch):
+class WholeStep:
     """A step of so many batches in so many processes.
 
     The gradient of the first batch has to know the number of the last: several are looked at first, by `count`.
@@ -26,12 +26,13 @@ class WholeStep(OneBatch):
         self.processes, self.batches = processes, batches
         self.totals: list[Tensor] = []  # of the whole step, in the order in which a batch's loss asks for them
         self.asked = 0
-        self.counting = False
+        self.counted: list[Tensor] | None = None  # of a batch that is only looked at
 
     def total(self, number: Tensor) -> Tensor:
         """N of the whole step over its parts."""
-        if self.counting:
-            return self._counted(number).clamp(min=1)
+        if self.counted is not None:
+            self.counted.append(number)
+            return number.clamp(min=1)
         if self.batches == 1:
             total = summed(number, self.processes)
         else:
@@ -48,36 +49,29 @@ class WholeStep(OneBatch):
 
     def count(self, batches: Sequence[Value], losses_of: Callable[[Value], object]) -> None:
         """Looks at the batches of the step to come without learning from them."""
-        self.totals = []
-        with torch.no_grad(), self._entered(counting=True):
-            for batch in batches:
-                self.asked = 0
+        numbers = []
+        for batch in batches:
+            self.counted = []
+            with torch.no_grad(), self._entered():
                 losses_of(batch)
-        self.totals = [summed(total, self.processes) for total in self.totals]
+            numbers.append([number.clone() for number in self.counted])  # a CUDA graph writes over its own
+        self.counted = None
+        self.totals = [summed(torch.stack(own).sum(0), self.processes) for own in zip(*numbers, strict=True)]
 
     @contextmanager
     def learning(self) -> Iterator[None]:
         """Around a batch's losses."""
         self.asked = 0
-        with self._entered(counting=False):
+        with self._entered():
             yield
 
     @contextmanager
-    def _entered(self, counting: bool) -> Iterator[None]:
-        self.counting = counting
-        steps.append(self)
+    def _entered(self) -> Iterator[None]:
+        current_step.append(self)
         try:
             yield
         finally:
-            steps.remove(self)
-
-    def _counted(self, number: Tensor) -> Tensor:
-        """Adds the batch's number to those of the batches before it."""
-        if self.asked == len(self.totals):
-            self.totals.append(torch.zeros_like(number))
-        self.totals[self.asked] = self.totals[self.asked] + number
-        self.asked += 1
-        return number
+            current_step.remove(self)
 
 
 def summed(values: Tensor, processes: int) -> Tensor:

@@ -60,7 +60,7 @@ def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, re
             proposals,
             least_iou=model.config.positive_iou,
             difficult=recipe.difficult == "train",
-            watch=around.watch,
+            watch=around.count,
         )
         keep_boxes(model.head.deltas, model.coder, mean, std)
 

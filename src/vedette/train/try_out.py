@@ -36,7 +36,7 @@ def try_out(run: Run, around: Around, dataset: Dataset) -> Path:
         few = dataset  # which `start` refuses, and says why
     shorter = replace(run, recipe=replace(run.recipe, epochs=1, batch_size=min(run.recipe.batch_size, len(few))))
     with TemporaryDirectory() as folder:
-        best = start(shorter, replace(around, folder=Path(folder) / "run", few=count), few)
+        best = start(shorter, replace(around, folder=Path(folder) / "run", few=count, trackers=(), cache="none"), few)
         spec = read_weights(best).input_spec
     stream = BytesIO()
     _sheet(shorter, few, spec).save(stream, "JPEG", quality=92)
