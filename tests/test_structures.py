@@ -163,7 +163,7 @@ def test_padding_no_targets() -> None:
     for targets, images in (([], 0), ([none, none], 2)):
         batch = pad_targets(targets, CPU)
         assert [tuple(t.shape) for t in batch] == [(images, 0, 4), (images, 0), (images, 0), (images, 0), (images,)]
-        assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool]
+        assert [t.dtype for t in batch] == [torch.float32, torch.int64, torch.bool, torch.bool, torch.int64]
 
 
 def test_padding_goes_to_the_device_asked_for() -> None:

@@ -92,7 +92,7 @@ def share(rank: int, processes: int, folder: str) -> None:
     found = {}
     for name in DETECTORS:
         model = a_detector(name)
-        share_norms(model)
+        share_norms(model, processes)
         losses = learn(model, range(rank, IMAGES, processes), WholeStep(processes, 1))
         found[name] = tuple(learnt(model, losses, processes=processes))
     if rank == 0:

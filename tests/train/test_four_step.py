@@ -376,7 +376,7 @@ def test_the_loader_gets_those_proposals(whole: tuple[Path, Watched], monkeypatc
         seen.extend(batches)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Training, "_train_step", stop)
+    monkeypatch.setattr(Training, "train_step", stop)
     for step in (2, 4):
         again = a_run(folder.parent / f"again{step}")
         with pytest.raises(KeyboardInterrupt):
@@ -409,7 +409,7 @@ def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
 
             patch.setattr("vedette.train.four_step.write_proposals", crash)
         else:
-            train_step = Training._train_step
+            train_step = Training.train_step
 
             def cut(training: Training, batches: Any) -> None:
                 if training.folder.name == f"step{step}" and training.epoch == epoch:
@@ -419,7 +419,7 @@ def test_a_run_cut_anywhere_ends_as_an_unbroken_one(
                 train_step(training, batches)
 
             cut.batches = 0  # type: ignore[attr-defined]
-            patch.setattr(Training, "_train_step", cut)
+            patch.setattr(Training, "train_step", cut)
         with pytest.raises(KeyboardInterrupt):
             a_run(folder).run()
     resumed = gone_on_with(folder)

@@ -67,14 +67,14 @@ def test_all_stays_as_the_step_before_left_it(
     recipe = replace(RECIPE, epochs=1, optimizer=optimizer, accumulate=accumulate, clip_norm=clip_norm)
     looks = 1 if accumulate == 1 else 2 * accumulate  # each batch of several is looked at before the first is learnt
     run = a_run(tmp_path, recipe, break_at=BROKEN * looks)
-    train_step, files, states = run._train_step, [], []
+    train_step, files, states = run.train_step, [], []
 
     def watched(batches: Any) -> None:
         train_step(batches)
         files.extend(batch.files for batch in batches)
         states.append(state_of(run))
 
-    monkeypatch.setattr(run, "_train_step", watched)
+    monkeypatch.setattr(run, "train_step", watched)
     with pytest.raises(NotFiniteError) as told:
         run.run()
     broken = BROKEN * accumulate - 1

@@ -119,7 +119,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
 
 def test_an_epoch_begun_anew_draws_the_same_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Tensor] = []
-    monkeypatch.setattr(Training, "_train_step", lambda run, batches: drawn.append(torch.rand(3)))
+    monkeypatch.setattr(Training, "train_step", lambda run, batches: drawn.append(torch.rand(3)))
     whole, again = training(tmp_path / "whole"), training(tmp_path / "again")
     whole.run()
     torch.manual_seed(99)
@@ -407,7 +407,7 @@ def test_epochs_differ_and_workers_that_stay_change_no_random_number(
 ) -> None:
     """A run that goes on starts workers of its own in a later epoch."""
     seen: list[tuple[list[int], Tensor]] = []
-    monkeypatch.setattr(Training, "_train_step", lambda run, batches: seen.append((batches[0].indices, torch.rand(2))))
+    monkeypatch.setattr(Training, "train_step", lambda run, batches: seen.append((batches[0].indices, torch.rand(2))))
     recipe = replace(RECIPE, workers=1, epochs=3)
     whole, later = training(tmp_path / "whole", recipe), training(tmp_path / "later", recipe)
     whole.run()

@@ -145,7 +145,7 @@ def test_each_stage_goes_on_where_it_stopped(
     monkeypatch.setattr(stopped, stage, stop)
     with pytest.raises(Stopped):
         stopped.run()
-    monkeypatch.setattr(Training, "_train_step", stop)  # what was done is not done again
+    monkeypatch.setattr(Training, "train_step", stop)  # what was done is not done again
     if stage != "_extract":
         monkeypatch.setattr(RCNNTraining, "_features_of", stop)
     if stage == "_fit_regression":

@@ -4,9 +4,9 @@ Smith. "Cyclical Learning Rates for Training Neural Networks." WACV 2017, sectio
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from math import log10
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,11 @@ import torch
 
 from vedette.data.annotations import Dataset
 from vedette.data.atomic import write_text
+from vedette.data.loader import workers_heard
 from vedette.errors import InputError
 from vedette.pages.plot import log_plot
 from vedette.train.around import Around
+from vedette.train.batches import in_steps
 from vedette.train.loop import Training
 from vedette.train.run import begun, check_boxes, model_of
 from vedette.train.run_file import Run
@@ -56,7 +58,7 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
             raise InputError(f"--find-lr: {run.model} is trained in stages with this recipe; leave it out")
         with around.count(STEPS, "steps") as bar:
             losses: list[float] = []
-            for loss in training.losses_at([rate / run.recipe.lr for rate in rates]):
+            for loss in losses_at(training, [rate / run.recipe.lr for rate in rates]):
                 losses.append(loss)
                 bar.reach(len(losses), STEPS)
                 if len(losses) > FEWEST and smooth(losses)[-1] > DIVERGED * min(smooth(losses)):
@@ -64,6 +66,21 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
     answer = answer_of(rates[: len(losses)], losses)
     _write(answer, around.folder)
     return answer
+
+
+def losses_at(training: Training, shares: Sequence[float]) -> Iterator[float]:
+    """The loss of one step after another at these shares of the recipe's rates, up to the first that is not finite."""
+    training.step.train()
+    batches = chain.from_iterable(training.epochs.of(epoch, 0) for epoch in count())
+    with workers_heard():
+        for share, own in zip(shares, in_steps(batches, training.recipe.accumulate), strict=False):
+            for group in training.optimizer.param_groups:
+                group["lr"] = share * group["initial_lr"]
+            training.train_step(own)
+            readings = training.losses.rest()
+            if any(reading.stopped for reading in readings):
+                return
+            yield sum(sum(reading.shown.values()) for reading in readings) / len(readings)
 
 
 def answer_of(rates: Sequence[float], losses: Sequence[float]) -> Answer:

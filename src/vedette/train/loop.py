@@ -1,10 +1,9 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
-from itertools import chain, count, islice
 from math import isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,17 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, workers_heard
-from vedette.structures import InputSpec, TargetBatch
+from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.average import Average
+from vedette.train.batches import StepInput, in_steps, on_device
 from vedette.train.cache import pictures_for
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
 from vedette.train.log import RunLog
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
-from vedette.train.optim import build_optimizer, build_schedule, go_to
+from vedette.train.optim import build_optimizer, build_schedule, freeze, go_to
 from vedette.train.processes import accelerator_for, largest, of_each
 from vedette.train.progress import ProgressLine
 from vedette.train.recipe import Recipe
@@ -37,7 +37,6 @@ from vedette.weights.finite import check_finite
 
 Validate = Callable[[nn.Module], dict[str, float]]
 SaveWeights = Callable[[Path, nn.Module], None]
-StepInput = tuple[Tensor, TargetBatch, Tensor, Sequence[Tensor] | None]  # images, targets, shapes, proposals
 NOTHING, SAVE, STOP = range(3)  # what a process wants after a step; of several, all do what wants most
 COMPILED: dict[str, dict[str, Any]] = {"cuda": {"mode": "reduce-overhead"}}  # how a step is, by the kind of device
 
@@ -47,8 +46,7 @@ class Training:
 
     `validate` measures a model and returns numbers, the first of which is the one that chooses the best checkpoint;
     `save_weights` writes a weight file. Files in the folder: last.pt (all to resume) and previous.pt, the one before;
-    last.safetensors, best.safetensors, log.jsonl, tensorboard/. `proposals`: for a model that needs them, see
-    `data.loader`.
+    last.safetensors, best.safetensors, log.jsonl, tensorboard/. `proposals`: see `data.loader`.
     """
 
     def __init__(
@@ -69,8 +67,7 @@ class Training:
         if recipe.freeze_stem:
             freeze(model)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        if world > 1:
-            share_norms(model)
+        share_norms(model, world)
         self.together = WholeStep(world, recipe.accumulate)
         self.epochs = Epochs(data, spec, recipe, rank, world, proposals, pictures_for(data, around))
         self.batches = self.epochs.length
@@ -133,31 +130,12 @@ class Training:
                 with progress.pause():
                     self._finish_epoch(progress)
         if self.epoch < self.recipe.epochs:
-            self._tell(
-                f"no better result in {self.stale} evaluations: ended after epoch {self.epoch}; "
-                "with --patience 0 --resume it goes on"
-            )
+            early = f"no better result in {self.stale} evaluations: ended after epoch {self.epoch}"
+            self._tell(f"{early}; with --patience 0 --resume it goes on")
         if self.log is not None:
             self.log.close()
         self.accelerator.wait_for_everyone()  # the files are there once any process is done
         finish(self.accelerator, self._tell)
-
-    def losses_at(self, shares: Sequence[float]) -> Iterator[float]:
-        """The loss of one step after another at these shares of the recipe's rates, up to the first that is not finite.
-
-        Nothing is saved: for a training that is thrown away.
-        """
-        self.step.train()
-        batches = chain.from_iterable(self.epochs.of(epoch, 0) for epoch in count())
-        with workers_heard():
-            for share, own in zip(shares, in_steps(batches, self.recipe.accumulate), strict=False):
-                for group in self.optimizer.param_groups:
-                    group["lr"] = share * group["initial_lr"]
-                self._train_step(own)
-                readings = self.losses.rest()
-                if any(reading.stopped for reading in readings):
-                    return
-                yield sum(sum(reading.shown.values()) for reading in readings) / len(readings)
 
     def resume(self) -> None:
         """Goes on from the folder's last checkpoint: weights, average, optimizer, schedule, place in the epoch, random
@@ -191,7 +169,7 @@ class Training:
         if self.batch:
             restore_random_state(self.resumed.random, self.accelerator.process_index, self.device)
         for own in in_steps(batches, self.recipe.accumulate):
-            self._train_step(own)
+            self.train_step(own)
             self.batch += len(own)
             self._read(self.losses.read(), progress)
             if self.batch < self.batches:
@@ -220,10 +198,10 @@ class Training:
         self._tell(f"stopped after {after}, which is saved: go on with --resume")
         self.signals.stop()
 
-    def _train_step(self, batches: Sequence[Batch]) -> None:
+    def train_step(self, batches: Sequence[Batch]) -> None:
         """The batches whose gradients are summed, and what is learnt from them."""
         self.halt.keep(self.steps)
-        inputs = [self._on_device(batch) for batch in batches]
+        inputs = [on_device(batch, self.device) for batch in batches]
         if len(batches) > 1:
             step: TrainStep = self.accelerator.unwrap_model(self.step)
             self.together.count(inputs, lambda given: step(*given))
@@ -244,13 +222,6 @@ class Training:
         self.losses.add(given, losses, self.halt.stopped)
         if self.accelerator.sync_gradients:
             self._update()
-
-    def _on_device(self, batch: Batch) -> StepInput:
-        """What a step takes, copied while the device works: a GPU's batches come from page-locked memory."""
-        images, shapes = (tensor.to(self.device, non_blocking=True) for tensor in (batch.images, batch.shapes))
-        targets = batch.truth.to(self.device, non_blocking=True)
-        proposals = batch.proposals and [boxes.to(self.device, non_blocking=True) for boxes in batch.proposals]
-        return images, targets, shapes, proposals
 
     def _clip(self) -> Tensor:
         """The norm of the whole gradient, which is no longer than the recipe lets it be afterwards."""
@@ -376,15 +347,3 @@ class Training:
             log=self.marks,
         )
         save_state(self.folder / LAST, state | asdict(at))
-
-
-def in_steps(batches: Iterator[Batch], number: int) -> Iterator[list[Batch]]:
-    """So many batches at a time."""
-    while taken := list(islice(batches, number)):
-        yield taken
-
-
-def freeze(model: nn.Module) -> None:
-    """Keeps the backbone's layers up to stride 4 as they are."""
-    for layer in model.backbone.stem():  # type: ignore[operator, union-attr]
-        layer.requires_grad_(False)

@@ -68,6 +68,12 @@ def _biases(model: nn.Module) -> Iterator[Tensor]:
             yield layer.bias
 
 
+def freeze(model: nn.Module) -> None:
+    """Keeps the backbone's layers up to stride 4 as they are."""
+    for layer in model.backbone.stem():  # type: ignore[operator, union-attr]
+        layer.requires_grad_(False)
+
+
 def build_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LambdaLR:
     """The rate over `steps` optimizer steps: linear warm-up, then cosine to 1 %, or the recipe's drops."""
     warmup = max(1, round(recipe.warmup * steps))

@@ -38,9 +38,9 @@ class SharedNormAct(BatchNormAct2d):
 KINDS: dict[type, type] = {nn.BatchNorm2d: SharedNorm, BatchNorm: SharedNorm, BatchNormAct2d: SharedNormAct}
 
 
-def share_norms(model: nn.Module) -> None:
-    """Makes the model's batch norms shared ones, in place; weights and their names stay."""
-    for module in model.modules():
+def share_norms(model: nn.Module, processes: int) -> None:
+    """Makes the model's batch norms shared ones where there are several, in place; weights and their names stay."""
+    for module in model.modules() if processes > 1 else ():
         module.__class__ = KINDS.get(type(module), type(module))
 
 
