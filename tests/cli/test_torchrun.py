@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
 from vedette.train.checkpoint import read_state
+
+pytestmark = pytest.mark.slow  # a process and its torch for each of them
 
 SCRIPT = """
 import os, sys

@@ -68,6 +68,7 @@ def test_kept_pictures_change_no_batch(data: Dataset, tmp_path: Path, workers: i
             assert_same(epoch(data, workers, pictures=pictures), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["memory", "disk", "none"])
 def test_spawned_workers_share_kept_pictures(data: Dataset, tmp_path: Path, kind: str) -> None:
     pictures = {
@@ -81,6 +82,7 @@ def test_spawned_workers_share_kept_pictures(data: Dataset, tmp_path: Path, kind
         assert pictures.content[-2:].tolist() == [1, 1]  # what a worker decoded is here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["voc", "yolo"])
 def test_spawned_workers_read_every_format(form: str, request: pytest.FixtureRequest) -> None:
     write = request.getfixturevalue(form)

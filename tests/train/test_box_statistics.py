@@ -88,7 +88,7 @@ def test_a_class_that_nothing_tells_about_keeps_the_fixed_ones() -> None:
 
 
 def test_a_training_measures_once_and_a_weight_file_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vedette.train.trainings.proposals_for", lambda *given: Boxes().near.__getitem__)
+    monkeypatch.setattr("vedette.train.trainings.searched", lambda *given: Boxes().near)
     monkeypatch.setattr("vedette.train.trainings.Training", lambda *given, **ways: SimpleNamespace(model=given[0]))
     model: Any = vedette.build("fast-rcnn-lite0", num_classes=2)
     training_of(model, Boxes(), Recipe(difficult="train"), Around(folder=tmp_path, device="cpu"))  # type: ignore[arg-type]

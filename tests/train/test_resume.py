@@ -69,7 +69,7 @@ def results_of(folder: Path) -> tuple[Any, ...]:
     """Everything that a run leaves, but for its speed."""
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     for row in rows:
-        del row["images_per_second"]
+        row.pop("images_per_second", None)  # an epoch that was left to be measured has none
     curves = EventAccumulator(str(folder / "tensorboard")).Reload()
     tags = [tag for tag in sorted(curves.Tags()["scalars"]) if "per_second" not in tag]
     points = {tag: sorted((event.step, event.value) for event in curves.Scalars(tag)) for tag in tags}

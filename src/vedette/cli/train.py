@@ -138,11 +138,7 @@ def train(
     around = _around(out, device, resume or anyway, save_every, **ways)
     begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
     _check_beginning(begun, schedule, around)
-    for option, given in {"--dry-run": dry_run, "--find-lr": find_lr}.items():
-        if given and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
-            raise InputError(f"{option} tries a new run in one process: leave --resume and torchrun out")
-    if dry_run and find_lr:
-        raise InputError("--dry-run and --find-lr: give one of them")
+    _check_trial([option for option, given in {"--dry-run": dry_run, "--find-lr": find_lr}.items() if given], around)
     if from_run is not None:
         more = {"--val": val, "--metric": metric, "--set": set_, "--schedule": schedule, "--resume": around.resume}
         _check_repeated(
@@ -202,6 +198,14 @@ def _around(out: Path, device: str | None, resume: bool, save_every: str, **ways
 
     often, device = read_save_every(save_every), str(choose_device(device))
     return Around(folder=out, device=device, resume=resume, save_every=often, watch=Progress, **ways)
+
+
+def _check_trial(options: list[str], around: Around) -> None:
+    """Raises InputError for trials of a run that has begun, of several processes, or of two kinds at once."""
+    if options and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
+        raise InputError(f"{options[0]} tries a new run in one process: leave --resume and torchrun out")
+    if len(options) > 1:
+        raise InputError(f"{' and '.join(options)}: give one of them")
 
 
 def _check_beginning(begun: dict[str, Any], schedule: str | None, around: Around) -> None:

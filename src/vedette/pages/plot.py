@@ -37,7 +37,9 @@ def log_plot(
     for number, (x, words) in enumerate(marks):
         across, _ = place(log10(x), low)
         parts.append(f'<path class="mark" d="M{across:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{across + 6:.1f}" y="{TOP + 16 + 18 * number}">{words}</text>')
+        left = across < 0.7 * WIDTH  # else it would end beyond the picture
+        where = f'x="{across + 6:.1f}"' if left else f'x="{across - 6:.1f}" text-anchor="end"'
+        parts.append(f'<text {where} y="{TOP + 16 + 18 * number}">{words}</text>')
     line = "L".join(f"{across:.1f} {down:.1f}" for across, down in map(place, xs, ys))
     parts.append(f'<path class="line" d="M{line}"/>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 12}" text-anchor="middle">{axes[0]}</text>')

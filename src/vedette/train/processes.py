@@ -27,8 +27,9 @@ def is_first_process() -> bool:
 
 def begin(device: str) -> None:
     """Lets the processes know each other, where there are several: before any of them works long by itself."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
         PartialState(cpu=device == "cpu", timeout=ANSWER)
+    if dist.is_initialized():
         _waiting()
 
 

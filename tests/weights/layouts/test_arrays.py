@@ -59,6 +59,7 @@ def test_a_name_that_is_not_an_arrays_is_refused(tmp_path: Path, name: str) -> N
         read_state_dict(path)
 
 
+@pytest.mark.slow
 def test_a_malformed_dtype_ends_no_process(tmp_path: Path) -> None:
     """numpy's own constructor dies of some: another process reads them here."""
     good = (3, "<", None, None, None, -1, -1, 0)
