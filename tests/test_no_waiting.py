@@ -38,9 +38,9 @@ BUDGETS = {  # kernels of forward, loss and find: what there are, rounded up
     "refinedet320-lite0": (240, 218, 56),
     "m2det320-lite0": (420, 100, 36),
     "m2det320-lite0, linear": (420, 100, 36),
-    "fast-rcnn-lite0": (104, 136, 56),
-    "faster-rcnn-lite0": (168, 264, 58),
-    "faster-rcnn-lite0-fpn": (240, 282, 88),
+    "fast-rcnn-lite0": (104, 140, 56),
+    "faster-rcnn-lite0": (168, 268, 58),
+    "faster-rcnn-lite0-fpn": (240, 286, 88),
     "retinanet-lite0-fpn": (256, 102, 52),
 }
 

@@ -62,10 +62,10 @@ def scalar_lots(seed: int, number: int) -> list[int]:
 def test_lots_are_splitmix64s() -> None:
     assert scalar_lots(1234567, 1)[0] == 6457827717110365317 >> 3  # of the published test vector
     for seed in (0, 7, 2**62 - 1, 1234567):
-        assert lots(torch.tensor([seed]), 50)[0].tolist() == scalar_lots(seed, 50)
-    low = lots(~torch.arange(2), 3)  # seeds below 0 too
+        assert lots(torch.tensor([seed]), torch.arange(50))[0].tolist() == scalar_lots(seed, 50)
+    low = lots(~torch.arange(2), torch.arange(3))  # seeds below 0 too
     assert low.tolist() == [scalar_lots(2**64 - 1 - seed, 3) for seed in range(2)]
-    many = lots(torch.arange(200), 1000)
+    many = lots(torch.arange(200), torch.arange(1000))
     assert many.unique().numel() == many.numel()
     assert 0 <= int(many.min()) < int(many.max()) < LOTS
     assert abs(float((many.double() / LOTS).mean()) - 0.5) < 0.002
@@ -75,7 +75,7 @@ def test_windows_are_drawn_of_all_images_by_their_lots() -> None:
     labels = torch.tensor([[1, 0, 2, 0, -1, 0], [0, 0, 0, 3, 1, -1]])
     seeds = torch.tensor([5, 6])
     chosen = draw(labels, 2, 3, seeds)
-    lot = lots(seeds, 6)
+    lot = lots(seeds, torch.arange(6))
     for wanted, number in ((labels > 0, 2), (labels == 0, 3)):
         best = sorted((value for value in lot[wanted].tolist()), reverse=True)[:number]
         assert sorted(lot[wanted & chosen].tolist(), reverse=True) == best

@@ -17,9 +17,9 @@ IMAGES, SIDE = 4, 64
 DETECTORS = {
     "R-CNN": partial(tiny.rcnn, warp_size=32, positives=2, negatives=9),  # fewer than there are
     "SPPNet": partial(tiny.sppnet, positives=2, negatives=9),
-    "Fast R-CNN": tiny.fast_rcnn,
+    "Fast R-CNN": partial(tiny.fast_rcnn, regions=6),  # fewer than there are, of proposals that differ in number
     "Faster R-CNN": tiny.faster_rcnn,
-    "FPN": tiny.fpn,
+    "FPN": partial(tiny.fpn, regions=12),
     "RetinaNet": tiny.retinanet,
     "SSD": tiny.ssd,
     "RefineDet": tiny.refinedet,

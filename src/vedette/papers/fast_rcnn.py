@@ -221,7 +221,8 @@ def sample_regions(
     matched = match_by_thresholds(
         boxes, *truth.for_matching, positive=positive, negative=positive, negative_from=background, usable=usable
     )
-    rows, drawn = sample(matched, count, share, ~truth.seeds)  # other lots than an RPN's
+    given, objects = (torch.arange(some.shape[1], device=boxes.device) for some in (proposals, truth.boxes))
+    rows, drawn = sample(matched, count, share, ~truth.seeds, torch.cat([given, -1 - objects]))  # not the RPN's lots
     return Regions(rows_of(boxes, rows), torch.where(drawn, matched.gather(1, rows), IGNORED))
 
 

@@ -24,15 +24,15 @@ class Sample(NamedTuple):
     valid: Tensor  # (B, N) bool, False where an image had fewer
 
 
-def sample(matched: Tensor, count: int, positive_share: float, seeds: Tensor) -> Sample:
+def sample(matched: Tensor, count: int, positive_share: float, seeds: Tensor, places: Tensor | None = None) -> Sample:
     """A random `count` from each image, up to `positive_share` of it positive, filled up with negatives.
 
     matched (B, A): index of a box, -1 negative, other negative numbers are left out (Fast R-CNN, section 2.3; Faster
-    R-CNN, section 3.1.3). seeds (B,) int64.
+    R-CNN, section 3.1.3). seeds (B,) int64; places (A,) int64: what names a column whatever the padding before it.
     """
     most = min(int(count * positive_share), matched.shape[1])  # of the count asked for, however few there are
     count = min(count, matched.shape[1])
-    lot = lots(seeds, matched.shape[1])
+    lot = lots(seeds, torch.arange(matched.shape[1], device=seeds.device) if places is None else places)
     positive = matched >= 0
     key, chosen = torch.where(positive, lot, -1).topk(most)
     drawn = torch.zeros_like(positive).scatter(1, chosen, key >= 0)
@@ -47,7 +47,7 @@ def draw(labels: Tensor, positives: int, negatives: int, seeds: Tensor) -> Tenso
 
     labels (B, P), others are left out; seeds (B,) int64. → (B, P) bool.
     """
-    lot = lots(seeds, labels.shape[1])
+    lot = lots(seeds, torch.arange(labels.shape[1], device=seeds.device))
     chosen = torch.zeros_like(labels, dtype=torch.bool)
     for wanted, number in ((labels > 0, positives), (labels == 0, negatives)):
         own = torch.where(wanted, lot, -1)
@@ -57,12 +57,12 @@ def draw(labels: Tensor, positives: int, negatives: int, seeds: Tensor) -> Tenso
     return chosen
 
 
-def lots(seeds: Tensor, number: int) -> Tensor:
-    """(B,) int64 → (B, number) int64, random, 0 up to `LOTS`: splitmix64 (Steele et al., OOPSLA 2014) of (seed, place).
+def lots(seeds: Tensor, places: Tensor) -> Tensor:
+    """(B,), (N,) int64 → (B, N) int64, random, from 0 to `LOTS`: splitmix64 of seed and place (Steele et al., 2014).
 
     A function of these alone, so there is no state to keep, and a GPU draws what a CPU draws.
     """
-    z = seeds[:, None] + GOLDEN * torch.arange(1, number + 1, device=seeds.device)
+    z = seeds[:, None] + GOLDEN * (places + 1)
     z = (z ^ _shifted(z, 30)) * FIRST
     z = (z ^ _shifted(z, 27)) * SECOND
     return _shifted(z ^ _shifted(z, 31), 3)
