@@ -46,7 +46,7 @@ DETECTORS = {
     "R-CNN": Kept(tiny.rcnn, {"class"}, tiny.rcnn, 1e-3, 80),
     "SPPNet": Kept(tiny.sppnet, {"class"}, tiny.sppnet, 1e-2, 60),
     "Fast R-CNN": Kept(tiny.fast_rcnn, ONE_STAGE, tiny.fast_rcnn, 3e-3, 150, overlap=0.8),
-    "Faster R-CNN": Kept(tiny.faster_rcnn, TWO_STAGES, tiny.faster_rcnn, 1e-3, 500),
+    "Faster R-CNN": Kept(tiny.faster_rcnn, TWO_STAGES, tiny.faster_rcnn, 5e-4, 700),
     "FPN": Kept(tiny.fpn, TWO_STAGES, tiny.fpn, 3e-4, 40, twice=True, overlap=0.6),
     "RetinaNet": Kept(tiny.retinanet, ONE_STAGE, tiny.retinanet, 2e-3, 120, score=0.4),
     "SSD": Kept(tiny.ssd, ONE_STAGE, on_timm("ssd300", **SLIM_SSD), 2e-3, 60, left=0.4),
