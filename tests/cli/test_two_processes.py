@@ -121,11 +121,12 @@ def test_of_every_detector(data: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_two_batches_of_a_step_are_as_one_with_twice_the_batch(data: Path, tmp_path: Path) -> None:
-    finals = []
+    """Of a detector whose batch norm does not learn: one that does sees one batch at a time."""
+    name, finals = "retinanet-timm/resnet10t-fpn", []
     for batch, more in ((4, []), (2, ["--accumulate", "2"])):
         out = tmp_path / str(batch) / "run"
         out.parent.mkdir()
-        said, errors = (run := started(data, out, QUICK, 1, batch, *more)).communicate()
+        said, errors = (run := started(data, out, name, 1, batch, *more)).communicate()
         assert run.returncode == 0, said + errors
         finals.append(weights(out))
     for key, value in finals[0].items():
