@@ -8,8 +8,7 @@ import torch
 
 import vedette
 from vedette.errors import InputError
-from vedette.infer.load import weight_file
-from vedette.zoo import restore
+from vedette.zoo import restore, weight_file
 
 BUNDLED = "refinedet320-lite0"
 
@@ -88,4 +87,4 @@ def test_sppnet_has_names() -> None:
     assert [(name, row["input"]) for name, row in rows.items()] == [("sppnet-zf5", 1200), ("sppnet-lite0", 480)]
     assert vedette.build("sppnet-timm/resnet10t", num_classes=3).config.hidden == 1024
     with pytest.raises(InputError, match="sppnet-timm/<name>"):
-        vedette.build("sppnet")
+        vedette.build("spatial-pyramid")

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vedette.errors import InputError
+from vedette.errors import InputError, likely
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vedette.weights.files import WeightFile
 
 Fields = dict[str, Any]  # of a detector's config
+WEIGHTS = Path(str(files("vedette"))) / "assets" / "weights"  # the bundled ones, and what they reached
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +40,7 @@ class Model:
     backbone: str  # as the paper's `build` knows it; timm's own name
     input: int  # pixels
     fields: Fields  # that are not the paper's own
+    parameters: int = 0  # for 20 classes; of a name that stands for many, not known
 
 
 NORMALIZED = {"train_norm": True}
@@ -124,39 +126,39 @@ SPPNET_TIMM: Fields = {"hidden": 1024, "dropout": 0.0}
 SPPNET_LITE = SPPNET_TIMM | {"scales": (240, 344, 480), "window": 112, "offset": 15.0}
 
 BUILT_IN = (
-    Model("ssd300-vgg16", SSD, "vgg16", 300, {}),
-    Model("ssd512-vgg16", SSD, "vgg16", 512, SSD_512),
-    Model("ssd300-lite0", SSD, LITE0, 300, SSD_LITE_300),
-    Model("ssd512-lite0", SSD, LITE0, 512, SSD_LITE_512),
-    Model("refinedet320-vgg16", REFINEDET, "vgg16", 320, {}),
-    Model("refinedet512-vgg16", REFINEDET, "vgg16", 512, {"image_size": 512}),
-    Model("refinedet320-resnet101", REFINEDET, "resnet101", 320, RES6),
-    Model("refinedet512-resnet101", REFINEDET, "resnet101", 512, RES6 | {"image_size": 512}),
-    Model("refinedet320-lite0", REFINEDET, LITE0, 320, REFINEDET_LITE),
-    Model("refinedet512-lite0", REFINEDET, LITE0, 512, REFINEDET_LITE | {"image_size": 512}),
-    Model("m2det320-vgg16", M2DET, "vgg16", 320, {}),
-    Model("m2det512-vgg16", M2DET, "vgg16", 512, {"image_size": 512}),
-    Model("m2det800-vgg16", M2DET, "vgg16", 800, {"image_size": 800}),
-    Model("m2det320-resnet101", M2DET, "resnet101", 320, {}),
-    Model("m2det512-resnet101", M2DET, "resnet101", 512, {"image_size": 512}),
-    Model("m2det320-lite0", M2DET, LITE0, 320, M2DET_LITE),
-    Model("m2det512-lite0", M2DET, LITE0, 512, M2DET_LITE | {"image_size": 512}),
-    Model("rcnn-alexnet", RCNN, "alexnet", 227, {}),
-    Model("rcnn-vgg16", RCNN, "vgg16", 224, {"warp_size": 224}),
-    Model("rcnn-lite0", RCNN, LITE0, 224, {"warp_size": 224}),
-    Model("sppnet-zf5", SPPNET, "zf5", 1200, {}),
-    Model("sppnet-lite0", SPPNET, LITE0, 480, SPPNET_LITE),
-    Model("fast-rcnn-vgg16", FAST_RCNN, "vgg16", 600, {}),
-    Model("fast-rcnn-lite0", FAST_RCNN, LITE0, 320, SMALL),
-    Model("faster-rcnn-vgg16", FASTER_RCNN, "vgg16", 600, {}),
-    Model("faster-rcnn-resnet50", FASTER_RCNN, "resnet50", 600, {"pooling": "align"}),
-    Model("faster-rcnn-lite0", FASTER_RCNN, LITE0, 320, FASTER_LITE),
-    Model("faster-rcnn-resnet50-fpn", FPN, "resnet50", 800, {}),
-    Model("faster-rcnn-resnet101-fpn", FPN, "resnet101", 800, {}),
-    Model("faster-rcnn-lite0-fpn", FPN, LITE0, 320, FPN_LITE),
-    Model("retinanet-resnet50-fpn", RETINANET, "resnet50", 800, {}),
-    Model("retinanet-resnet101-fpn", RETINANET, "resnet101", 800, {}),
-    Model("retinanet-lite0-fpn", RETINANET, LITE0, 320, RETINANET_LITE),
+    Model("ssd300-vgg16", SSD, "vgg16", 300, {}, 26_285_486),
+    Model("ssd512-vgg16", SSD, "vgg16", 512, SSD_512, 27_188_676),
+    Model("ssd300-lite0", SSD, LITE0, 300, SSD_LITE_300, 4_644_982),
+    Model("ssd512-lite0", SSD, LITE0, 512, SSD_LITE_512, 4_957_580),
+    Model("refinedet320-vgg16", REFINEDET, "vgg16", 320, {}, 34_440_884),
+    Model("refinedet512-vgg16", REFINEDET, "vgg16", 512, {"image_size": 512}, 34_440_884),
+    Model("refinedet320-resnet101", REFINEDET, "resnet101", 320, RES6, 60_225_332),
+    Model("refinedet512-resnet101", REFINEDET, "resnet101", 512, RES6 | {"image_size": 512}, 60_225_332),
+    Model("refinedet320-lite0", REFINEDET, LITE0, 320, REFINEDET_LITE, 5_958_508),
+    Model("refinedet512-lite0", REFINEDET, LITE0, 512, REFINEDET_LITE | {"image_size": 512}, 5_958_508),
+    Model("m2det320-vgg16", M2DET, "vgg16", 320, {}, 96_662_468),
+    Model("m2det512-vgg16", M2DET, "vgg16", 512, {"image_size": 512}, 96_662_468),
+    Model("m2det800-vgg16", M2DET, "vgg16", 800, {"image_size": 800}, 96_662_468),
+    Model("m2det320-resnet101", M2DET, "resnet101", 320, {}, 119_097_668),
+    Model("m2det512-resnet101", M2DET, "resnet101", 512, {"image_size": 512}, 119_097_668),
+    Model("m2det320-lite0", M2DET, LITE0, 320, M2DET_LITE, 11_817_748),
+    Model("m2det512-lite0", M2DET, LITE0, 512, M2DET_LITE | {"image_size": 512}, 11_817_748),
+    Model("rcnn-alexnet", RCNN, "alexnet", 227, {}, 57_909_177),
+    Model("rcnn-vgg16", RCNN, "vgg16", 224, {"warp_size": 224}, 136_435_641),
+    Model("rcnn-lite0", RCNN, LITE0, 224, {"warp_size": 224}, 3_182_761),
+    Model("sppnet-zf5", SPPNET, "zf5", 1200, {}, 74_132_729),
+    Model("sppnet-lite0", SPPNET, LITE0, 480, SPPNET_LITE, 7_967_817),
+    Model("fast-rcnn-vgg16", FAST_RCNN, "vgg16", 600, {}, 134_674_341),
+    Model("fast-rcnn-lite0", FAST_RCNN, LITE0, 320, SMALL, 7_466_549),
+    Model("faster-rcnn-vgg16", FASTER_RCNN, "vgg16", 600, {}, 137_061_851),
+    Model("faster-rcnn-resnet50", FASTER_RCNN, "resnet50", 600, {"pooling": "align"}, 28_408_667),
+    Model("faster-rcnn-lite0", FASTER_RCNN, LITE0, 320, FASTER_LITE, 7_743_357),
+    Model("faster-rcnn-resnet50-fpn", FPN, "resnet50", 800, {}, 41_393_207),
+    Model("faster-rcnn-resnet101-fpn", FPN, "resnet101", 800, {}, 60_333_111),
+    Model("faster-rcnn-lite0-fpn", FPN, LITE0, 320, FPN_LITE, 11_320_039),
+    Model("retinanet-resnet50-fpn", RETINANET, "resnet50", 800, {}, 36_670_872),
+    Model("retinanet-resnet101-fpn", RETINANET, "resnet101", 800, {}, 55_610_776),
+    Model("retinanet-lite0-fpn", RETINANET, LITE0, 320, RETINANET_LITE, 5_388_744),
 )
 ON_TIMM = (
     Model("ssd300-timm/{}", SSD, "{}", 300, SSD_TIMM_300),
@@ -233,6 +235,26 @@ def restore(
     return model, stored
 
 
+def weight_file(source: str | Path) -> Path:
+    """The file behind a bundled name or a path; raises InputError where there is none."""
+    if not isinstance(source, str | Path):
+        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
+    if not str(source):
+        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
+    bundled = WEIGHTS / f"{source}.safetensors"
+    path = Path(source)
+    if bundled.is_file():
+        return bundled
+    if path.is_file():
+        return path
+    if path.is_dir() and (path / "best.safetensors").is_file():
+        return path / "best.safetensors"
+    if find(str(source)) is not None:
+        raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
+    meant = likely(str(source), names()) or f"; the names: {', '.join(names())}"
+    raise InputError(f"{source}: neither a weight file nor a model's name{meant}")
+
+
 def names() -> list[str]:
     """The names of the table."""
     return [model.name for model in BUILT_IN]
@@ -260,23 +282,21 @@ def known(name: str) -> Model:
     """The model of that name; raises InputError for a name that there is not."""
     model = find(name)
     if model is None:
+        meant = likely(name, names())
         text = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
-        raise InputError(f"there is no model {name!r}; the names: {text}")
+        where = f"{meant} `vedette models` lists all" if meant else f"; the names: {text}"
+        raise InputError(f"there is no model {name!r}{where}")
     return model
 
 
 def _row(model: Model) -> dict[str, Any]:
-    import torch
-
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in _construct(model, {"num_classes": 20}).parameters())
-    card = files("vedette") / "assets" / "weights" / f"{model.name}.json"
+    card = WEIGHTS / f"{model.name}.json"
     results = json.loads(card.read_text())["results"] if card.is_file() else None
     return {
         "name": model.name,
         "paper": model.paper.title,
         "input": model.input,
-        "parameters": parameters,
+        "parameters": model.parameters,
         "weights": "bundled" if results else None,
         "results": results,
     }
@@ -290,8 +310,10 @@ def _construct(model: Model, config: Fields) -> "nn.Module":
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
         unknown = re.search(r"unexpected keyword argument ('.*')", str(error))
         if unknown is not None:
+            fields_of = getattr(paper, str(error).split(".")[0]).__dataclass_fields__
+            meant = likely(unknown[1].strip("'"), fields_of) or ":"
             raise InputError(
-                f"{model.name} has no field {unknown[1]}: `vedette config {model.name}` lists them"
+                f"{model.name} has no field {unknown[1]}{meant} `vedette config {model.name}` lists them"
             ) from None
         raise InputError(f"{model.name}: {str(error).split('() ')[-1].splitlines()[0]}") from None
     return detector

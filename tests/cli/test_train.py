@@ -66,7 +66,7 @@ def test_trains_resumes_detects_and_starts_another(
     assert train(data, out, "--epochs", "1") == 0
     printed = capsys.readouterr().out
     assert "5 images of 2 classes" in printed
-    assert "lr 0.001" in printed
+    assert "lr 0.00025 " in printed  # batches of 2 where the recipe has 32
     assert "mAP" in printed
     assert json.loads((out / "run.json").read_text())["recipe"]["epochs"] == 1
     assert train(data, out, "--epochs", "2", "--resume") == 0

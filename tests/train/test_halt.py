@@ -1,6 +1,7 @@
 """A loss that is not finite, heard of late: weights and all that belongs to them are as the step before left them."""
 
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,54 @@ def test_a_gpu_is_not_waited_for() -> None:
 
         _, launches = watched(step)
     assert launches < 100
+
+
+@pytest.mark.parametrize(
+    ("first", "before", "losses", "line"),
+    [
+        # what a rate that is too high does: finite, and out of all bounds; the pictures are fine
+        (
+            1.8,
+            90.0,
+            {"rpn": 2e15, "class": 1.5e25},
+            "the training diverged in step 9: the loss rose from 1.8 to 1.5e+25: lower --lr (it was 0.017), or give a "
+            "longer --warmup or a smaller --clip-norm",
+        ),
+        (1.8, 1e9, {"class": nan}, "the training diverged in step 9: the loss rose from 1.8 to 1e+09: lower --lr"),
+        # what comes of itself, after losses as they are every day
+        (
+            1.8,
+            0.9,
+            {"class": nan},
+            "the loss is not finite (class = nan) on a.jpg, b.jpg: check these images, or lower",
+        ),
+        (1.8, 0.9, {"class": 2.0}, "the gradient is not finite (class = 2) on a.jpg, b.jpg: check these images"),
+        (None, 0.0, {"class": inf}, "the loss is not finite (class = inf) on a.jpg, b.jpg: check these images"),
+    ],
+)
+def test_images_are_to_blame_where_the_loss_had_not_risen(
+    first: float | None, before: float, losses: dict[str, float], line: str
+) -> None:
+    batch = Given(files=["a.jpg", "b.jpg"], epoch=0.7, steps=8, rate=0.017)
+    told = str(NotFiniteError(batch, losses, (first, before), can_resume=False))
+    assert told.startswith(line)
+    assert ("a.jpg" in told) == ("diverged" not in told)
+    again = str(NotFiniteError(batch, losses, (first, before), can_resume=True))
+    assert again == f"{told}; the last checkpoint is whole, go on with --resume"
+
+
+class Explodes(Breaks):
+    """A loss that a rate too high drives up a hundredfold a step, until its gradient is infinite."""
+
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
+        losses = super().loss(predictions, targets)
+        self.seen = getattr(self, "seen", 0) + 1
+        return {name: value * 1e4**self.seen for name, value in losses.items()}
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ways: dict[str, Any] = {"validate": None, "save_weights": lambda *_: None}
+    run = Training(Explodes(10**6), IMAGES, SPEC, RECIPE, Around(folder=tmp_path, device="cpu"), **ways)
+    with pytest.raises(NotFiniteError, match=r"^the training diverged in step \d+: the loss rose from .*: lower --lr"):
+        run.run()

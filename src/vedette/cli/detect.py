@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
@@ -27,7 +28,8 @@ NAMED = 8  # detections that a line names
 def detect(
     source: Annotated[list[str], typer.Argument(help="Images, folders (without subfolders) and quoted globs.")],
     model: Annotated[
-        str, typer.Option(help="A name from `vedette models`, or the path of a weight file.")
+        str,
+        typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model),
     ] = "refinedet320-lite0",
     out: Annotated[Path, place(help="Folder for the pictures and detections.json.")] = Path("detections"),
     score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vedette.cli.choices import MOST_AT_ONCE, MOST_WORKERS, Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.complete import complete_model
 from vedette.cli.places import check_apart, check_file, check_folder, place
 from vedette.cli.progress import Progress
 from vedette.errors import InputError
@@ -37,7 +38,12 @@ class _Scores:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A name from `vedette models`, or the path of a weight file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model
+        ),
+    ],
     data: Annotated[
         list[str],
         typer.Option(
@@ -73,6 +79,9 @@ def evaluate(
 
     Example: vedette evaluate refinedet320-lite0 --data my-photos:val --metric voc12 --report report
     """
+    from vedette.zoo import weight_file
+
+    weight_file(model)  # before torch is imported, which takes seconds
     from vedette.evaluate.measure import truths_for
     from vedette.infer.multiscale import plan_passes
 

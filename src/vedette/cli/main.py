@@ -21,7 +21,6 @@ app = typer.Typer(
     help="Anchor-based object detectors: detect, train, evaluate.\n\nExample: vedette detect photo.jpg",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 app.command()(detect.detect)
 app.command()(train.train)

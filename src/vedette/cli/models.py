@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+IN_A_FILE = 200  # columns: a line a model, for grep and awk
+
 
 def show_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -41,7 +43,8 @@ def _show(rows: list[dict[str, Any]]) -> None:
         table.add_row(
             row["name"], row["paper"], str(row["input"]), millions, row["weights"] or "-", _brief(row["results"])
         )
-    Console().print(table)
+    console = Console()
+    (console if console.is_terminal else Console(width=max(console.width, IN_A_FILE))).print(table)
 
 
 def _brief(results: Any) -> str:

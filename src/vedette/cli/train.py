@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 def train(
     out: Annotated[Path, place(help="The run's folder: checkpoints, curves, run.json.")],
     model: Annotated[
-        str | None, typer.Argument(help="A name from `vedette models`, or one like refinedet320-timm/<name>.")
+        str | None,
+        typer.Argument(
+            help="A name from `vedette models`, or one like refinedet320-timm/<name>.", autocompletion=complete_model
+        ),
     ] = None,
     data: Annotated[
         list[str] | None, typer.Option(help="PATH[:SPLIT] of COCO, VOC or YOLO data; may be repeated.")
@@ -35,8 +38,12 @@ def train(
     ] = None,
     init: Annotated[str | None, typer.Option(help="Start from a whole detector: a path or a bundled name.")] = None,
     backbone: Annotated[
-        str, typer.Option(help='The backbone\'s weights: "imagenet", "random", or a file.')
-    ] = "imagenet",
+        str | None,
+        typer.Option(
+            help='The backbone\'s weights: "imagenet", "random", or a file. Default: imagenet, and for few images a '
+            "whole bundled detector where one fits."
+        ),
+    ] = None,
     scratch: Annotated[
         bool, typer.Option("--scratch", help="Without ImageNet's weights: all layers normalised, a longer warm-up.")
     ] = False,
@@ -124,8 +131,11 @@ def train(
     """
     options = locals()
     from vedette.train import check_extra
+    from vedette.zoo import known
 
     check_extra()
+    if model is not None:
+        known(model)  # before torch is imported, which takes seconds
     from vedette.train.find_rate import FILES, find_rate
     from vedette.train.plan import plan, repeated
     from vedette.train.run import start
@@ -136,7 +146,7 @@ def train(
     ways: dict[str, Any] = {"say": partial(typer.echo, err=show), "anyway": anyway, "compile": compile_, "cache": cache}
     ways["trackers"] = check_trackers(tracker or [])
     around = _around(out, device, resume or anyway, save_every, **ways)
-    begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone != "imagenet"}
+    begun = {"--scratch": scratch, "--recipe": recipe, "--init": init, "--backbone": backbone}
     _check_beginning(begun, schedule, around)
     _check_trial([option for option, given in {"--dry-run": dry_run, "--find-lr": find_lr}.items() if given], around)
     if from_run is not None:
@@ -202,7 +212,9 @@ def _around(out: Path, device: str | None, resume: bool, save_every: str, **ways
 
 def _check_trial(options: list[str], around: Around) -> None:
     """Raises InputError for trials of a run that has begun, of several processes, or of two kinds at once."""
-    if options and (around.resume or os.environ.get("WORLD_SIZE", "1") != "1"):
+    from vedette.train.processes import number_of_processes
+
+    if options and (around.resume or number_of_processes() > 1):
         raise InputError(f"{options[0]} tries a new run in one process: leave --resume and torchrun out")
     if len(options) > 1:
         raise InputError(f"{' and '.join(options)}: give one of them")

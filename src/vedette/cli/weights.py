@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
 from vedette.errors import InputError
 
@@ -30,7 +31,9 @@ def import_(
     source: Annotated[Path, typer.Argument(help="The foreign checkpoint.")],
     layout: Annotated[str, typer.Option("--from", help="What wrote it, one of the layouts above.")],
     out: Annotated[Path, place(help="The .safetensors file to write.")],
-    model: Annotated[str | None, typer.Option(help="The detector, where the tensors do not tell.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="The detector, where the tensors do not tell.", autocompletion=complete_model)
+    ] = None,
     classes: Annotated[Path | None, typer.Option(help="A text file of class names, one a line.")] = None,
 ) -> None:
     """Turn a checkpoint of another program into a weight file of this one.

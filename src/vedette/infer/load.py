@@ -1,6 +1,5 @@
 """A detector ready to use, by a bundled name or from a weight file."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
-from vedette.zoo import find, names, restore
+from vedette.zoo import restore, weight_file
 
 # Fields of a detector's config that no weight depends on
 AFTER_TRAINING = (
@@ -32,22 +31,3 @@ def load(source: str | Path, device: str | torch.device | None = None, graphs: b
         raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
     model, stored = restore(weight_file(source), **config)
     return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs)
-
-
-def weight_file(source: str | Path) -> Path:
-    """The file behind a bundled name or a path; raises InputError where there is none."""
-    if not isinstance(source, str | Path):
-        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
-    if not str(source):
-        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
-    bundled = Path(str(files("vedette") / "assets" / "weights" / f"{source}.safetensors"))
-    path = Path(source)
-    if bundled.is_file():
-        return bundled
-    if path.is_file():
-        return path
-    if path.is_dir() and (path / "best.safetensors").is_file():
-        return path / "best.safetensors"
-    if find(str(source)) is not None:
-        raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
-    raise InputError(f"{source}: neither a weight file nor a model's name; the names: {', '.join(names())}")

@@ -58,7 +58,7 @@ def check(config: Any) -> None:
     for field in fields(config):
         value, hint = getattr(config, field.name), hints[field.name]
         if not _fits(value, hint):
-            raise ValueError(f"{field.name} is {value!r}: give {_described(hint)}")
+            raise ValueError(f"{field.name} is {value!r}: give {describe(hint)}")
         object.__setattr__(config, field.name, _with_floats(value, hint))
 
 
@@ -127,17 +127,18 @@ def _within(value: float, limit: Gt | Ge | Lt | Le) -> bool:
             return value <= bound
 
 
-def _described(hint: Any) -> str:
+def describe(hint: Any) -> str:
+    """An annotated type in words: "a number above 0, at most 1"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return f"{_described(arguments[0])} {_bounds(arguments[1:])}"
+        return f"{describe(arguments[0])} {_bounds(arguments[1:])}"
     if origin in (Union, UnionType):
-        return " or ".join(map(_described, arguments))
+        return " or ".join(map(describe, arguments))
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin is tuple:
         amount = "" if arguments[-1] is ... else f", {len(arguments)}"
-        return f"a list ({_described(arguments[0])} each{amount})"
+        return f"a list ({describe(arguments[0])} each{amount})"
     return KINDS.get(hint, str(hint))
 
 

@@ -1,6 +1,5 @@
 """What a run was made with, for whoever has to repeat it: kept in run.json, a row for each time it was gone on with."""
 
-import os
 import platform
 import shlex
 import subprocess
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from vedette.train.processes import number_of_processes
 
 
 def facts_of(device: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def facts_of(device: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": f"{device} ({kind})",
         "threads": torch.get_num_threads(),
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "processes": number_of_processes(),
     }
 
 

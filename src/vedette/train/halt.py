@@ -5,7 +5,7 @@ that it has for gradients that are scaled; so does the average. The statistics o
 the loss is known: these are kept before each step.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 
 import torch
@@ -13,21 +13,39 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from vedette.errors import InputError
+from vedette.train.losses import Given
+
+ROSE = 100.0  # times the first loss: the training diverged, whatever pictures were in the batch
 
 
 class NotFiniteError(InputError):
-    """A loss or its gradient became NaN or infinite: the run stops and names the images; `elsewhere`, in a process that
-    says more.
+    """A loss or its gradient became NaN or infinite: the run stops. Names the images, unless the loss had been rising:
+    then the rate is to blame. `elsewhere`, in a process that says more.
+
+    batch: the one that is not finite; course: the first loss and the last before it, of all its parts.
     """
 
-    def __init__(self, losses: Mapping[str, float], files: Sequence[str], can_resume: bool, elsewhere: bool) -> None:
-        bad = ", ".join(f"{name} = {value}" for name, value in losses.items())
-        what = "loss" if elsewhere or not all(map(isfinite, losses.values())) else "gradient"
-        place = "in another process" if elsewhere else f"({bad}) on {', '.join(files)}"
-        super().__init__(
-            f"the {what} is not finite {place}: check these images, or lower --lr"
-            + ("; the last checkpoint is whole, go on with --resume" if can_resume else "")
-        )
+    def __init__(
+        self,
+        batch: Given,
+        losses: Mapping[str, float],
+        course: tuple[float | None, float],
+        *,
+        can_resume: bool,
+        elsewhere: bool = False,
+    ) -> None:
+        (first, before), total = course, sum(losses.values())
+        bad = ", ".join(f"{name} = {value:.6g}" for name, value in losses.items())
+        risen = max((value for value in (before, total) if isfinite(value)), default=0.0)
+        if first is not None and risen > ROSE * first:
+            what = f"the training diverged in step {batch.steps + 1}: the loss rose from {first:.3g} to {risen:.3g}"
+            todo = f"lower --lr (it was {batch.rate:.2g}), or give a longer --warmup or a smaller --clip-norm"
+        else:
+            kind = "loss" if elsewhere or not isfinite(total) else "gradient"
+            place = "in another process" if elsewhere else f"({bad}) on {', '.join(batch.files)}"
+            what, todo = f"the {kind} is not finite {place}", "check these images, or lower --lr"
+        again = "; the last checkpoint is whole, go on with --resume" if can_resume else ""
+        super().__init__(f"{what}: {todo}{again}")
 
 
 class Halt:

@@ -247,7 +247,8 @@ class Training:
             if reading.stopped:
                 self._go_back(batch.steps)
                 elsewhere = processes > 1 and all(map(isfinite, losses.values()))
-                raise NotFiniteError(losses, batch.files, can_resume=self.can_resume, elsewhere=elsewhere)
+                course = (progress.first_loss, progress.last_loss)
+                raise NotFiniteError(batch, losses, course, can_resume=self.can_resume, elsewhere=elsewhere)
             progress.update(len(batch.files) * processes, batch.epoch, reading.shown)
             if self.log is not None and (batch.steps + 1) % 20 == 0:
                 self.log.step({f"loss/{k}": v for k, v in reading.shown.items()} | {"lr": batch.rate}, batch.steps + 1)

@@ -11,10 +11,12 @@ from vedette.data.annotations import Dataset
 from vedette.data.read import parse_source, read_datasets, validation_source
 from vedette.errors import InputError
 from vedette.train.around import Around
+from vedette.train.defaults import notes_on, rate_for, sized
 from vedette.train.log import LOG
 from vedette.train.precision import fast_precision
+from vedette.train.processes import number_of_processes
 from vedette.train.recipe import Elsewhere, FourStep, Recipe, RecipeKind, without_pretraining
-from vedette.train.recipes import recipe_for, scratch_config
+from vedette.train.recipes import FEW_IMAGES, in_stages, kind_for, recipe_for, scratch_config, start_for
 from vedette.train.run_file import NAME, Metric, Run
 from vedette.train.trainings import holds_a_run
 
@@ -34,11 +36,11 @@ class Wanted:
     recipe: Mapping[str, Any] = field(default_factory=dict)  # fields of the recipe
     config: Mapping[str, Any] = field(default_factory=dict)  # fields of the detector's config
     init: str | None = None  # a whole detector's weights, a path or a bundled name
-    backbone: str = "imagenet"  # or "random", or a file
+    backbone: str | None = None  # "imagenet", "random", or a file; None: ImageNet's, where nothing better fits
     scratch: bool = False  # without ImageNet's weights: all layers normalised, a longer warm-up
 
     def __post_init__(self) -> None:
-        if self.scratch and (self.init is not None or self.backbone != "imagenet"):
+        if self.scratch and (self.init is not None or self.backbone is not None):
             raise InputError("--scratch starts without any weights: leave --init and --backbone out")
         for option, value in {"--val": self.val, "--backbone": self.backbone}.items():
             if value == "":
@@ -54,7 +56,13 @@ def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:
     dataset = read_data(wanted.data, "train", around)
     if around.resume:
         return changed(Run.read(around.folder), wanted, dataset, around), dataset
-    return new_run(wanted, dataset, around.device), dataset
+    run = new_run(wanted, dataset, around.device)
+    usual = recipe_for(wanted.model, len(dataset), wanted.kind)
+    if wanted.kind is None and kind_for(wanted.model, len(dataset)) != kind_for(wanted.model, FEW_IMAGES):
+        around.tell("note: few images are trained on by --recipe fine-tuning; --recipe scaled is the paper's")
+    for note in notes_on(run, usual, [*wanted.recipe, *(["init"] if wanted.init else [])]):
+        around.tell(f"note: {note}")
+    return run, dataset
 
 
 def repeated(folder: Path, around: Around) -> tuple[Run, Dataset]:
@@ -101,9 +109,13 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
 
     recipe, val = recipe_of(wanted, len(dataset), device), _validation(wanted)
     _check_patience(recipe, val)
+    config = (scratch_config(wanted.model) if wanted.scratch else {}) | dict(wanted.config)
+    init, backbone = wanted.init, "random" if wanted.scratch else wanted.backbone
+    if init is None and backbone is None and wanted.kind in (None, "fine-tuning"):
+        init = start_for(wanted.model, len(dataset), dataset.classes, config)
     return Run(
         model=wanted.model,
-        config=(scratch_config(wanted.model) if wanted.scratch else {}) | dict(wanted.config),
+        config=config,
         classes=dataset.classes,
         data=tuple(map(_absolute, wanted.data)),
         val=val,
@@ -112,8 +124,8 @@ def new_run(wanted: Wanted, dataset: Dataset, device: str) -> Run:
         version=__version__,
         images=len(dataset),
         fingerprint=dataset.fingerprint,
-        init=wanted.init and _from_anywhere(wanted.init),
-        backbone="random" if wanted.scratch else _from_anywhere(wanted.backbone),
+        init=init and _from_anywhere(init),
+        backbone=_from_anywhere(backbone or "imagenet"),
     )
 
 
@@ -171,7 +183,12 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     """The model's recipe for so many images, with what was chosen."""
     default = recipe_for(wanted.model, images, wanted.kind)
     default = without_pretraining(default) if wanted.scratch else default
-    return replace(default, **({"precision": fast_precision(torch.device(device))} | dict(wanted.recipe)))
+    default = replace(default, precision=fast_precision(torch.device(device)))
+    if wanted.kind in ("paper", "paper-voc12", "paper-coco"):
+        own = replace(default, **wanted.recipe)
+        return replace(own, **({"lr": rate_for(own, default, number_of_processes())} | dict(wanted.recipe)))
+    evaluated = not in_stages(wanted.model)
+    return sized(default, images, number_of_processes(), wanted.recipe, evaluated)
 
 
 def _check_patience(recipe: Recipe, val: str | None) -> None:

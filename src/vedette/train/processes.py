@@ -25,9 +25,14 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def number_of_processes() -> int:
+    """How many torchrun started, or one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def begin(device: str) -> None:
     """Lets the processes know each other, where there are several: before any of them works long by itself."""
-    if "LOCAL_RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun's
+    if "LOCAL_RANK" in os.environ and number_of_processes() > 1:  # torchrun's
         PartialState(cpu=device == "cpu", timeout=ANSWER)
     if dist.is_initialized():
         _waiting()

@@ -32,10 +32,15 @@ class ProgressLine:
         self.started = self.shown = time.monotonic()
         self.paused, self.pause_began = 0.0, 0.0
         self.losses = dict(losses or {})
+        self.first_loss: float | None = None  # the sum of the losses of a batch
+        self.last_loss = 0.0
 
     def update(self, images: int, epoch: float, losses: Mapping[str, float]) -> None:
         """Counts `images` more; the losses shown are a moving average."""
         self.done += images
+        self.last_loss = sum(losses.values())
+        if self.first_loss is None:
+            self.first_loss = self.last_loss
         for name, value in losses.items():
             self.losses[name] = 0.98 * self.losses.get(name, value) + 0.02 * value
         live = self.stream.isatty()

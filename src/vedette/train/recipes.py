@@ -9,6 +9,7 @@ from vedette import zoo
 from vedette.errors import InputError
 from vedette.train.recipe import SHORT_WARMUP, Elsewhere, FourStep, PaperTraining, Recipe, RecipeKind, four_steps
 
+FEW_IMAGES = 2000  # below, AdamW learns what SGD at the papers' rates does not come to, and trained weights help more
 _SGD = Recipe(
     optimizer="sgd",
     backbone_lr=1.0,
@@ -64,7 +65,7 @@ class Plan:
     """How the detectors of a paper are trained."""
 
     paper: PaperTraining
-    kind: RecipeKind = "scaled"  # unless told otherwise
+    kind: RecipeKind = "scaled"  # unless told otherwise, on more than a few images
     step: Recipe | None = None  # of each of four, where RPN and detector can be trained in turns
     elsewhere: Mapping[str, PaperTraining] = field(default_factory=dict)  # on other data than `paper` is for
 
@@ -94,7 +95,7 @@ OF_NAMES = {  # what a single model's script has of its own
 
 
 def recipe_for(name: str, images: int, kind: RecipeKind | Elsewhere | FourStep | None = None) -> Recipe:
-    """How the model of that name is trained on so many images; without a kind as its paper's models are by default.
+    """How the model of that name is trained on so many images; without a kind as `kind_for` has it.
 
     Raises InputError for a name that does not exist, for four steps where there are no two parts to take turns, and for
     data that the paper has no length of its own for.
@@ -110,7 +111,13 @@ def recipe_for(name: str, images: int, kind: RecipeKind | Elsewhere | FourStep |
             have = _able(lambda other: other.elsewhere.get(kind))
             raise InputError(f"--recipe {kind}: the paper of {name} has no such length; these have: {have}")
         return plan.elsewhere[kind].of("paper", images)
-    return plan.paper.of(kind or plan.kind, images)
+    return plan.paper.of(kind or kind_for(name, images), images)
+
+
+def kind_for(name: str, images: int) -> RecipeKind:
+    """The recipe unless told otherwise: the paper's plan, or for few images what learns something of them."""
+    few = images < FEW_IMAGES and not in_stages(name)
+    return "fine-tuning" if few else _plan_of(name).kind
 
 
 def _plan_of(name: str) -> Plan:
@@ -120,6 +127,23 @@ def _plan_of(name: str) -> Plan:
 def _able(part: Callable[[Plan], object]) -> str:
     """The names whose plans have it."""
     return ", ".join(model.name.format("<name>") for model in zoo.ALL if part(PLANS[model.paper]) is not None)
+
+
+def in_stages(name: str) -> bool:
+    """Whether it is trained in stages, and measured at the end of them alone."""
+    return zoo.known(name).paper in (zoo.RCNN, zoo.SPPNET)
+
+
+def start_for(name: str, images: int, classes: tuple[str, ...], config: Mapping[str, Any]) -> str | None:
+    """The bundled detector that a run of few images begins with: one of that very name whose layers fit."""
+    bundled = zoo.WEIGHTS / f"{name}.safetensors"
+    if images >= FEW_IMAGES or not bundled.is_file():
+        return None
+    try:
+        zoo.restore(bundled, name, classes, **(dict(config) | {"num_classes": len(classes)}))
+    except InputError:
+        return None
+    return name
 
 
 def scratch_config(name: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure, truths_for
 from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
-from vedette.infer.load import weight_file
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 from vedette.train.around import Around
@@ -32,7 +31,7 @@ from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
 from vedette.weights.files import input_spec_of, save_weights
-from vedette.zoo import build, restore
+from vedette.zoo import build, restore, weight_file
 
 
 @others_heard()

@@ -1,6 +1,5 @@
 """Which training a detector takes: one loop, with proposals where it needs them, or several in turn."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from vedette.train.box_statistics import keep_boxes, measure_targets
 from vedette.train.checkpoint import LAST, PREVIOUS, has_state
 from vedette.train.four_step import START, FourStepTraining, first_step
 from vedette.train.loop import Training
+from vedette.train.processes import number_of_processes
 from vedette.train.rcnn import FEATURES, REGRESSOR, SVM, RCNNTraining
 from vedette.train.recipe import Recipe
 from vedette.train.recipes import RCNN_TRAINING
@@ -37,7 +37,7 @@ def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Aroun
         if size:
             _check_anchors(model, what, size)
     if recipe.alternating:
-        if os.environ.get("WORLD_SIZE", "1") != "1":
+        if number_of_processes() > 1:
             raise InputError("--recipe four-step is trained by one process: start it without torchrun")
         if recipe.patience:
             raise InputError("--patience: each of four steps is as long as the others; leave --patience out")

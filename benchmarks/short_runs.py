@@ -1,0 +1,97 @@
+"""Do short runs on few pictures end finite, with every default? One line of JSON for each, and a Markdown table.
+
+    python benchmarks/short_runs.py DATA --val DATA:SPLIT --out FILE.jsonl
+
+Each run is `vedette train MODEL` with nothing chosen but `--epochs`, on the first pictures of DATA's training split in
+an order drawn by the seed, measured on at most `--measured` pictures of the other. Rows that FILE has already are not
+run again, so that it may be stopped; `--table` prints what is there.
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from vedette.errors import InputError
+from vedette.train.around import Around
+from vedette.train.halt import NotFiniteError
+from vedette.train.plan import Wanted, new_run, read_data
+from vedette.train.run import start
+from vedette.zoo import names
+
+
+def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int) -> dict[str, Any]:
+    """One run: whether it ended finite, with which losses and which mAP."""
+    with tempfile.TemporaryDirectory() as folder:
+        around = Around(folder=Path(folder) / "run", device="cpu", few=arguments.measured, say=lambda line: None)
+        dataset = read_data([arguments.data], "train", around)
+        order = list(range(len(dataset)))
+        random.Random(0).shuffle(order)
+        part = dataset.part(sorted(order[:pictures]))
+        chosen: dict[str, Any] = {"kind": arguments.recipe, "recipe": {"epochs": epochs}}
+        wanted = Wanted(model=model, data=[arguments.data], val=arguments.val, **chosen)
+        run, began = new_run(wanted, part, around.device), time.monotonic()
+        row: dict[str, Any] = {"model": model, "pictures": pictures, "epochs": epochs}
+        row |= {name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")}
+        try:
+            start(run, around, part)
+            log = [json.loads(line) for line in (around.folder / "log.jsonl").read_text().splitlines()]
+            row |= {"finite": True, "log": [line for line in log if "epoch" in line][-1]}
+        except NotFiniteError as error:
+            row |= {"finite": False, "log": str(error)}
+    return row | {"seconds": round(time.monotonic() - began)}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """mAP of every run, by model; a cross where it did not end finite."""
+    columns = sorted({(row["pictures"], row["epochs"]) for row in rows})
+    lines = ["| | " + " | ".join(f"{pictures} × {epochs}" for pictures, epochs in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for model in dict.fromkeys(row["model"] for row in rows):
+        of = {(row["pictures"], row["epochs"]): row for row in rows if row["model"] == model}
+        cells = [_cell(of[column]) if column in of else "" for column in columns]
+        lines.append(f"| {model} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, Any]) -> str:
+    return f"{100 * row['log'].get('mAP', float('nan')):.1f}" if row["finite"] else "✗"
+
+
+def main() -> None:
+    """All that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--val", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--models", nargs="+", default=[name for name in names() if "lite0" in name])
+    parser.add_argument("--pictures", nargs="+", type=int, default=[40, 200])
+    parser.add_argument("--epochs", nargs="+", type=int, default=[1, 3, 10])
+    parser.add_argument("--measured", type=int, default=40)
+    parser.add_argument("--recipe", help="instead of the default")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
+    rows = [json.loads(line) for line in lines]
+    done = {(row["model"], row["pictures"], row["epochs"]) for row in rows}
+    for pictures in arguments.pictures:
+        for epochs in arguments.epochs:
+            for model in arguments.models:
+                if (model, pictures, epochs) in done or arguments.table:
+                    continue
+                try:
+                    row = of_one(model, arguments, pictures, epochs)
+                except InputError as error:
+                    parser.error(f"{model}: {error}")
+                rows.append(row)
+                with arguments.out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(json.dumps(row), flush=True)
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
