@@ -70,6 +70,8 @@ REFINEDET = Paper(
 )
 M2DET = Paper(title="M2Det, Zhao et al., AAAI 2019", module="m2det", from_scratch=NORMALIZED)
 
+OWN = Paper(title="a model of your own", module="", from_scratch={})  # named by module and function: my_module:build
+
 LITE0 = "tf_efficientnet_lite0"
 # 0.88 is what SSD's L2 norm of conv4_3 begins at: 20 / √512. timm's maps come with root mean squares from 0.1 to 10.
 OURS: Fields = {"l2_norm": (), "map_rms": 0.88, "norm": True, "init": "gaussian"}
@@ -181,9 +183,9 @@ ALL = (*BUILT_IN, *ON_TIMM)
 def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None = None, **config: Any) -> "nn.Module":
     """A detector by its name, untrained.
 
-    name: one of `models()`, or a detector on any timm backbone, `refinedet320-timm/resnet18`. weights_backbone: None
-    for random weights, "imagenet", or the path of torchvision's or timm's own checkpoint. config: fields of the
-    detector's dataclass.
+    name: one of `models()`, a detector on any timm backbone, `refinedet320-timm/resnet18`, or a function of your own by
+    its module, `my_module:build`, which is imported and called. weights_backbone: None for random weights, "imagenet",
+    or the path of torchvision's or timm's own checkpoint. config: fields of the detector's dataclass.
 
     Raises InputError for a name or a field that does not exist, and where the backbone's weights do not fit.
     """
@@ -191,8 +193,11 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
         raise InputError(f"the name of a model is {name!r}: give a text, one of {', '.join(names())}")
     if not isinstance(num_classes, int) or num_classes < 1:
         raise InputError(f"num_classes is {num_classes}: give a whole number from 1 on")
-    model = _construct(known(name), config | {"num_classes": num_classes})
-    if weights_backbone is not None:
+    from vedette.weights.own import takes_imagenet
+
+    found = known(name)
+    model = _construct(found, config | {"num_classes": num_classes})
+    if weights_backbone is not None and (found.paper is not OWN or takes_imagenet(model)):
         from vedette.weights.imagenet import load_imagenet
 
         path = None if weights_backbone == "imagenet" else weights_backbone
@@ -201,14 +206,15 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
 
 
 def restore(
-    path: Path, name: str | None = None, classes: tuple[str, ...] | None = None, **config: Any
+    path: Path, name: str | None = None, classes: tuple[str, ...] | None = None, trust: bool = False, **config: Any
 ) -> "tuple[nn.Module, WeightFile]":
     """A model as a weight file has it, layers, anchors and input; and the file.
 
     Unless given: `name` is the file's; so are the `classes`, or else the class layers know those that the file knows,
-    and are new for the others; `config` are the fields of the detector's dataclass that differ.
+    and are new for the others; `config` are the fields of the detector's dataclass that differ. trust: the file may
+    name a function that is not Vedette's, to be imported and called.
 
-    Raises InputError for a file that is not ours or does not fit.
+    Raises InputError for a file that is not ours or does not fit, and for one that is not trusted.
     """
     import torch
 
@@ -216,6 +222,11 @@ def restore(
     from vedette.weights.files import check_fit, load_into, read_weights
 
     stored = read_weights(path)
+    if ":" in stored.name and not trust and name != stored.name:
+        raise InputError(
+            f"{path}: is of {stored.name}, which is code that did not come with Vedette and would be run; if you know "
+            "it, give --trust (in Python trust=True)"
+        )
     if name is not None and known(name).paper is not known(stored.name).paper:
         raise InputError(f"{path}: holds a {stored.name}, and {name} has other layers; give weights of its own paper")
     fields = _fields_of(stored) | config
@@ -267,6 +278,8 @@ def models() -> list[dict[str, Any]]:
 
 def find(name: str) -> Model | None:
     """The model of that name, of the table or on a timm backbone."""
+    if re.fullmatch(r"[^\W\d][\w.]*:[^\W\d]\w*", name):
+        return Model(name, OWN, "", 0, {})
     for model in BUILT_IN:
         if name == model.name:
             return model
@@ -303,8 +316,12 @@ def _row(model: Model) -> dict[str, Any]:
 
 
 def _construct(model: Model, config: Fields) -> "nn.Module":
-    paper = import_module(f"vedette.papers.{model.paper.module}")
     fields = model.fields | {key: _with_tuples(value) for key, value in config.items()}
+    if model.paper is OWN:
+        from vedette.weights.own import build_own
+
+        return build_own(model.name, fields)
+    paper = import_module(f"vedette.papers.{model.paper.module}")
     try:
         detector: nn.Module = paper.build(model.backbone, **fields)
     except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:

@@ -92,7 +92,7 @@ def test_without_a_network_the_hub_is_not_asked_for_a_minute(monkeypatch: pytest
     monkeypatch.setattr(imagenet, "try_to_load_from_cache", lambda repository, name: None)
     monkeypatch.setattr("vedette.weights.imagenet.socket.create_connection", unreachable)
     monkeypatch.setattr(TimmPyramid, "load_imagenet", lambda *_: pytest.fail("timm was asked"))
-    with pytest.raises(InputError, match="cannot be fetched .*Network is unreachable.*give the path of their file"):
+    with pytest.raises(InputError, match=r"cannot be fetched .*Network is unreachable.*give the path of their file"):
         load_imagenet(TimmPyramid(SMALL))
     assert len(asked) == 1
     monkeypatch.setattr(imagenet, "try_to_load_from_cache", lambda repository, name: "a file of the cache")

@@ -70,6 +70,9 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")] = 2,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
     bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
+    ] = False,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -88,7 +91,7 @@ def evaluate(
     _check_metric(metric, overlap)
     _check_places(json, results, report)
     sizes = read_scales(scales)
-    detector, classes = _load(model, device, nms)
+    detector, classes = _load(model, device, nms, trust)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
@@ -134,10 +137,10 @@ def _check_metric(metric: Metric, overlap: Overlap | None) -> None:
             raise InputError(f"--metric coco: {error}") from None
 
 
-def _load(model: str, device: str | None, nms: str | None) -> tuple[Detector, tuple[str, ...]]:
+def _load(model: str, device: str | None, nms: str | None, trust: bool) -> tuple[Detector, tuple[str, ...]]:
     from vedette.infer.load import load
 
-    detector = load(model, device=device, **chosen(nms=nms))
+    detector = load(model, device=device, trust=trust, **chosen(nms=nms))
     if detector.classes is None:
         raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
     return detector, detector.classes

@@ -26,7 +26,9 @@ def train(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="A name from `vedette models`, or one like refinedet320-timm/<name>.", autocompletion=complete_model
+            help="A name from `vedette models`, one like refinedet320-timm/<name>, or your own function, "
+            "my_module:build.",
+            autocompletion=complete_model,
         ),
     ] = None,
     data: Annotated[
@@ -111,6 +113,9 @@ def train(
     from_run: Annotated[
         Path | None, typer.Option(help="Repeat the run of that folder in --out; MODEL and --data are its own.")
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="The run to repeat may be of a module of your own, which is imported.")
+    ] = False,
     show: Annotated[
         bool, typer.Option("--show", help="Print what would be trained and how, as JSON; train nothing.")
     ] = False,
@@ -154,7 +159,7 @@ def train(
         _check_repeated(
             model, data, _chosen(options) | {name: value for name, value in (begun | more).items() if value}
         )
-        run, dataset = repeated(from_run, around)
+        run, dataset = repeated(from_run, around, trust)
     else:
         run, dataset = plan(_wanted(options), around)
     if show:

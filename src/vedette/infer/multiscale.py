@@ -88,6 +88,9 @@ def merge(
     if len(passes) == 1:
         return list(passes[0])
     config: Suppresses = model.config  # type: ignore[assignment]
+    lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
+    if lacking:  # of a detector that did not come with Vedette
+        raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
     found = _side_by_side(passes)
     kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
     if vote:

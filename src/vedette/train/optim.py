@@ -69,8 +69,9 @@ def _biases(model: nn.Module) -> Iterator[Tensor]:
 
 
 def freeze(model: nn.Module) -> None:
-    """Keeps the backbone's layers up to stride 4 as they are."""
-    for layer in model.backbone.stem():  # type: ignore[operator, union-attr]
+    """Keeps the backbone's layers up to stride 4 as they are, where it says which these are."""
+    stem: Any = getattr(getattr(model, "backbone", None), "stem", tuple)
+    for layer in stem():
         layer.requires_grad_(False)
 
 

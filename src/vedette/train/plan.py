@@ -65,13 +65,15 @@ def plan(wanted: Wanted, around: Around) -> tuple[Run, Dataset]:
     return run, dataset
 
 
-def repeated(folder: Path, around: Around) -> tuple[Run, Dataset]:
+def repeated(folder: Path, around: Around, trust: bool = False) -> tuple[Run, Dataset]:
     """The run of that folder from its beginning, and its data; told where these changed since.
 
-    Raises InputError where there is none.
+    Raises InputError where there is none, and for one of a model that did not come with Vedette, unless trusted.
     """
     check_folder(around)
     run = Run.read(folder)
+    if ":" in run.model and not trust:
+        raise InputError(f"{folder}: its model is {run.model}, code that would be run; if you know it, give --trust")
     dataset = read_data(run.data, "train", around)
     if dataset.classes != run.classes:
         raise InputError(f"{folder}: its classes were {', '.join(run.classes)}; those of its data differ now")

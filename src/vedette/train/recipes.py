@@ -7,7 +7,16 @@ from typing import Any
 
 from vedette import zoo
 from vedette.errors import InputError
-from vedette.train.recipe import SHORT_WARMUP, Elsewhere, FourStep, PaperTraining, Recipe, RecipeKind, four_steps
+from vedette.train.recipe import (
+    SHORT_WARMUP,
+    Elsewhere,
+    FourStep,
+    PaperTraining,
+    Recipe,
+    RecipeKind,
+    epochs_for,
+    four_steps,
+)
 
 FEW_IMAGES = 2000  # below, AdamW learns what SGD at the papers' rates does not come to, and trained weights help more
 _SGD = Recipe(
@@ -100,6 +109,10 @@ def recipe_for(name: str, images: int, kind: RecipeKind | Elsewhere | FourStep |
     Raises InputError for a name that does not exist, for four steps where there are no two parts to take turns, and for
     data that the paper has no length of its own for.
     """
+    if zoo.known(name).paper is zoo.OWN:
+        if kind not in (None, "fine-tuning"):
+            raise InputError(f"--recipe {kind}: {name} is of no paper; leave it out, or give --recipe fine-tuning")
+        return Recipe(epochs=epochs_for(images))
     plan = _plan_of(name)
     if kind == "four-step":
         if plan.step is None:
@@ -117,7 +130,7 @@ def recipe_for(name: str, images: int, kind: RecipeKind | Elsewhere | FourStep |
 def kind_for(name: str, images: int) -> RecipeKind:
     """The recipe unless told otherwise: the paper's plan, or for few images what learns something of them."""
     few = images < FEW_IMAGES and not in_stages(name)
-    return "fine-tuning" if few else _plan_of(name).kind
+    return "fine-tuning" if few or zoo.known(name).paper is zoo.OWN else _plan_of(name).kind
 
 
 def _plan_of(name: str) -> Plan:

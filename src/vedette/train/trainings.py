@@ -33,7 +33,7 @@ def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Aroun
         _check_stages(type(model).__name__, recipe)
         return RCNNTraining(model, data, recipe, around, **ways)
     _check_start_size(recipe.start_size, model.config)
-    for what, size in {"image_size": model.config.image_size, "--start-size": recipe.start_size}.items():
+    for what, size in {"image_size": model.input_spec.size, "--start-size": recipe.start_size}.items():
         if size:
             _check_anchors(model, what, size)
     if recipe.alternating:
@@ -100,7 +100,7 @@ def _check_stages(kind: str, recipe: Recipe) -> None:
 def _check_start_size(size: int, config: Any) -> None:
     """Raises InputError for a size that the detector could not have as its own."""
     try:
-        if size:
+        if size and hasattr(config, "image_size"):
             replace(config, image_size=size)
     except ValueError as error:
         raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None

@@ -1,0 +1,60 @@
+"""A detector that did not come with Vedette: a function that a user, or a weight file that is trusted, names."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from vedette.backbones.backbone import Backbone, Classifier
+from vedette.errors import InputError, likely
+from vedette.structures import InputSpec
+
+WANTED = "a detector has config, input_spec, class_layers, forward, loss and detect (docs/own.md)"
+
+
+def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
+    """What the function of that name, `module:function`, makes of the fields, `num_classes` among them.
+
+    The module is looked for in the current folder too. Raises InputError where there is none such, and where what comes
+    of it is no detector; what its own code raises comes through.
+    """
+    module, _, function = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # a script of the command line has its own folder there instead
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # one that the module itself imports
+        raise InputError(f"{name}: there is no module {error.name} in {here} or among the packages") from None
+    builder = getattr(found, function, None)
+    if not callable(builder):
+        meant = likely(function, dir(found))
+        raise InputError(f"{name}: {module} ({found.__file__}) has no function {function}{meant}")
+    return _checked(builder(**fields), name)
+
+
+def takes_imagenet(model: Any) -> bool:
+    """Whether its backbone is one of ours, that can be given ImageNet's weights."""
+    return isinstance(getattr(model, "backbone", None), Backbone | Classifier)
+
+
+def _checked(model: Any, name: str) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name}: gives a {type(model).__name__}, not a torch.nn.Module; {WANTED}")
+    wanted = {
+        "config": is_dataclass(getattr(model, "config", None)),
+        "config.num_classes": isinstance(getattr(getattr(model, "config", None), "num_classes", None), int),
+        "input_spec": isinstance(getattr(model, "input_spec", None), InputSpec),
+        "class_layers": isinstance(getattr(model, "class_layers", None), tuple),
+        "loss": callable(getattr(model, "loss", None)),
+        "detect": callable(getattr(model, "detect", None)),
+    }
+    missing = [part for part, there in wanted.items() if not there]
+    if missing:
+        raise InputError(f"{name}: its {type(model).__name__} lacks {', '.join(missing)}; {WANTED}")
+    return model

@@ -1,0 +1,143 @@
+"""The examples of docs/own.md, as they stand there, train, are saved, and are loaded again by whoever trusts them."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import vedette
+from vedette.cli.main import run
+from vedette.errors import InputError
+from vedette.train.plan import Wanted, recipe_of
+from vedette.weights.own import build_own
+
+PAGE = Path(__file__).parents[1] / "docs" / "own.md"
+EXAMPLES = dict(re.findall(r"```python\n# (\w+)\.py\n(.*?)```", PAGE.read_text(), re.DOTALL))
+SMALL = ["--set", "image_size=64", "--set", "max_side=64"]
+SETTINGS = {"my_loss": SMALL, "my_neck": SMALL, "my_backbone": SMALL, "my_detector": ["--set", "image_size=64"]}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the examples and eight pictures of one red square each."""
+    for name, text in EXAMPLES.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    images, boxes = [], []
+    for number in range(8):
+        picture = Image.effect_noise((64, 64), 30).convert("RGB")
+        picture.paste((220, 20, 30), (8 + number, 10, 40 + number, 42))
+        picture.save(tmp_path / "data" / "images" / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
+        boxes.append({"id": number, "image_id": number, "category_id": 3, "bbox": [8 + number, 10, 32, 32]})
+    content = {"images": images, "annotations": boxes, "categories": [{"id": 3, "name": "square"}]}
+    for split in ("train", "val"):
+        (tmp_path / "data" / f"{split}.json").write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in EXAMPLES:
+        sys.modules.pop(name, None)
+
+
+def test_the_page_has_an_example_of_each() -> None:
+    assert list(EXAMPLES) == ["my_loss", "my_neck", "my_backbone", "my_detector", "my_script"]
+    for name, text in EXAMPLES.items():
+        written = [line for line in text.splitlines() if line.strip() and not line.startswith(("import", "from"))]
+        assert len(written) <= (45 if name == "my_detector" else 22), name
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_examples_train_and_load_again(here: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    words = ["--data", "data", "--epochs", "1", "--workers", "0", "--device", "cpu", "--backbone", "random"]
+    assert run(["train", f"{name}:build", "--out", "run", *words, "--precision", "fp32", *SETTINGS[name]]) == 0
+    assert json.loads((here / "run" / "run.json").read_text())["model"] == f"{name}:build"
+    weights = here / "run" / "best.safetensors"
+    capsys.readouterr()
+    assert run(["evaluate", str(weights), "--data", "data", "--device", "cpu", "--workers", "0"]) == 2
+    assert f"is of {name}:build, which is code that did not come with Vedette" in capsys.readouterr().err
+    with pytest.raises(InputError, match="trust=True"):
+        vedette.load(weights)
+    assert run(["evaluate", str(weights), "--data", "data", "--device", "cpu", "--workers", "0", "--trust"]) == 0
+    detector = vedette.load(weights, device="cpu", trust=True)
+    assert type(detector.model).__module__ in (name, "vedette.papers.retinanet")
+    found = detector.detect("data/images/0.png", score=0.0)
+    assert found.category_ids is None or found.category_ids == (3,)
+    assert len(found) > 0
+    assert run(["train", f"{name}:build", "--out", "run", *words, "--epochs", "2", "--resume", *SETTINGS[name]]) == 0
+    again = ["train", "--from-run", "run", "--out", "again", "--device", "cpu"]
+    capsys.readouterr()
+    assert run(again) == 2
+    assert "--trust" in capsys.readouterr().err
+    assert run([*again, "--trust", "--show"]) == 0
+
+
+def test_a_distrusted_module_is_not_even_imported(here: Path) -> None:
+    model = vedette.build("my_detector:build", num_classes=1, image_size=64)
+    from vedette.weights.files import save_weights
+
+    save_weights("own.safetensors", model, name="evil:build", classes=("a",), input_spec=model.input_spec)  # type: ignore[arg-type]
+    (here / "evil.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    with pytest.raises(InputError, match=r"is of evil:build"):
+        vedette.load("own.safetensors")
+    assert run(["detect", "data/images/0.png", "--model", "own.safetensors", "--out", "found"]) == 2
+    assert not (here / "ran").exists()
+    with pytest.raises(InputError, match=r"evil .*has no function build"):
+        vedette.load("own.safetensors", trust=True)
+    assert (here / "ran").exists()
+    sys.modules.pop("evil")
+
+
+def test_the_script_runs(here: Path) -> None:
+    from importlib import import_module
+
+    sys.path.insert(0, str(here))
+    best = import_module("my_script").train("data", "runs/script")
+    assert best.is_file()
+    log = (here / "runs" / "script" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("absent_module:build", "", "absent_module:build: there is no module absent_module in "),
+        (
+            "mine:biuld",
+            "def build(**fields): ...",
+            r"mine:biuld: mine \(.*\) has no function biuld; did you mean build\?",
+        ),
+        ("mine:build", "def build(**fields): return 3", "mine:build: gives a int, not a torch.nn.Module"),
+        (
+            "mine:build",
+            "import torch\ndef build(**fields): return torch.nn.Linear(2, 3)",
+            "mine:build: its Linear lacks config, config.num_classes, input_spec, class_layers, loss, detect",
+        ),
+    ],
+)
+def test_what_is_no_detector_is_told(here: Path, name: str, text: str, line: str) -> None:
+    (here / "mine.py").write_text(text)
+    try:
+        with pytest.raises(InputError, match=line):
+            build_own(name, {"num_classes": 2})
+    finally:
+        sys.modules.pop("mine", None)
+
+
+def test_it_is_of_no_paper() -> None:
+    recipe = recipe_of(Wanted(model="m:build", data=()), 10_000, "cpu")
+    assert (recipe.optimizer, recipe.epochs) == ("adamw", 15)
+    with pytest.raises(InputError, match="--recipe paper: m:build is of no paper"):
+        recipe_of(Wanted(model="m:build", data=(), kind="paper"), 10, "cpu")
+
+
+def test_imagenet_weights_are_for_our_backbones(here: Path) -> None:
+    own = vedette.build("my_detector:build", num_classes=1, weights_backbone="imagenet", image_size=64)
+    assert isinstance(own, torch.nn.Module)
+    with pytest.raises(InputError, match="nobody hands out Plain's"):
+        vedette.build("my_backbone:build", num_classes=1, weights_backbone="imagenet")
