@@ -10,11 +10,11 @@ import time
 from statistics import median
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 
 import vedette
 from vedette.backbones.depthwise import DepthwiseConv2d
+from vedette.backbones.efficientnet_lite0 import SameConv2d
 from vedette.train.loop import freeze
 from vedette.train.step import TrainStep
 
@@ -24,7 +24,7 @@ def plain(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, DepthwiseConv2d):
-                kind = Conv2dSame if child.pads_same else nn.Conv2d
+                kind = SameConv2d if child.pads_same else nn.Conv2d
                 shape = (child.kernel_size, child.stride, child.padding)
                 conv = kind(child.in_channels, child.out_channels, *shape, groups=child.groups)
                 conv.weight, conv.bias = child.weight, child.bias

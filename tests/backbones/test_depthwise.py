@@ -22,7 +22,7 @@ def body() -> nn.Sequential:
 def test_only_large_depthwise_kernels_are_replaced_and_all_keep_their_names() -> None:
     net = body()
     before = net.state_dict()
-    quicken_depthwise(net)
+    quicken_depthwise(net, Conv2dSame)
     assert [isinstance(module, DepthwiseConv2d) for module in net] == [False, True, True, False, False, False]
     after = net.state_dict()
     assert list(after) == list(before)
@@ -34,7 +34,7 @@ def test_results_and_gradients_are_those_of_the_plain_convolution(side: int) -> 
     plain = body().double()
     quick = body()
     quick.load_state_dict(plain.state_dict())
-    quicken_depthwise(quick)
+    quicken_depthwise(quick, Conv2dSame)
     x = torch.randn(2, 3, side, side)
     expected, found = plain(x.double()), quick(x)
     torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
@@ -45,7 +45,7 @@ def test_results_and_gradients_are_those_of_the_plain_convolution(side: int) -> 
 
 
 def test_under_autocast_the_gradient_is_computed_in_float32_and_the_type_stays() -> None:
-    conv = DepthwiseConv2d(nn.Conv2d(4, 4, 5, padding=2, groups=4))
+    conv = DepthwiseConv2d(nn.Conv2d(4, 4, 5, padding=2, groups=4), pads_same=False)
     x = torch.randn(1, 4, 16, 16, dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = conv(x)

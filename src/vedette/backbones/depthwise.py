@@ -1,9 +1,9 @@
 """Depthwise convolutions with large kernels, made to train fast on a CPU."""
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
-from timm.layers.padding import pad_same
 from torch import Tensor, nn
+
+from vedette.backbones.efficientnet_lite0 import pad_same
 
 SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes without its fast kernels
 
@@ -15,16 +15,17 @@ class DepthwiseConv2d(nn.Conv2d):
     times as long in bf16 as in float32, more than all the rest of a training step. See benchmarks/depthwise.py.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, pads_same: bool) -> None:
+        """pads_same: it pads as TensorFlow does, by its input's size."""
         kept = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
         super().__init__(conv.in_channels, conv.out_channels, **kept, device="meta")
         self.weight, self.bias = conv.weight, conv.bias
-        self.pads_same = isinstance(conv, Conv2dSame)
+        self.pads_same = pads_same
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H', W'), in the type of `x`."""
         if self.pads_same:
-            x = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
+            x = pad_same(x, self.kernel_size, self.stride)
         if x.device.type != "cpu":
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
@@ -33,14 +34,17 @@ class DepthwiseConv2d(nn.Conv2d):
         return out.to(x.dtype)
 
 
-def quicken_depthwise(body: nn.Module) -> None:
-    """Replaces, in place, the depthwise convolutions whose gradients would be slow; they keep names and parameters."""
+def quicken_depthwise(body: nn.Module, pads_same: type[nn.Conv2d]) -> None:
+    """Replaces, in place, the depthwise convolutions whose gradients would be slow; they keep names and parameters.
+
+    pads_same: the class of convolutions that pad as TensorFlow does.
+    """
     for module in list(body.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Conv2d) and _is_slow(child):
-                setattr(module, name, DepthwiseConv2d(child))
+                setattr(module, name, DepthwiseConv2d(child, isinstance(child, pads_same)))
 
 
 def _is_slow(conv: nn.Conv2d) -> bool:
     depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
-    return depthwise and min(conv.kernel_size) >= SLOW_FROM and conv.padding_mode == "zeros"
+    return depthwise and conv.dilation == (1, 1) and min(conv.kernel_size) >= SLOW_FROM and conv.padding_mode == "zeros"

@@ -1,13 +1,11 @@
 """ResNet-50 and ResNet-101 (He et al., CVPR 2016), with torchvision's names and weights."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet50, resnet101
-from torchvision.models.resnet import Bottleneck
-from torchvision.ops import FrozenBatchNorm2d
 
 from vedette.backbones.backbone import IMAGENET, Backbone, check_fit
 
@@ -35,6 +33,8 @@ class ResNet(Backbone):
         train_norm: bool = False,
     ) -> None:
         super().__init__()
+        from torchvision.models import resnet50, resnet101  # takes longer to import than torch
+
         self.depth = depth
         self.torchvision_name = f"resnet{depth}"
         self.strides: tuple[int, ...] = (8, 8 * layer3_stride, 16 * layer3_stride)
@@ -72,14 +72,25 @@ class ResNet(Backbone):
         self.load_state_dict({name: weights[name] for name in own}, strict=False)
 
 
-class FrozenNorm(FrozenBatchNorm2d):  # type: ignore[misc]  # torchvision has no type information
-    """torchvision's, in one pass over the memory: PyTorch's own kernel instead of a product and a sum."""
+class FrozenNorm(nn.Module):
+    """Batch norm that neither learns nor follows: torchvision's FrozenBatchNorm2d in one pass over the memory."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        for name, begin in {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}.items():
+            self.register_buffer(name, torch.full((channels,), begin))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
-def move_stride_to_1x1(block: Bottleneck) -> None:
+def move_stride_to_1x1(block: Any) -> None:
     """Exchanges the strides of a block's 3×3 convolution and its first 1×1, in place."""
     block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride

@@ -1,17 +1,21 @@
-"""Any timm backbone as a pyramid of maps at strides 8, 16, 32 or some of these."""
+"""Any timm backbone as a pyramid of maps at strides 8, 16, 32 or some of these.
+
+timm is imported where it is needed: that takes seconds, and EfficientNet-Lite0, which the bundled detector stands on,
+is built without it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-import timm
-from timm.layers.norm_act import BatchNormAct2d, freeze_batch_norm_2d
-from timm.models.efficientnet import EfficientNetFeatures
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from vedette.backbones.backbone import Backbone, Normalization, check_fit
 from vedette.backbones.depthwise import quicken_depthwise
+from vedette.backbones.efficientnet_lite0 import EfficientNetLite0, SameConv2d
 
 STRIDES = (8, 16, 32)
 LITE0 = "tf_efficientnet_lite0"
@@ -31,8 +35,7 @@ class TimmPyramid(Backbone):
     def __init__(self, name: str, strides: tuple[int, ...] = STRIDES, *, train_norm: bool = False) -> None:
         super().__init__()
         self.name, self.strides, self.train_norm = name, strides, train_norm
-        body: Any = _create(name, strides)
-        self.channels = tuple(body.feature_info.channels())
+        body, self.channels = _create(name, strides)
         self.normalization = LITE0_NORMALIZATION if name == LITE0 else _normalization(name)
         self.body = self._prepared(body)
 
@@ -42,18 +45,19 @@ class TimmPyramid(Backbone):
 
     def stem(self) -> Iterator[nn.Module]:
         """The layers up to stride 4, which training may leave as they are."""
-        if isinstance(self.body, EfficientNetFeatures):
-            yield self.body.conv_stem
-            yield from list(self.body.blocks)[:2]
+        body: Any = self.body
+        if _is_efficientnet(body):
+            yield body.conv_stem
+            yield from list(body.blocks)[:2]
         else:
-            yield from list(self.body.children())[:2]
+            yield from list(body.children())[:2]
 
     def load_imagenet(self, weights: Mapping[str, Tensor] | None = None) -> None:
         """Takes timm's state dict of the whole classifier, or timm's own pretrained weights (needs a network).
 
         Raises ValueError naming the first tensor that is missing or does not fit.
         """
-        body = _create(self.name, self.strides, pretrained=weights is None)
+        body = _create(self.name, self.strides)[0] if weights is not None else _timms(self.name, self.strides, True)[0]
         if weights is not None:
             wanted = {_whole_name(name, weights): name for name in body.state_dict() if not name.endswith("_tracked")}
             own = body.state_dict()
@@ -63,7 +67,7 @@ class TimmPyramid(Backbone):
 
     def _prepared(self, body: nn.Module) -> nn.Module:
         body = body if self.train_norm else freeze_norms(body)
-        quicken_depthwise(body)
+        quicken_depthwise(body, _same_convolution(body))
         return body
 
 
@@ -76,34 +80,69 @@ def _whole_name(name: str, weights: Mapping[str, Tensor]) -> str:
 
 def freeze_norms(body: nn.Module) -> nn.Module:
     """Batch norm folded into the convolution before it where the order of layers is known, else frozen."""
-    for module in list(body.modules()) if isinstance(body, EfficientNetFeatures) else ():
+    for module in list(body.modules()) if _is_efficientnet(body) else ():
         for (_, conv), (name, norm) in pairwise(list(module.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNormAct2d):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and hasattr(norm, "act"):
                 setattr(module, name, _fold(conv, norm))
+    if isinstance(body, EfficientNetLite0):
+        return body
+    from timm.layers.norm_act import freeze_batch_norm_2d
+
     frozen: nn.Module = freeze_batch_norm_2d(body)  # type: ignore[no-untyped-call]
     return frozen
 
 
-def _fold(conv: nn.Conv2d, norm: BatchNormAct2d) -> nn.Module:
+def _fold(conv: nn.Conv2d, norm: Any) -> nn.Module:
     """Moves the statistics and weights of `norm` into `conv`; what is left of `norm` is its activation.
 
     The new bias is frozen, as the norm would be.
     """
-    mean, variance = norm.running_mean, norm.running_var
-    assert mean is not None
-    assert variance is not None
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
-    )
-    return norm.act
+    if conv.weight.is_meta:  # where nothing is computed; to compute nothing imports PyTorch's compiler, for seconds
+        conv.bias = nn.Parameter(norm.bias.detach(), requires_grad=norm.bias.requires_grad)
+    else:
+        statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, *statistics)
+    activation: nn.Module = norm.act
+    return activation
+
+
+def _is_efficientnet(body: nn.Module) -> bool:
+    """Whether each norm stands behind the convolution that it is of, and the stages are `blocks`."""
+    if isinstance(body, EfficientNetLite0):
+        return True
+    from timm.models.efficientnet import EfficientNetFeatures
+
+    return isinstance(body, EfficientNetFeatures)
+
+
+def _same_convolution(body: nn.Module) -> type[nn.Conv2d]:
+    """The class of convolutions that pad as TensorFlow does."""
+    if isinstance(body, EfficientNetLite0):
+        return SameConv2d
+    from timm.layers.conv2d_same import Conv2dSame
+
+    return Conv2dSame
 
 
 def _normalization(name: str) -> Normalization:
+    import timm
+
     settings: Any = timm.models.get_pretrained_cfg(name)
     return {"range": 1.0, "mean": settings.mean, "std": settings.std}
 
 
-def _create(name: str, strides: tuple[int, ...], pretrained: bool = False) -> nn.Module:
+def _create(name: str, strides: tuple[int, ...]) -> tuple[nn.Module, tuple[int, ...]]:
+    """The layers of that name, with random weights, and the channels of their maps."""
+    if name == LITE0:
+        body = EfficientNetLite0(strides)
+        return body, body.channels
+    return _timms(name, strides, pretrained=False)
+
+
+def _timms(name: str, strides: tuple[int, ...], pretrained: bool) -> tuple[nn.Module, tuple[int, ...]]:
+    import timm
+    from timm.models.efficientnet import EfficientNetFeatures
+
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name[:8]}*")[:5])
         raise ValueError(f"timm has no model {name!r}" + (f"; close: {close}" if close else ""))
@@ -116,5 +155,4 @@ def _create(name: str, strides: tuple[int, ...], pretrained: bool = False) -> nn
     body: Any = timm.create_model(name, features_only=True, pretrained=pretrained, out_indices=indices)
     if isinstance(body, EfficientNetFeatures):  # the only ones that keep the layers behind the last map
         del body.blocks[max(info["stage"] for info in body.feature_info.get_dicts()) :]
-    pyramid: nn.Module = body
-    return pyramid
+    return body, tuple(body.feature_info.channels())

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.transforms import InterpolationMode, v2
 
 from vedette.structures import InputSpec, Interpolation
 
@@ -38,13 +37,15 @@ def to_input(image: Image.Image | Tensor, spec: InputSpec, device: torch.device 
     A box comes back into the picture's pixels times (W / W', H / H'). A GPU as `device` resizes by itself: values
     differ from those of a CPU, where the result is without one, by one level at most. Any other result is on the CPU.
     """
-    picture = image if isinstance(image, Image.Image) else v2.functional.to_pil_image(image.cpu())
+    picture = image if isinstance(image, Image.Image) else Image.fromarray(image.cpu().permute(1, 2, 0).numpy())
     width, height = input_size(picture.width, picture.height, spec)
     if device is not None and device.type == "cuda":
         return _resized_on(device, picture, (height, width), spec)
     if spec.antialias:
         resample = Image.Resampling[spec.interpolation.upper()]
         return torch.from_numpy(planes_of(picture.resize((width, height), resample)))
+    from torchvision.transforms import InterpolationMode, v2  # takes longer to import than torch
+
     mode = InterpolationMode(spec.interpolation)
     pixels = torch.from_numpy(planes_of(picture))
     resized: Tensor = v2.functional.resize(pixels, [height, width], mode, antialias=False)

@@ -12,13 +12,13 @@ from math import nextafter
 from typing import Literal
 
 import torch
-import torchvision.ops
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.functional import threshold
 
 from vedette.ops.boxes import area
 from vedette.ops.boxes import iou as pairwise_iou
-from vedette.ops.kernels import has_kernels
+from vedette.ops.kernels import has_kernels, torchvision_nms
 
 BLOCK = 128  # candidates that are compared at once with what stays so far
 
@@ -32,11 +32,16 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int |
     runs: what is known of the order, see above. → (B, K) bool.
     """
     enough = scores.shape[1] if enough is None else enough
-    keep: Tensor = torch.ops.vedette.nms(boxes, scores, groups, iou, enough, runs)
+    kernel = _nms if _is_direct(scores) else torch.ops.vedette.nms
+    keep: Tensor = kernel(boxes, scores, groups, iou, enough, runs)
     return keep
 
 
-@torch.library.custom_op("vedette::nms", mutates_args=())
+def _is_direct(values: Tensor) -> bool:
+    """Whether nobody looks on: to call an operation imports PyTorch's compiler, which takes longer than PyTorch."""
+    return values.device.type == "cpu" and not isinstance(values, FakeTensor) and not torch.compiler.is_compiling()
+
+
 def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, runs: int = 0) -> Tensor:
     """A static shape around what the data say, so that a compiled `detect` holds it as one opaque operation.
 
@@ -65,10 +70,11 @@ def _best_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> T
     Block by block: those that stay so far drop what they overlap in the next block at once, and torchvision's kernel
     settles the rest of it. The kernel takes pair after pair: all at once it is several times slower.
     """
+    kernel = torchvision_nms()
     stay = torch.zeros(0, dtype=torch.int64)
     for block in torch.split(torch.arange(len(boxes)), BLOCK):
         left = block[~(pairwise_iou(boxes[stay], boxes[block]) > iou).any(0)]
-        stay = torch.cat([stay, left[torchvision.ops.nms(boxes[left], scores[left], iou)]])
+        stay = torch.cat([stay, left[kernel(boxes[left], scores[left], iou)]])
         if len(stay) >= enough:
             break
     return stay
@@ -76,11 +82,10 @@ def _best_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> T
 
 def _all_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
     """The same, where the kernel takes all pairs side by side: none is left out for being beyond `enough`."""
-    stay: Tensor = torchvision.ops.nms(boxes, scores, iou)
-    return stay
+    return torchvision_nms()(boxes, scores, iou)
 
 
-@_nms.register_fake
+@torch.library.custom_op("vedette::nms", _nms, mutates_args=()).register_fake
 def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, runs: int = 0) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
@@ -130,11 +135,11 @@ def soft_nms(
     """
     if method not in ("linear", "gaussian"):
         raise ValueError(f"soft_nms method must be 'linear' or 'gaussian', not {method!r}")
-    weakened: Tensor = torch.ops.vedette.soft_nms(boxes, scores, groups, method == "linear", iou, sigma, runs)
+    kernel = _soft_nms if _is_direct(scores) else torch.ops.vedette.soft_nms
+    weakened: Tensor = kernel(boxes, scores, groups, method == "linear", iou, sigma, runs)
     return weakened
 
 
-@torch.library.custom_op("vedette::soft_nms", mutates_args=())
 def _soft_nms(
     boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float, runs: int = 0
 ) -> Tensor:
@@ -203,6 +208,6 @@ def _iou_with(best: Tensor, columns: Tensor, areas: Tensor) -> Tensor:
     return shared.div_(union.clamp_(min=torch.finfo(union.dtype).tiny))
 
 
-@_soft_nms.register_fake
+@torch.library.custom_op("vedette::soft_nms", _soft_nms, mutates_args=()).register_fake
 def _(boxes: Tensor, scores: Tensor, groups: Tensor, linear: bool, iou: float, sigma: float, runs: int = 0) -> Tensor:
     return torch.empty_like(scores)

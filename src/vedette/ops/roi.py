@@ -6,7 +6,6 @@ Shapes: `B` images, `K` regions of the whole batch, `C` channels, `S` cells a si
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
-from torchvision import ops
 
 from vedette.ops.boxes import exact
 
@@ -18,6 +17,8 @@ def roi_max_pool(feature: Tensor, rois: Tensor, size: int, scale: float) -> Tens
     pixel. The corners are rounded to whole cells and a region has at least one of them, as in the authors' code.
     → (K, C, S, S), in the feature's dtype.
     """
+    from torchvision import ops  # takes longer to import than torch
+
     maps = exact(feature)
     pooled: Tensor = ops.roi_pool(maps, rois.to(maps), size, scale)
     return pooled.to(feature.dtype)
@@ -36,6 +37,8 @@ def roi_align(
     rois = rois.to(maps)
     if feature.device.type == "cpu" and samples > 0:
         return _weighted_cells(maps, rois, size, scale, samples, aligned).to(feature.dtype)
+    from torchvision import ops
+
     pooled: Tensor = ops.roi_align(maps, rois, size, scale, samples, aligned)
     return pooled.to(feature.dtype)
 

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
-from torchvision.models.resnet import Bottleneck
 
 from vedette.ops.boxes import exact
 from vedette.structures import HeadOutput
@@ -63,10 +62,13 @@ def map_norms(channels: Sequence[int], l2_norm: Sequence[float], map_rms: float)
     return nn.ModuleList(L2Norm(n, scale) for n, scale in zip(channels, scales, strict=False))
 
 
-def residual(incoming: int, middle: int, outgoing: int, stride: int) -> Bottleneck:
+def residual(incoming: int, middle: int, outgoing: int, stride: int) -> nn.Module:
     """A block whose shortcut is a 1×1 convolution; the stride is in the 3×3, as torchvision has it."""
+    from torchvision.models.resnet import Bottleneck  # takes longer to import than torch
+
     shortcut = nn.Sequential(nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False), BatchNorm(outgoing))
-    return Bottleneck(incoming, middle, stride=stride, downsample=shortcut, norm_layer=BatchNorm)
+    block: nn.Module = Bottleneck(incoming, middle, stride=stride, downsample=shortcut, norm_layer=BatchNorm)
+    return block
 
 
 class LevelBlocks(nn.ModuleList):
@@ -106,9 +108,12 @@ def per_anchor(maps: Tensor, size: int) -> Tensor:
 
 
 def initialize(modules: Iterable[nn.Module], kind: Literal["xavier", "gaussian", "kaiming"]) -> None:
-    """Convolutions: xavier (SSD, section 3.1), Gaussian of standard deviation 0.01, or He et al.'s; biases 0."""
+    """Convolutions: xavier (SSD, section 3.1), Gaussian of standard deviation 0.01, or He et al.'s; biases 0.
+
+    Not on the meta device, which has no values to fill, and imports PyTorch's compiler, for seconds, to find that out.
+    """
     for layer in (layer for module in modules for layer in module.modules()):
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and not layer.weight.is_meta:
             if kind == "xavier":
                 nn.init.xavier_uniform_(layer.weight)
             elif kind == "kaiming":

@@ -9,7 +9,6 @@ Shapes: `B` images of this process, `C` channels.
 from typing import Any
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from vedette.ops.boxes import exact
@@ -24,24 +23,23 @@ class SharedNorm(nn.BatchNorm2d):
         return _normalized(self, x) if self.training else super().forward(x)
 
 
-class SharedNormAct(BatchNormAct2d):
-    """The same of timm's, which goes on with an activation."""
+class SharedNormAct(SharedNorm):
+    """The same that goes on with an activation, EfficientNet-Lite0's and timm's, which may drop something before."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape."""
-        if not self.training:
-            return super().forward(x)  # type: ignore[no-untyped-call, no-any-return]
-        activated: Tensor = self.act(self.drop(_normalized(self, x)))
+        drop: Any = getattr(self, "drop", nn.Identity())
+        activated: Tensor = self.act(drop(super().forward(x)))  # type: ignore[operator]
         return activated
-
-
-KINDS: dict[type, type] = {nn.BatchNorm2d: SharedNorm, BatchNorm: SharedNorm, BatchNormAct2d: SharedNormAct}
 
 
 def share_norms(model: nn.Module, processes: int) -> None:
     """Makes the model's batch norms shared ones where there are several, in place; weights and their names stay."""
     for module in model.modules() if processes > 1 else ():
-        module.__class__ = KINDS.get(type(module), type(module))
+        if type(module) in (nn.BatchNorm2d, BatchNorm):
+            module.__class__ = SharedNorm
+        elif isinstance(module, nn.BatchNorm2d) and hasattr(module, "act"):
+            module.__class__ = SharedNormAct
 
 
 def _normalized(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
