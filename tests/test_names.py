@@ -39,7 +39,19 @@ def test_the_two_stage_line_is_whole() -> None:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_stored_number_of_parameters_is_that_of_the_model(name: str) -> None:
+    row = next(row for row in vedette.models() if row["name"] == name)
+    with torch.device("meta"):
+        assert row["parameters"] == sum(parameter.numel() for parameter in vedette.build(name).parameters())
+
+
+def marked(name: str) -> Any:
+    """VGG-16 has five times the parameters of the others: its rows take a minute and a half together."""
+    return pytest.param(name, marks=pytest.mark.slow) if "vgg16" in name or "alexnet" in name else name
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in NAMES])
 def test_a_step_lowers_the_loss_and_a_saved_model_detects_the_same(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

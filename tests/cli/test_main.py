@@ -1,7 +1,10 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from vedette.cli import main
 from vedette.cli.main import app, run
@@ -116,3 +119,50 @@ def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str], mon
         main.main()
     assert stopped.value.code == 0
     assert "Example: vedette detect" in capsys.readouterr().out
+
+
+def test_what_does_not_compute_imports_no_torch(tmp_path: Path) -> None:
+    """Wrong names and paths among it: torch alone takes seconds."""
+    photo = tmp_path / "a.jpg"
+    Image.new("RGB", (20, 20)).save(photo)
+    commands = {
+        "models": 0,
+        "models --json": 0,
+        "config refinedet320-lite": 2,
+        "train refinedet320-lite --data x --out y": 2,
+        "evaluate refinedet320-lite --data x": 2,
+        f"detect {tmp_path / 'absent.jpg'}": 2,
+        f"detect {photo} --model refinedet320-lite": 2,
+        "data check /absent": 2,
+        "--version": 0,
+    }
+    code = (
+        "import sys\nfrom vedette.cli.main import run\n"
+        f"for words, wanted in {commands!r}.items():\n"
+        "    code = run(words.split())\n"
+        "    slow = {'torch', 'torchvision', 'timm', 'accelerate'} & set(sys.modules)\n"
+        "    assert code == wanted and not slow, (words, code, slow)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "did you mean refinedet320-lite0?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("vedette tra", ["train"]),
+        ("vedette train refinedet320-", ["refinedet320-vgg16", "refinedet320-resnet101", "refinedet320-lite0"]),
+        ("vedette detect a.jpg --model ssd3", ["ssd300-vgg16", "ssd300-lite0"]),
+        ("vedette train ssd300-lite0 --find", ["--find-lr"]),
+        ("vedette evaluate runs/", []),  # a shell offers files by itself
+    ],
+)
+def test_a_shell_completes_verbs_names_and_options(words: str, offered: list[str]) -> None:
+    """As the script of --show-completion asks."""
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_VEDETTE_COMPLETE": "complete_bash"}
+    code = "import sys\nfrom vedette.cli.main import main\nsys.argv = ['vedette']\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | asked
+    )
+    assert done.stdout.split() == offered, done.stderr
