@@ -5,6 +5,11 @@
 Each run is `vedette train MODEL` with nothing chosen but `--epochs`, on the first pictures of DATA's training split in
 an order drawn by the seed, measured on at most `--measured` pictures of the other. Rows that FILE has already are not
 run again, so that it may be stopped; `--table` prints what is there.
+
+    python benchmarks/short_runs.py DATA --val DATA:SPLIT --out FILE.jsonl --first-steps
+
+is for the names without bundled ImageNet weights: thirty steps of two pictures, from random weights, in one epoch, at the
+smallest input that the detector takes.
 """
 
 import argparse
@@ -15,12 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
+import vedette
 from vedette.errors import InputError
 from vedette.train.around import Around
 from vedette.train.halt import NotFiniteError
 from vedette.train.plan import Wanted, new_run, read_data
 from vedette.train.run import start
-from vedette.zoo import names
+from vedette.zoo import RCNN, SPPNET, known, names
 
 
 def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int) -> dict[str, Any]:
@@ -32,10 +40,14 @@ def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int
         random.Random(0).shuffle(order)
         part = dataset.part(sorted(order[:pictures]))
         chosen: dict[str, Any] = {"kind": arguments.recipe, "recipe": {"epochs": epochs}}
+        if arguments.first_steps:
+            chosen |= {"recipe": {"epochs": 1, "batch_size": 2}, "backbone": "random", "config": smallest(model)}
         wanted = Wanted(model=model, data=[arguments.data], val=arguments.val, **chosen)
         run, began = new_run(wanted, part, around.device), time.monotonic()
         row: dict[str, Any] = {"model": model, "pictures": pictures, "epochs": epochs}
-        row |= {name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")}
+        row |= {"config": dict(wanted.config)} | {
+            name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")
+        }
         try:
             start(run, around, part)
             log = [json.loads(line) for line in (around.folder / "log.jsonl").read_text().splitlines()]
@@ -43,6 +55,25 @@ def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int
         except NotFiniteError as error:
             row |= {"finite": False, "log": str(error)}
     return row | {"seconds": round(time.monotonic() - began)}
+
+
+def smallest(model: str) -> dict[str, Any]:
+    """The fields of the smallest input, of those tried, that the detector can be built for and look at."""
+    if known(model).paper in (RCNN, SPPNET):
+        return {"proposals": 200}
+    for size in (64, 96, 128, 160, 192, 224, 256, 300, 320, 512):
+        sides = {"max_side": size} if hasattr(vedette.build(model).config, "max_side") else {}
+        fields = {"image_size": size, **sides}
+        try:
+            detector: Any = vedette.build(model, **fields)
+            with torch.no_grad():
+                image = torch.zeros(1, 3, size, size)
+                detector(image, None, [torch.tensor([[0.0, 0.0, 32.0, 32.0]])]) if sides else detector(image)
+            if not hasattr(detector, "trains_anchors") or detector.trains_anchors(size, size):
+                return fields
+        except (InputError, RuntimeError, ValueError):
+            continue
+    raise InputError(f"{model}: no input of these sizes fits")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -72,8 +103,11 @@ def main() -> None:
     parser.add_argument("--epochs", nargs="+", type=int, default=[1, 3, 10])
     parser.add_argument("--measured", type=int, default=40)
     parser.add_argument("--recipe", help="instead of the default")
+    parser.add_argument("--first-steps", action="store_true")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
+    if arguments.first_steps:
+        arguments.models, arguments.pictures, arguments.epochs = [n for n in names() if "lite0" not in n], [60], [1]
     lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
     rows = [json.loads(line) for line in lines]
     done = {(row["model"], row["pictures"], row["epochs"]) for row in rows}
