@@ -1,5 +1,6 @@
 """numpy's arrays in pickles: every protocol, order and dtype, and files that want more than to be read."""
 
+import io
 import pickle
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from vedette.errors import InputError
-from vedette.weights.layouts.arrays import CODES, read_arrays
+from vedette.weights.layouts.arrays import ARRAYS, CODES, Array
+from vedette.weights.layouts.inert import Unpickler
 from vedette.weights.layouts.pickled import read_state_dict
 
 PYTHON_2 = (  # {"a": numpy.array([1, 2], ">i2")}, as Python 2 and numpy 1 write it
@@ -19,6 +21,12 @@ PYTHON_2 = (  # {"a": numpy.array([1, 2], ">i2")}, as Python 2 and numpy 1 write
     b"K\x01K\x02\x85cnumpy\ndtype\nq\x06U\x02i2K\x00K\x01\x87R(K\x03U\x01>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     b"\x89U\x04\x00\x01\x00\x02tbs."
 )
+
+
+def read_arrays(content: bytes) -> dict[str, torch.Tensor]:
+    """The arrays that a pickle holds, under "model" or not."""
+    held = Unpickler(io.BytesIO(content), ARRAYS).load()
+    return {name: value.read() for name, value in held.get("model", held).items() if isinstance(value, Array)}
 
 
 class Reduced:

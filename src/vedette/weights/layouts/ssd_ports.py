@@ -9,14 +9,12 @@ What they expect beside their tensors
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from torch import Tensor
 
 from vedette.papers.ssd import COCO_SIZES, VOC_SIZES
 from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.weights.layouts.pickled import read_state_dict
 from vedette.weights.layouts.shared import CAFFE_RGB, vgg16_modules
 
 LAST_VOC_SIZE = 537.65  # lufficc's, of SSD512 on VOC; the authors' 537.6
@@ -42,16 +40,6 @@ LUFFICC = Names(
     "box_head.predictor.cls_headers",
     "box_head.predictor.reg_headers",
 )
-
-
-def read_ssd_pytorch(path: Path) -> Checkpoint:
-    """A checkpoint of ssd.pytorch in our terms; raises InputError where it is not a file of tensors."""
-    return convert_ssd_pytorch(read_state_dict(path))
-
-
-def read_lufficc(path: Path) -> Checkpoint:
-    """A checkpoint of lufficc/SSD in our terms; raises InputError where it is not a file of tensors."""
-    return convert_lufficc(read_state_dict(path))
 
 
 def convert_ssd_pytorch(weights: Mapping[str, Tensor]) -> Checkpoint:
