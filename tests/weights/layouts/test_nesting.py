@@ -172,13 +172,19 @@ class Detector(nn.Module):
         self.anchors = torch.ones(4)
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
+@pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"epoch": 1, "model": nn.DataParallel(m), "optimizer": Level}])
-def test_a_pickled_module_gives_its_state_dict(tmp_path: Path, wrap: Callable[[Any], Any], protocol: int) -> None:
+def test_a_pickled_module_gives_its_state_dict(
+    tmp_path: Path, wrap: Callable[[Any], Any], protocol: int, zipped: bool
+) -> None:
     torch.manual_seed(0)
     module = Detector()
-    right = {name: tensor for name, tensor in module.state_dict().items()}
-    found = picked(tmp_path / "a.pth", wrap(module), pickle_protocol=protocol).tensors
+    right = module.state_dict()
+    found = picked(
+        tmp_path / "a.pth", wrap(module), pickle_protocol=protocol, _use_new_zipfile_serialization=zipped
+    ).tensors
     assert found.keys() == right.keys()
     assert all(torch.equal(found[name], right[name]) for name in right)
 

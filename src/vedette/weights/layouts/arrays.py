@@ -70,7 +70,6 @@ ARRAYS: StandIns = {
         for core in ("numpy.core", "numpy._core")  # numpy 1 and 2
         for module, name, make in (
             ("multiarray", "_reconstruct", lambda *_: Array()),
-            ("multiarray", "scalar", lambda dtype, data: Array(data, dtype, (), "C")),
             ("numeric", "_frombuffer", Array),
         )
     },

@@ -146,14 +146,16 @@ def _read_old(content: bytes) -> Any:
     dtypes: dict[str, torch.dtype] = {}
     places: dict[str, slice] = {}
 
-    def storage(pid: Any) -> Storage:
+    def kept(pid: Any) -> Any:
+        if pid[0] == "module":  # a class, with its source
+            return pid[1]
         what, kind, key, _, _, view = pid
         if what != "storage" or view is not None or not isinstance(key, str):
             raise pickle.UnpicklingError("a storage that is a part of another")
         dtypes[key] = _dtype(kind)
         return Storage(dtypes[key], lambda: content[places[key]])
 
-    read = Unpickler(file, TENSORS, storage).load()
+    read = Unpickler(file, TENSORS, kept).load()
     for key in Unpickler(file, {}).load():
         size = int.from_bytes(file.read(8), "little") * dtypes[key].itemsize
         places[key] = slice(file.tell(), file.tell() + size)
