@@ -7,6 +7,7 @@ import enum
 import functools
 import pathlib
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,19 @@ def test_a_pickled_module_gives_its_state_dict(
     ).tensors
     assert found.keys() == right.keys()
     assert all(torch.equal(found[name], right[name]) for name in right)
+
+
+def test_names_that_nobody_gives_are_no_weights(tmp_path: Path) -> None:
+    """Which could not be said in a line, or take hours to compare."""
+    odd = {"a\nb.weight": torch.ones(1), "x." * 500_000 + "weight": torch.ones(1), "\x1b[2Jhead.conv.weight": PLAIN}
+    assert same(picked(tmp_path / "a.pth", {"model": PLAIN | odd, "b\n": PLAIN | {"c": torch.ones(1)}}).tensors)
+
+
+def test_many_dicts_take_no_time(tmp_path: Path) -> None:
+    many = {str(number): {} for number in range(200_000)}
+    began = time.process_time()
+    assert same(picked(tmp_path / "a.pth", {"many": many, "model": PLAIN}).tensors)
+    assert time.process_time() - began < 20
 
 
 def test_modules_without_end_are_refused(tmp_path: Path) -> None:

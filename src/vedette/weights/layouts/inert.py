@@ -20,10 +20,13 @@ UNUSED = {
 
 
 class Names(dict[Any, Any]):
-    """A dict without what nobody looks up: a key of tuples in tuples would end the process when it is hashed."""
+    """A dict with names alone for keys: one of tuples in tuples would end the process when it is hashed.
+
+    What else has another key, such as an optimizer's state, is left out.
+    """
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if isinstance(key, str | int | float | bytes | None):
+        if isinstance(key, str):
             super().__setitem__(key, value)
 
     def __setstate__(self, state: Any) -> None:

@@ -27,8 +27,8 @@ def classes_of(meta: Meta, count: int) -> tuple[str, ...] | None:
     data = meta.get("dataset_meta")
     for table, key in ((data, "classes"), (data, "CLASSES"), (meta, "CLASSES")):
         names = table.get(key) if isinstance(table, Mapping) else None
-        if isinstance(names, tuple | list) and len(names) == count and all(type(name) is str for name in names):
-            return tuple(names) if len(set(names)) == count else None
+        if isinstance(names, tuple | list) and all(isinstance(name, str) and name.isprintable() for name in names):
+            return tuple(names) if len(names) == len(set(names)) == count else None
     return None
 
 

@@ -6,6 +6,7 @@ by name: the weights are where the tensors are that a layout has, and what stand
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ WRAPPED = re.compile(r"(?:^|(?<=\.))(?:module|_orig_mod|_fsdp_wrapped_module|_ch
 OF_TRAINING = re.compile(r"optim|lr_sched|scheduler|scaler|loops$|callbacks$", re.IGNORECASE)  # tensors, no weights
 AVERAGED = re.compile(r"(^|[._])(ema|swa|avg|averaged?)($|[._])", re.IGNORECASE)
 COUNTERS = ("n_averaged", "steps")  # of torch's and mmengine's averaged models, beside the model's own names
-DEEPEST = 8
+DEEPEST, LONGEST = 8, 300  # keys in one another, letters of a name
 TOP = "."  # the name of what lies under no key and behind no prefix
 
 
@@ -55,12 +56,12 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Stored | Array | Tensor)
 
 
-def _state_dicts(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+def _state_dicts(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     """Everything in dicts in one another that holds tensors by name, and the keys to it."""
     seen: set[int] = set()
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), content)]
+    waiting: deque[tuple[tuple[str, ...], Any]] = deque([((), content)])
     while waiting:
-        place, value = waiting.pop(0)
+        place, value = waiting.popleft()
         if id(value) in seen or len(place) > DEEPEST:
             continue
         seen.add(id(value))
@@ -68,20 +69,28 @@ def _state_dicts(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[Any, A
             yield place, state_dict_of(value)
             continue
         pairs = value.pairs if isinstance(value, Made) else value
-        if not isinstance(pairs, Mapping):
-            continue
-        if any(is_tensor(one) and isinstance(name, str) for name, one in pairs.items()):
-            yield place, pairs
-        waiting += [((*place, str(name)), one) for name, one in pairs.items() if not OF_TRAINING.search(str(name))]
+        if isinstance(pairs, Mapping):
+            if any(is_tensor(one) for one in pairs.values()):
+                yield place, pairs
+            inner = ((name, one) for name, one in pairs.items() if isinstance(one, Mapping | Made) and _is_name(name))
+            waiting += [((*place, name), one) for name, one in inner if not OF_TRAINING.search(name)]
 
 
-def _unwrapped(held: Mapping[Any, Any]) -> dict[str, Any]:
-    """By names without what wraps a module, wherever it stands; as they are where two would then be the same."""
-    held = {str(n): t for n, t in held.items() if is_tensor(t) or (isinstance(n, str) and "." in n)}
-    names = {WRAPPED.sub("", name): tensor for name, tensor in held.items()}
+def _is_name(text: str) -> bool:
+    """Of a tensor or a key, in a file that somebody means to be read: it can be said in a line."""
+    return text.isprintable() and len(text) <= LONGEST
+
+
+def _unwrapped(held: Mapping[str, Any]) -> dict[str, Any]:
+    """By names without what wraps a module, wherever it stands; as they are where two would then be the same.
+
+    Tensors, and whatever else has the name of one: with a dot.
+    """
+    held = {name: one for name, one in held.items() if _is_name(name) and (is_tensor(one) or "." in name)}
+    names = {WRAPPED.sub("", name): one for name, one in held.items()}
     if len(names) < len(held):
         return held
-    return {name: tensor for name, tensor in names.items() if name not in COUNTERS}
+    return {name: one for name, one in names.items() if name not in COUNTERS}
 
 
 def _prefixes(names: Mapping[str, Any], has: str) -> list[str]:

@@ -122,7 +122,7 @@ def _first_foreign(content: Any) -> Made | None:
 
 def _what_it_is(value: Any) -> str:
     if isinstance(value, dict) and value:
-        keys = ", ".join(repr(str(key)[:60]) for key in list(value)[:SHOWN])
+        keys = ", ".join(repr(key[:60]) for key in list(value)[:SHOWN])
         return f"a dict of {keys}{' …' if len(value) > SHOWN else ''}"
     return "an empty dict" if isinstance(value, dict) else f"a {type(value).__name__}"
 
