@@ -149,6 +149,11 @@ def test_a_file_that_does_not_say_its_version_is_asked_about(tmp_path: Path) -> 
     assert read_foreign(saved(path, state_dict(300, 21, NEW))).faults == []  # these names came later
 
 
+def test_copies_beside_an_average_are_left_out(tmp_path: Path) -> None:
+    weights = state_dict(300, 21) | {"ema_backbone_features_0_weight": torch.ones(2)}
+    assert read_foreign(saved(tmp_path / "a.pth", weights)).faults == []
+
+
 def test_sizes_are_those_of_the_config_in_the_file() -> None:
     config = {"config": "bbox_head=dict(anchor_generator=dict(basesize_ratio_range=(0.2, 0.9), strides=[8]))"}
     assert anchor_sizes(300, 7, config)[0] == 30

@@ -15,9 +15,7 @@ def meta_of(content: Any) -> Meta:
 
 
 def version_of(meta: Meta) -> int | None:
-    """1, 2 or 3; None where the file does not say. Files of mmengine are of the third."""
-    if "mmengine_version" in meta:
-        return 3
+    """The first number of the version; None where the file does not say."""
     first = str(meta.get("mmdet_version")).partition(".")[0]
     return int(first) if first in ("0", "1", "2", "3") else None
 

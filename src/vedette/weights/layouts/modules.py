@@ -7,7 +7,8 @@ from typing import Any
 from vedette.weights.layouts.inert import Made, Names
 
 PARTS = ("_parameters", "_buffers", "_modules")
-DEEPEST, MOST = 60, 100_000  # modules in one another, and in all
+MOST = 100_000  # modules: some hold one another without end
+LONGEST = 300  # letters before a name
 
 
 def is_module(value: Any) -> bool:
@@ -29,15 +30,14 @@ def state_dict_of(module: Made) -> Names:
     return found
 
 
-def _modules(module: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Made]]:
-    """A module and those in it, with what stands before the names of their tensors."""
-    if not is_module(module):
-        return
-    if depth > DEEPEST:
-        raise UnpicklingError("modules without end")
-    yield prefix, module
-    for name, inner in module.state["_modules"].items():
-        yield from _modules(inner, f"{prefix}{name}.", depth + 1)
+def _modules(module: Any) -> Iterator[tuple[str, Made]]:
+    """A module and those in it, in their order, with what stands before the names of their tensors."""
+    waiting = [("", module)]
+    while waiting:
+        prefix, one = waiting.pop()
+        if is_module(one) and len(prefix) <= LONGEST:
+            yield prefix, one
+            waiting += [(f"{prefix}{name}.", inner) for name, inner in reversed(one.state["_modules"].items())]
 
 
 def _members(value: Any) -> list[Any]:
