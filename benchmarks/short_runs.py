@@ -8,8 +8,8 @@ run again, so that it may be stopped; `--table` prints what is there.
 
     python benchmarks/short_runs.py DATA --val DATA:SPLIT --out FILE.jsonl --first-steps
 
-is for the names without bundled ImageNet weights: thirty steps of two pictures, from random weights, in one epoch, at the
-smallest input that the detector takes.
+is for the names without ImageNet weights in a package: thirty steps of two pictures, from random weights, in one epoch,
+at the smallest input that the detector takes.
 """
 
 import argparse

@@ -88,7 +88,7 @@ def test_what_does_not_fit_writes_nothing(tmp_path: Path, capsys: pytest.Capture
     out = tmp_path / "a.safetensors"
     torch.save({"fc.weight": torch.zeros(2)}, tmp_path / "other.pth")
     message = refusal(capsys, tmp_path / "other.pth", "--from", "refinedet.pytorch", "--out", out)
-    assert "other.pth does not fit refinedet320-vgg16 or refinedet512-vgg16: missing " in message
+    assert "other.pth: holds fc.weight, which is not --from refinedet.pytorch; the layouts: " in message
     blob = b"\x3a\x03\x0a\x01\x01\x2a\x04\x00\x00\x80\x3f"  # shape (1), data [1.0]
     layer = b"\x0a\x02ip" + b"\x3a" + bytes([len(blob)]) + blob
     (tmp_path / "other.caffemodel").write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
@@ -100,7 +100,8 @@ def test_what_does_not_fit_writes_nothing(tmp_path: Path, capsys: pytest.Capture
 def test_bad_arguments(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.safetensors"
     message = refusal(capsys, checkpoint, "--from", "refinedet.keras", "--out", out)
-    known = "refinedet.pytorch, refinedet.caffe, torchvision, ssd.pytorch, lufficc, m2det, detectron2, mmdet"
+    known = "auto, refinedet.caffe, refinedet.pytorch, torchvision, ssd.pytorch, lufficc, sgrvinod, m2det, detectron2"
+    known += ", mmdet, mmdet1, mmdet2"
     assert message.endswith(f"there is no such layout; the layouts: {known}")
     message = refusal(capsys, checkpoint, "--from", "refinedet.pytorch", "--out", checkpoint)
     assert message.endswith("give it the suffix .safetensors")

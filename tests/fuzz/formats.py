@@ -1,11 +1,13 @@
 """The kinds of files that come from elsewhere: whole ones to begin with, and who reads them."""
 
+import argparse
 import io
 import json
 import pickle
 import struct
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -59,6 +61,15 @@ def old() -> list[bytes]:
     return [_saved({"state_dict": {"module.a": torch.rand(3, 4), "b": torch.zeros(3).half()}}, False)]
 
 
+def nested() -> list[bytes]:
+    """Training checkpoints of both kinds: a whole module, and weights beside what programs save with them."""
+    linear = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    beside = {"args": argparse.Namespace(lr=0.1, tags={"a"}, when=date(2024, 1, 1)), "score": np.float64(0.5)}
+    module = {"epoch": 3, "model": linear, **beside}
+    weights = {"state_dict": {f"model._orig_mod.{name}": tensor for name, tensor in linear.state_dict().items()}}
+    return [_saved(content, new) for content in (module, weights | beside) for new in (True, False)]
+
+
 def arrays() -> list[bytes]:
     """detectron2's zoo, in the protocols that there are."""
     held = {"a.weight": np.ones((2, 3), np.float32), "b": np.asfortranarray(np.ones((2, 3))), "c": np.zeros(4, ">i4")}
@@ -110,6 +121,7 @@ def go_on(path: Path) -> Any:
 FORMATS = {
     "pth": Format("mutant.pth", zipped, read_state_dict),
     "old-pth": Format("mutant.pth", old, read_state_dict),
+    "nested-pth": Format("mutant.pth", nested, read_state_dict),
     "pkl": Format("mutant.pkl", arrays, read_state_dict),
     "caffemodel": Format("mutant.caffemodel", caffe, read_caffemodel),
     "safetensors": Format("mutant.safetensors", weight_files, restore),

@@ -60,6 +60,14 @@ def evaluate(
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Lowest score that counts; default: 0.01, Fast R-CNN's code: 0.")
     ] = None,
+    max_detections: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            help="Detections of an image that count; default: what the detector keeps, and COCO's 100 of a class.",
+        ),
+    ] = None,
     results: Annotated[
         Path | None,
         place(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco)."),
@@ -85,6 +93,7 @@ def evaluate(
     from vedette.zoo import weight_file
 
     weight_file(model)  # before torch is imported, which takes seconds
+    from vedette.evaluate.limits import keep_most
     from vedette.evaluate.measure import truths_for
     from vedette.infer.multiscale import plan_passes
 
@@ -92,20 +101,23 @@ def evaluate(
     _check_places(json, results, report)
     sizes = read_scales(scales)
     detector, classes = _load(model, device, nms, trust)
+    if max_detections is not None:
+        keep_most(detector.model, max_detections)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
     truths = truths_for(dataset, classes)
+    _note_crowded(detector, truths, metric, max_detections)
     found = _find(detector, dataset, passes, workers, bf16, score)
     if results is not None:
         _write_results(results, dataset, found, classes, metric, data)
-    scores = _measure(dataset, found, truths, classes, metric, overlap or "above")
-    _show(scores, metric, len(dataset))
+    scores = _measure(dataset, found, truths, classes, metric, overlap or "above", max_detections)
+    _show(scores, metric, len(dataset), max_detections)
     above = overlap or ("above" if metric != "coco" else None)
     facts = {
         "model": model,
         "data": ", ".join(data),
         "input": str(passes),
-        **chosen(nms=nms, overlap=above, score=score),
+        **chosen(nms=nms, overlap=above, score=score, max_detections=max_detections),
     }
     if json is not None:
         _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
@@ -146,6 +158,22 @@ def _load(model: str, device: str | None, nms: str | None, trust: bool) -> tuple
     return detector, detector.classes
 
 
+def _note_crowded(detector: Detector, truths: Sequence[Truth], metric: Metric, most: int | None) -> None:
+    """Says where images have more objects than can be found."""
+    from vedette.evaluate.limits import COCO_LIMIT, crowded
+
+    kept: int = detector.model.config.keep  # type: ignore[union-attr, assignment]
+    of_a_class = (most or COCO_LIMIT) if metric == "coco" else None
+    images, objects = crowded(truths, kept, of_a_class)
+    if images:
+        classes = "" if of_a_class is None else f", the metric {of_a_class} of a class"
+        typer.echo(
+            f"note: {images} of {len(truths)} images have more objects than are counted (the detector keeps {kept} of "
+            f"an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
+            err=True,
+        )
+
+
 def _read(sources: list[str]) -> Dataset:
     from vedette.data.read import read_datasets
 
@@ -176,15 +204,17 @@ def _measure(
     classes: tuple[str, ...],
     metric: Metric,
     overlap: Overlap,
+    most: int | None,
 ) -> _Scores:
     from vedette.evaluate.coco import coco_average_precision
+    from vedette.evaluate.limits import COCO_LIMIT
     from vedette.evaluate.voc import voc_average_precision
 
     if metric != "coco":
         voc = voc_average_precision(found, truths, len(classes), metric=metric, overlap=overlap)
         return _Scores(voc.mean_ap, dict(zip(classes, voc.per_class.tolist(), strict=True)), None)
     ids = [dataset.image_id(index) for index in range(len(dataset))]
-    coco = coco_average_precision(found, truths, len(classes), ids)
+    coco = coco_average_precision(found, truths, len(classes), ids, most or COCO_LIMIT)
     return _Scores(coco.ap, dict(zip(classes, coco.per_class.tolist(), strict=True)), coco)
 
 
@@ -207,11 +237,13 @@ def _write_results(
     typer.echo(f"results: {folder}")
 
 
-def _table_of(coco: CocoResult) -> dict[str, float]:
-    return {name: value for name, value in asdict(coco).items() if name != "per_class"}
+def _table_of(coco: CocoResult, most: int | None) -> dict[str, float]:
+    """Its numbers by their names, of which one says how many detections count."""
+    table = {name: value for name, value in asdict(coco).items() if name != "per_class"}
+    return {f"ar{most}" if name == "ar100" and most else name: value for name, value in table.items()}
 
 
-def _show(scores: _Scores, metric: Metric, images: int) -> None:
+def _show(scores: _Scores, metric: Metric, images: int, most: int | None) -> None:
     """The table on stdout."""
     from rich.console import Console
     from rich.markup import escape
@@ -228,7 +260,7 @@ def _show(scores: _Scores, metric: Metric, images: int) -> None:
     console.print(f"{METRIC_NAMES[metric]}, {images} images", soft_wrap=True)
     console.print(table)
     if scores.coco is not None:
-        numbers = [f"{name} {value:.4f}" for name, value in _table_of(scores.coco).items()]
+        numbers = [f"{name} {value:.4f}" for name, value in _table_of(scores.coco, most).items()]
         for line in (numbers[:6], numbers[6:]):
             console.print("  ".join(line), soft_wrap=True)
 
@@ -239,7 +271,7 @@ def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:
 
     content = {**facts, "mAP": scores.mean, "per_class": scores.per_class}
     if scores.coco is not None:
-        content["table"] = _table_of(scores.coco)
+        content["table"] = _table_of(scores.coco, facts.get("max_detections"))
     write_json(path, _plain(content))
 
 

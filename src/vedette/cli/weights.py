@@ -29,8 +29,13 @@ def weights() -> None:
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="The foreign checkpoint.")],
-    layout: Annotated[str, typer.Option("--from", help="What wrote it, one of the layouts above.")],
     out: Annotated[Path, place(help="The .safetensors file to write.")],
+    layout: Annotated[
+        str, typer.Option("--from", help="What wrote it, one of the layouts above; auto: as its tensors tell.")
+    ] = "auto",
+    key: Annotated[
+        str | None, typer.Option(help="Which weights, where the file holds several: model, ema, student …")
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="The detector, where the tensors do not tell.", autocompletion=complete_model)
     ] = None,
@@ -40,9 +45,13 @@ def import_(
 
     Layouts. refinedet.pytorch: a .pth of luuuyi/RefineDet.PyTorch. refinedet.caffe: a .caffemodel of the authors,
     sfzhang15/RefineDet. torchvision: a .pth of its ssd300_vgg16, or of its Faster R-CNN or RetinaNet on ResNet-50 with
-    FPN, both versions. detectron2: Faster R-CNN or RetinaNet R50-FPN, a .pkl of its zoo or a .pth. mmdet: the same two.
-    ssd.pytorch: a .pth of amdegroot/ssd.pytorch. lufficc: a .pth of lufficc/SSD, VGG-16. m2det: a .pth of the authors,
-    qijiezhao/M2Det.
+    FPN, both versions. detectron2: Faster R-CNN or RetinaNet R50-FPN, a .pkl of its zoo or a .pth. mmdet: the same two,
+    and SSD300 and SSD512 on VGG-16 (mmdet1, mmdet2: of the first or second version, where an SSD's file does not say).
+    ssd.pytorch: a .pth of amdegroot/ssd.pytorch. lufficc: a .pth of lufficc/SSD, VGG-16. sgrvinod: a .pth.tar of the
+    tutorial a-PyTorch-Tutorial-to-Object-Detection. m2det: a .pth of the authors, qijiezhao/M2Det.
+
+    The weights may lie under any keys of the file and have any prefix (module., _orig_mod., model. …), and a whole
+    pickled module is read too. Nothing that the file contains is run.
 
     Example: vedette weights import RefineDet320_VOC_final.pth --from refinedet.pytorch --model refinedet320-vgg16
     --out refinedet320-voc.safetensors
@@ -51,16 +60,17 @@ def import_(
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
     from vedette.weights.files import save_weights
-    from vedette.weights.layouts import READERS
-    from vedette.weights.layouts.class_names import names_by_count, read_names
+    from vedette.weights.layouts.known import NAMES, read_foreign
 
-    if layout not in READERS:
-        raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(READERS)}")
-    checkpoint = READERS[layout](source)
+    if layout not in NAMES:
+        raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(NAMES)}")
+    checkpoint = read_foreign(source, layout, key)
+    if layout == "auto":
+        typer.echo(f"note: {source} is read as --from {checkpoint.layout}", err=True)
+    for note in checkpoint.notes:
+        typer.echo(f"note: {note}", err=True)
     name = _choose(checkpoint, source, model)
-    names, category_ids = names_by_count(checkpoint.num_classes)
-    if classes is not None:
-        names, category_ids = read_names(classes, checkpoint.num_classes), None
+    names, category_ids = _classes(checkpoint, classes)
     detector = _detector(checkpoint, name)
     save_weights(
         out,
@@ -69,9 +79,21 @@ def import_(
         classes=names,
         category_ids=category_ids,
         input_spec=replace(cast("InputSpec", detector.input_spec), **checkpoint.input),
-        extra={"imported_from": f"{layout} {source.name}"},
+        extra={"imported_from": f"{checkpoint.layout} {source.name}"},
     )
     typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+
+
+def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """Names and the data's own ids: of a text file, else as the checkpoint has them, else by their count."""
+    from vedette.weights.layouts.class_names import names_by_count, read_names
+
+    if given is not None:
+        return read_names(given, checkpoint.num_classes), None
+    names, category_ids = names_by_count(checkpoint.num_classes)
+    if checkpoint.classes is not None and checkpoint.classes != names:
+        return checkpoint.classes, None
+    return names, category_ids
 
 
 def _choose(checkpoint: Checkpoint, source: Path, model: str | None) -> str:

@@ -1,9 +1,10 @@
 """COCO's table of average precision and recall, equal to pycocotools'; computed by hotcoco.
 
 The conventions of every number here: AP is the mean over IoU 0.50:0.05:0.95 of precision at 101 recalls, with the 100
-best detections of an image and class; IoU is without + 1 and an overlap equal to the threshold is enough; a detection
-whose best box is taken falls back on the next; crowds neither count nor punish; sizes part at areas of 32² and 96².
-COCO knows no difficult boxes: they count like all others, as in pycocotools' reading of the same file.
+best detections of an image and class, unless another limit is given; IoU is without + 1 and an overlap equal to the
+threshold is enough; a detection whose best box is taken falls back on the next; crowds neither count nor punish; sizes
+part at areas of 32² and 96². COCO knows no difficult boxes: they count like all others, as in pycocotools' reading of
+the same file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vedette.evaluate.limits import COCO_LIMIT
 from vedette.evaluate.matching import Floats
 from vedette.evaluate.truth import Truth
 from vedette.structures import Detections
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import hotcoco
 
 ALL, SMALL, MEDIUM, LARGE = range(4)  # the size classes, as hotcoco and pycocotools number them
-ONE, TEN, HUNDRED = range(3)  # detections an image and class
+ONE, TEN, MOST = range(3)  # detections an image and class
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class CocoResult:
     ap_large: float
     ar1: float  # with the best detection of an image and class
     ar10: float
-    ar100: float
+    ar100: float  # with the best 100, or as many as the limit is; so all others here
     ar_small: float
     ar_medium: float
     ar_large: float
@@ -51,10 +53,12 @@ def coco_average_precision(
     truths: Sequence[Truth],
     num_classes: int,
     image_ids: Sequence[int | str] | None = None,
+    most: int = COCO_LIMIT,
 ) -> CocoResult:
     """COCO's table for the detections of B images against their B truths, in the same pixels.
 
     image_ids: equal scores are taken in the order of these, as pycocotools does; in the order given without them.
+    most: detections of an image and class that count, COCO's own 100 or another limit.
 
     Raises ValueError where detections and truths are not of equally many images, ImportError without hotcoco.
     """
@@ -63,7 +67,7 @@ def coco_average_precision(
     if image_ids is not None:
         order = sorted(range(len(image_ids)), key=lambda row: (isinstance(image_ids[row], str), image_ids[row]))
         detections, truths = [detections[row] for row in order], [truths[row] for row in order]
-    evaluation = _evaluate(detections, truths, num_classes)
+    evaluation = _evaluate(detections, truths, num_classes, most)
     return _table(np.asarray(evaluation["precision"]), np.asarray(evaluation["recall"]))
 
 
@@ -75,13 +79,14 @@ def require_hotcoco() -> None:
         raise ImportError('the coco metric needs the package hotcoco: pip install "vedette[train]"') from error
 
 
-def _evaluate(detections: Sequence[Detections], truths: Sequence[Truth], num_classes: int) -> dict[str, Any]:
+def _evaluate(detections: Sequence[Detections], truths: Sequence[Truth], num_classes: int, most: int) -> dict[str, Any]:
     """precision (10 IoUs, 101 recalls, C, 4 sizes, 3 limits), recall (10, C, 4, 3); -1 where there is nothing."""
     require_hotcoco()
     from hotcoco import COCOeval
 
     truth = _as_coco(truths, num_classes)
     evaluation = COCOeval(truth, truth.load_res(_rows(detections)), "bbox")
+    evaluation.params.max_dets = [1, min(10, most), most]
     evaluation.evaluate()
     evaluation.accumulate()
     if evaluation.eval is None:
@@ -114,9 +119,9 @@ def _rows(detections: Sequence[Detections]) -> Floats:
 
 def _table(precision: Floats, recall: Floats) -> CocoResult:
     def ap(iou: slice = slice(None), size: int = ALL) -> float:
-        return _mean(precision[iou, :, :, size, HUNDRED])
+        return _mean(precision[iou, :, :, size, MOST])
 
-    def ar(limit: int = HUNDRED, size: int = ALL) -> float:
+    def ar(limit: int = MOST, size: int = ALL) -> float:
         return _mean(recall[:, :, size, limit])
 
     return CocoResult(
@@ -132,7 +137,7 @@ def _table(precision: Floats, recall: Floats) -> CocoResult:
         ar_small=ar(size=SMALL),
         ar_medium=ar(size=MEDIUM),
         ar_large=ar(size=LARGE),
-        per_class=np.array([_mean(precision[:, :, label, ALL, HUNDRED]) for label in range(precision.shape[2])]),
+        per_class=np.array([_mean(precision[:, :, label, ALL, MOST]) for label in range(precision.shape[2])]),
     )
 
 

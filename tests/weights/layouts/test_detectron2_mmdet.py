@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +13,9 @@ from torchvision.models import detection
 
 from vedette.errors import InputError
 from vedette.papers.retinanet import OCTAVES
-from vedette.weights.layouts import READERS, detectron2, faster_rcnn_torchvision, mmdet, retinanet_torchvision
+from vedette.weights.layouts import detectron2, faster_rcnn_torchvision, mmdet, retinanet_torchvision
 from vedette.weights.layouts.checkpoint import Checkpoint
+from vedette.weights.layouts.known import LAYOUTS, read_foreign
 from vedette.weights.layouts.pickled import read_state_dict
 from vedette.zoo import build
 
@@ -178,14 +180,14 @@ def test_retinanet(layout: str, retinanet: dict[str, Tensor]) -> None:
 def test_inputs() -> None:
     assert detectron2.INPUT["channels"] == "bgr"
     assert detectron2.INPUT["mean"] == (103.53, 116.28, 123.675)
-    assert {"detectron2", "mmdet"} <= set(READERS)
+    assert {"detectron2", "mmdet"} <= set(LAYOUTS)
 
 
 def test_the_zoos_pickles_of_arrays(tmp_path: Path, faster_rcnn: dict[str, Tensor]) -> None:
     file = tmp_path / "model_final.pkl"
     arrays = {name: tensor.numpy() for name, tensor in as_detectron2(faster_rcnn).items()}
     file.write_bytes(pickle.dumps({"model": arrays, "__author__": "zoo", "matching_heuristics": True}, protocol=2))
-    read = READERS["detectron2"](file)
+    read = read_foreign(file, "detectron2")
     assert read.faults == []
     assert torch.equal(read.tensors["head.logits.bias"], faster_rcnn["roi_heads.box_predictor.cls_score.bias"])
 
@@ -204,6 +206,10 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path: Path, capsys: pytest.Captu
     file.write_bytes(b"\x80\x04nonsense")
     with pytest.raises(InputError, match=r"bad\.pkl"):
         read_state_dict(file)
-    file.write_bytes(pickle.dumps({"model": {"a": [1.0]}}))
-    with pytest.raises(InputError, match="'a' is a list, not a tensor"):
+    file.write_bytes(pickle.dumps({"model": {"a": np.ones(1), "b.c": [1.0]}}))
+    with pytest.raises(InputError, match=r"'b\.c' is a list, not a tensor"):
         read_state_dict(file)
+    file.write_bytes(pickle.dumps({"model": {"a": np.ones(1), "b.c": Harm()}}))
+    with pytest.raises(InputError, match=r"'b\.c' needs builtins\.print to be read, and pickled code is not run here"):
+        read_state_dict(file)
+    assert capsys.readouterr().out == ""

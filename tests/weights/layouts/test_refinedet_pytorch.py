@@ -132,12 +132,6 @@ def test_state_dicts_are_found_in_wrappers_and_without_the_prefix(
     assert read["a.weight"].tolist() == [0, 1, 2]
 
 
-def test_pickled_code_is_refused_by_name(tmp_path: Path) -> None:
-    torch.save(torch.nn.Linear(1, 1), tmp_path / "model.pth")
-    with pytest.raises(InputError, match=r"model\.pth: needs torch\.nn\.modules\.linear\.Linear to be read"):
-        read_state_dict(tmp_path / "model.pth")
-
-
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     with pytest.raises(InputError, match="there is no such file"):
@@ -148,7 +142,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"a\.pth: "):
             read_state_dict(path)
-    for odd in ([torch.ones(1)], {}, {"a": torch.ones(1), "epoch": 3}):
+    for odd in ([torch.ones(1)], {}, {"a": 1, "epoch": 3}):
         torch.save(odd, path)
         with pytest.raises(InputError, match="state dict"):
             read_state_dict(path)

@@ -12,8 +12,8 @@ from torchvision.models.detection import ssd300_vgg16 as torchvision_ssd
 from vedette.cli.main import run
 from vedette.infer.load import load
 from vedette.papers.ssd import COCO_SIZES, SSD, VOC_SIZES
-from vedette.weights.layouts import READERS
 from vedette.weights.layouts.checkpoint import Checkpoint, check_fit
+from vedette.weights.layouts.known import read_foreign
 from vedette.weights.layouts.ssd_ports import convert_lufficc, convert_ssd_pytorch
 from vedette.weights.layouts.ssd_torchvision import convert
 from vedette.zoo import build
@@ -164,7 +164,7 @@ def test_names_and_shapes_of_the_ports(
     layout: str, size: int, outputs: int, sizes: tuple[float, ...], tmp_path: Path
 ) -> None:
     torch.save({"model": state_dict(layout, size, outputs), "iteration": 3}, tmp_path / "a.pth")
-    checkpoint = READERS[layout](tmp_path / "a.pth")
+    checkpoint = read_foreign(tmp_path / "a.pth", layout)
     assert checkpoint.models == (f"ssd{size}-vgg16",)
     assert checkpoint.num_classes == outputs - 1
     assert checkpoint.config == {"anchor_sizes": sizes, "clip_anchors": True}
@@ -237,16 +237,28 @@ def test_ports_outputs_written_out() -> None:
     torch.testing.assert_close(predictions.deltas, heads["loc"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("layout", ["torchvision", "ssd.pytorch", "lufficc"])
-def test_what_does_not_fit_is_refused_in_one_line(
-    layout: str, theirs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("layout", "other", "first"),
+    [("ssd.pytorch", "lufficc", "backbone.l2_norm.weight"), ("lufficc", "ssd.pytorch", "L2Norm.weight")],
+)
+def test_of_another_layout_the_right_one_is_said(
+    layout: str, other: str, first: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if layout == "torchvision":
-        weights = {name: one for name, one in theirs.state_dict().items() if "head.regression" not in name}
-    else:
-        weights = state_dict({"ssd.pytorch": "lufficc", "lufficc": "ssd.pytorch"}[layout])
-    torch.save(weights, tmp_path / "a.pth")
+    torch.save(state_dict(other), tmp_path / "a.pth")
     arguments = [str(tmp_path / "a.pth"), "--from", layout, "--out", str(tmp_path / "a.safetensors")]
+    assert run(["weights", "import", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"a.pth: holds {first}, " in line
+    assert line.endswith(f"which is not --from {layout}; it looks like --from {other}")
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_what_does_not_fit_is_refused_in_one_line(
+    theirs: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = {name: one for name, one in theirs.state_dict().items() if "head.regression" not in name}
+    torch.save(weights, tmp_path / "a.pth")
+    arguments = [str(tmp_path / "a.pth"), "--from", "torchvision", "--out", str(tmp_path / "a.safetensors")]
     assert run(["weights", "import", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "a.pth does not fit ssd300-vgg16: missing " in line

@@ -11,8 +11,8 @@ from torchvision.models import detection
 
 from vedette.errors import InputError
 from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvision
-from vedette.weights.layouts import torchvision as torchvision_layout
 from vedette.weights.layouts.checkpoint import check_fit
+from vedette.weights.layouts.known import read_foreign
 from vedette.weights.layouts.torchvision_names import renamed
 from vedette.zoo import build
 
@@ -166,6 +166,6 @@ def test_another_model_of_torchvisions_is_none_that_can_be_read(tmp_path: Path) 
     file = tmp_path / "resnet18.pth"
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, file)
     with pytest.raises(
-        InputError, match=r"resnet18.pth: holds conv1.weight …, which is none of torchvision's detectors"
+        InputError, match=r"resnet18.pth: holds conv1.weight, which is not --from torchvision; the layouts: "
     ):
-        torchvision_layout.read(file)
+        read_foreign(file, "torchvision")

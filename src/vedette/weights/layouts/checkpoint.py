@@ -22,6 +22,9 @@ class Checkpoint:
     num_classes: int  # without background
     config: dict[str, Any]  # the detector's fields, where they differ from its own
     input: dict[str, Any]  # InputSpec's fields, likewise
+    classes: tuple[str, ...] | None = None  # their names, where the file has them
+    layout: str = ""  # what it was read as
+    notes: tuple[str, ...] = ()  # for whoever imports it
 
 
 class Piece(NamedTuple):

@@ -10,12 +10,10 @@ What they expect beside their tensors
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from torch import Tensor
 
 from vedette.weights.layouts.checkpoint import Checkpoint, Piece, layer_pieces
-from vedette.weights.layouts.pickled import read_state_dict
 from vedette.weights.layouts.pyramids import (
     SHORT_SIDE,
     background_first,
@@ -37,11 +35,6 @@ CONFIG = {"anchor_grid": "corner", "stride_in_1x1": True}
 ALIGN = {"align_samples": 0, "align_half_cell": True}
 KEPT_ELSEWHERE = re.compile(r"pixel_(mean|std)|.*anchor_generator\.cell_anchors\.\d")
 SUBNETS = (("class_subnet", "cls_subnet"), ("box_subnet", "bbox_subnet"))
-
-
-def read(path: Path) -> Checkpoint:
-    """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
-    return convert(read_state_dict(path))
 
 
 def convert(weights: Mapping[str, Tensor]) -> Checkpoint:

@@ -10,14 +10,12 @@ What they expect beside their tensors
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from vedette.backbones.resnet import ResNet
 from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.weights.layouts.pickled import read_state_dict
 from vedette.weights.layouts.shared import CAFFE_BGR, vgg16_modules
 
 CLASSIFIER = ("base.fc.weight", "base.fc.bias")  # of ResNet, which nothing uses
@@ -25,11 +23,6 @@ COUNTER = "num_batches_tracked"  # of batch norm; older files have none
 
 LEVELS, SCALES, ANCHORS = 8, 6, 6
 SHARED = re.compile(r"(leach|sfam_module\.fc[12])\.\d+\.")
-
-
-def read(path: Path) -> Checkpoint:
-    """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
-    return convert(read_state_dict(path))
 
 
 def convert(weights: Mapping[str, Tensor]) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""mmdet: Faster R-CNN and RetinaNet on ResNet-50 with FPN, "pytorch" style.
+"""mmdet: Faster R-CNN and RetinaNet on ResNet-50 with FPN, "pytorch" style; its SSD is in `mmdet_ssd`.
 
 What they expect beside their tensors
     * RGB less ImageNet's mean over its deviation; the short side 800, the long one 1333 at most.
@@ -9,12 +9,14 @@ What they expect beside their tensors
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
+from vedette.weights.layouts import mmdet_ssd
 from vedette.weights.layouts.checkpoint import Checkpoint, Piece, layer_pieces
-from vedette.weights.layouts.pickled import read_state_dict
+from vedette.weights.layouts.mmdet_meta import classes_of, meta_of, without_averages
 from vedette.weights.layouts.pyramids import (
     IMAGENET_INPUT,
     background_first,
@@ -30,16 +32,17 @@ ALIGN = {"align_samples": 0, "align_half_cell": True}
 SUBNETS = (("class_subnet", "cls_convs"), ("box_subnet", "reg_convs"))
 
 
-def read(path: Path) -> Checkpoint:
-    """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
-    return convert(read_state_dict(path))
-
-
-def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
-    """mmdet's state dict in our terms."""
-    weights = without_counters(weights, "backbone.")
-    two_stages = any(name.startswith("roi_head.") for name in weights)
-    return _faster_rcnn(weights) if two_stages else _retinanet(weights)
+def convert(weights: Mapping[str, Tensor], content: Any = None) -> Checkpoint:
+    """mmdet's state dict in our terms; content: all that the file holds, of which its meta is used."""
+    weights = without_counters(without_averages(weights), "backbone.")
+    meta = meta_of(content)
+    if any(name.startswith("roi_head.") for name in weights):
+        found = _faster_rcnn(weights)
+    elif "bbox_head.retina_cls.weight" in weights:
+        found = _retinanet(weights)
+    else:
+        found = mmdet_ssd.convert(weights, meta)
+    return replace(found, classes=classes_of(meta, found.num_classes))
 
 
 def _faster_rcnn(weights: Mapping[str, Tensor]) -> Checkpoint:

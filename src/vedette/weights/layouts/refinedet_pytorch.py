@@ -7,23 +7,16 @@ What they expect beside their tensors
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from torch import Tensor
 
 from vedette.weights.layouts.checkpoint import Checkpoint, Piece, as_it_is, assemble, count_classes, weights_and_biases
-from vedette.weights.layouts.pickled import read_state_dict
 from vedette.weights.layouts.refinedet_caffe import ASPECT_RATIOS
 from vedette.weights.layouts.shared import CAFFE_RGB, vgg16_modules
 
 MODELS = ("refinedet320-vgg16", "refinedet512-vgg16")
 CONFIG = {"aspect_ratios": ASPECT_RATIOS, "clip_anchors": True}
 LEVELS = 4
-
-
-def read(path: Path) -> Checkpoint:
-    """A checkpoint file in our terms; raises InputError where it is not a file of tensors."""
-    return convert(read_state_dict(path))
 
 
 def convert(weights: Mapping[str, Tensor]) -> Checkpoint:
