@@ -1,5 +1,6 @@
 from pathlib import Path
 from threading import Event
+from weakref import ref
 
 import pytest
 from PIL import Image
@@ -54,3 +55,47 @@ def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeyp
     assert all(event.wait(10) for event in events[:3])
     assert not any(event.is_set() for event in events[3:])
     assert len(list(stream)) == 5
+
+
+def test_large_pictures_wait_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two have ten pixels more than may wait together; what cannot be read waits beside any."""
+    names = [tmp_path / f"{number}.png" for number in range(5)]
+    for name, side in zip(names, (60, 60, 60, 5, 60), strict=True):
+        Image.new("RGB", (side, side)).save(name)
+    names[3].write_text("no picture")
+    monkeypatch.setattr(files, "MOST_PIXELS", 2 * 60 * 60 - 10)
+    begun: list[Path] = []
+
+    def decode(path: Path) -> Image.Image:
+        begun.append(path)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(files, "decode_image", decode)
+    stream = decode_ahead(names, ahead=5)
+    for count in (1, 2):
+        next(stream)
+        assert begun == names[:count]
+    next(stream)
+    assert names[4] not in begun
+    assert len(list(stream)) == 2
+    assert begun == names
+
+
+def test_no_more_pictures_are_kept_than_wait(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 30 files, in batches of 2: those that wait, a batch, and what the caller holds."""
+    names, decoded, most = folder(tmp_path, 30), list[ref[Image.Image]](), 0
+
+    def decode(path: Path) -> Image.Image:
+        one = Image.new("RGB", (10, 10), "white")
+        decoded.append(ref(one))
+        return one
+
+    monkeypatch.setattr(files, "decode_image", decode)
+    for found in detect_files(detector, names, plan_passes(detector.input_spec, batch_size=2)):
+        assert not isinstance(found, InputError)
+        most = max(most, sum(each() is not None for each in decoded))
+    assert most <= 7
+    del found
+    assert not any(each() for each in decoded)
