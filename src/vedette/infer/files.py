@@ -16,6 +16,7 @@ from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
 Decoded = Image.Image | InputError
+WHOLE = ("MPO", "PSD")  # whose first picture is all of it; the others are previews and layers
 DECODERS = 8  # threads; decoding leaves Python's lock alone
 
 
@@ -61,6 +62,15 @@ def decode_ahead(files: Iterable[str | Path], ahead: int, threads: int = 1) -> I
             yield waiting.popleft()[1].result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def holds_several(file: str | Path) -> bool:
+    """Whether a file has more pictures than the one that is decoded: an animation, the pages of a TIFF."""
+    try:
+        with quiet, Image.open(file) as image:
+            return bool(getattr(image, "is_animated", False)) and image.format not in WHOLE
+    except Exception:  # a decoder may raise anything
+        return False
 
 
 def _pixels_in(file: str | Path) -> int:
