@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,42 +40,39 @@ class Batch:
         (self.out / RESULTS).unlink(missing_ok=True)
         self.stream = (self.out / ROWS).open("ab")
 
-    def left(self) -> Iterator[tuple[Path, Path]]:
-        """The pictures that are not done, each with the place of its annotated one."""
-        pairs = [(file, self.out / name) for file, name in zip(self.files, self.names, strict=True)]
-        return iter([pair for pair in pairs if os.path.realpath(pair[0]) not in self.rows])
+    def left(self) -> list[tuple[Path, Path]]:
+        """The pictures that are not done, each with the place of its annotated one; those with an error last.
 
-    def add(self, file: Path, **what: Any) -> None:
-        """Writes the row of a picture; whatever becomes of this process, it is there."""
-        source = os.path.realpath(file)
-        self.rows[source] = {"file_name": str(file), "source": source, **what}
+        So the network sees the others in the batches in which it would have seen them anyway, and finds the same.
+        """
+        pairs = [(file, self.out / name) for file, name in zip(self.files, self.names, strict=True)]
+        rows = [self.rows.get(os.path.realpath(file)) for file in self.files]
+        new = [pair for pair, row in zip(pairs, rows, strict=True) if row is None]
+        return new + [pair for pair, row in zip(pairs, rows, strict=True) if row is not None and "error" in row]
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Writes the rows of a batch of pictures; whatever becomes of this process, they are there."""
+        self.rows |= {row["source"]: row for row in rows}
         if self.stream is None:
             raise ValueError("begin() comes first")
         try:
-            self.stream.write(_line(self.rows[source]).encode())
+            self.stream.write("".join(map(_line, rows)).encode())
             self.stream.flush()
         except OSError as error:
             raise InputError(f"{self.out / ROWS}: cannot be written ({error.strerror}); {GO_ON}") from None
 
     def finish(self) -> str:
-        """Writes the list of all detections, in the order of the pictures; gives its text."""
+        """Writes the rows, one a picture in their order, and the list of all detections; gives the list's text."""
         from vedette.data.atomic import write_text
 
         if self.stream is not None:
             self.stream.close()
-        text = json.dumps(self.results(), indent=1)  # in ASCII: a terminal prints it too, and a name may hold any byte
+        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
+        rows = sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
+        write_text(self.out / ROWS, "".join(map(_line, rows)))
+        text = json.dumps(_results(rows), indent=1)  # in ASCII: a terminal prints it too, and a name may hold any byte
         write_text(self.out / RESULTS, text + "\n")
         return text
-
-    def results(self) -> list[dict[str, Any]]:
-        """COCO results with the file's and the class's name; image ids are places among the pictures, from 0 on."""
-        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
-        ordered = sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
-        return [
-            {"image_id": number, **found, "file_name": row["file_name"], "class_name": name}
-            for number, row in enumerate(ordered)
-            for name, found in map(_parted, row.get("detections", ()))
-        ]
 
     def state(self) -> str:
         """How far it came, and how it goes on."""
@@ -96,22 +93,23 @@ def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: boo
         raise InputError("--resume goes on with a run, --overwrite begins one anew: give one of them")
     record = read_record(out) or {"settings": settings, "written": []}
     rows = _read_rows(out / ROWS) if ROWS in record["written"] else {}
+    done = sum("error" not in row for row in rows.values())
     if resume:
         _check_same(out, record["settings"], settings)
-    elif rows and not overwrite and not (out / RESULTS).exists():
+    elif done and not overwrite and not (out / RESULTS).exists():
         raise InputError(
-            f"--out {out}: a run that was not finished is there, with {len(rows)} pictures done; go on with --resume, "
+            f"--out {out}: a run that was not finished is there, with {done} pictures done; go on with --resume, "
             "begin anew with --overwrite, or give another folder"
         )
     rows = rows if resume else {}
-    names = name_pictures(files, {source: row["output"] for source, row in rows.items()})
+    names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
     check_places(out, files, [*names, RESULTS, ROWS], record["written"], overwrite)
     written = sorted({*record["written"], *names, RESULTS, ROWS})
     return Batch(out, files, settings, names, written, rows)
 
 
 def _read_rows(path: Path) -> dict[str, Row]:
-    """The rows without an error; a line that was not written to its end is none."""
+    """The last row of each picture; a line that was not written to its end is none."""
     rows = {}
     try:
         lines = path.read_bytes().split(b"\n")
@@ -122,7 +120,7 @@ def _read_rows(path: Path) -> dict[str, Row]:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and {"source", "output", "detections"} <= row.keys() and "error" not in row:
+        if isinstance(row, dict) and "source" in row and ("error" in row or {"output", "detections"} <= row.keys()):
             rows[row["source"]] = row
     return rows
 
@@ -136,6 +134,15 @@ def _check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
             raise InputError(
                 f"--resume: {out} was begun with {name} {then}, and now it is {today}; give the same, or another --out"
             )
+
+
+def _results(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """COCO results with the file's and the class's name; image ids are places among the rows, from 0 on."""
+    return [
+        {"image_id": number, **found, "file_name": row["file_name"], "class_name": name}
+        for number, row in enumerate(rows)
+        for name, found in map(_parted, row.get("detections", ()))
+    ]
 
 
 def _parted(found: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.cli.batch import Batch, plan
+from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.places import place
 from vedette.cli.progress import Progress
@@ -111,37 +113,39 @@ def _check_font() -> None:
 
 
 def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: bool, quiet: bool) -> None:
-    """Detects, and writes picture and row of each file that is left, one after the other."""
+    """Detects, and writes the pictures and rows of the files that are left, batch by batch."""
     from vedette.infer.files import detect_files, holds_several
 
-    left = list(batch.left())
-    results = detect_files(detector, [file for file, _ in left], passes, score, bf16)
-    several: list[str] = []
+    left = batch.left()
+    places, several = iter(left), list[str]()
     with Progress(len(left), "images") as progress:
-        for file, picture in left:
-            line = _take(batch, file, picture, results)
-            if line and not quiet:
-                progress.say(line)
-            if line and holds_several(file):
-                several.append(str(file))
-            progress.advance()
+        for results in detect_files(detector, [file for file, _ in left], passes, score, bf16):
+            rows = []
+            for file, picture in islice(places, len(results)):
+                row, line = _take(results, file, picture)
+                rows.append(row)
+                if line and not quiet:
+                    progress.say(line)
+                several += [str(file)] if line and holds_several(file) else []
+                progress.advance()
+            batch.add(rows)
     if several:
         named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
         typer.echo(f"note: {_shown(named)}: more than one picture in a file, the first was looked at", err=True)
 
 
-def _take(batch: Batch, file: Path, picture: Path, results: Iterator[Detections | InputError]) -> str:
-    """Writes what is next of the results, and keeps no picture; gives a line to say, none where there is an error."""
-    found = next(results)
+def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
+    """Takes the next of the results out and writes its picture; gives its row, and a line to say, "" of an error."""
+    found = results.pop(0)
+    row: Row = {"file_name": str(file), "source": os.path.realpath(file)}
     if isinstance(found, InputError):
-        batch.add(file, error=str(found))
-        return ""
+        return row | {"error": str(found)}, ""
     error = _save(found, file, picture)
     size = {} if found.image is None else {"width": found.image.width, "height": found.image.height}
     named = zip(found.to_coco(), found.names, strict=True)
-    rows = [{key: row[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for row, name in named]
-    batch.add(file, output=picture.name, **size, detections=rows, **({"error": error} if error else {}))
-    return f"{_shown(file)}: {_summary(found)}"
+    boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]
+    row |= {"output": picture.name, **size, "detections": boxes, **({"error": error} if error else {})}
+    return row, f"{_shown(file)}: {_summary(found)}"
 
 
 def _save(found: Detections, file: Path, picture: Path) -> str | None:

@@ -26,23 +26,22 @@ def detect_files(
     passes: Passes,
     score: float = 0.5,
     bf16: bool = False,
-) -> Iterator[Detections | InputError]:
-    """What is found in each file, in order; for a file that cannot be read, the error instead.
+) -> Iterator[list[Detections | InputError]]:
+    """What is found in each file, in order, batch by batch; for a file that cannot be read, the error instead.
 
     No more than two batches of pictures are in memory, however many files there are, and of large pictures no more
-    than MOST_PIXELS twice; one that has more comes alone. passes: planned from the detector's spec (`plan_passes`);
-    score and bf16 are those of `Detector.detect`.
+    than MOST_PIXELS twice; one that has more comes alone. Who takes a result out of its list lets its picture go.
+    passes: planned from the detector's spec (`plan_passes`); score and bf16 are those of `Detector.detect`.
     """
     score = check_score(score)
     threads = 1 if detector.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
     for batch in in_batches(decode_ahead(files, passes.batch_size, threads), passes.batch_size):
         pictures = [one for one in batch if not isinstance(one, InputError)]
         found = detector.look(pictures, passes, score, bf16) if pictures else []
-        results = deque[Detections | InputError](one if isinstance(one, InputError) else found.pop(0) for one in batch)
+        results = [one if isinstance(one, InputError) else found.pop(0) for one in batch]
         del pictures
-        batch.clear()  # each picture goes when its result was used, not when the next batch is there
-        while results:
-            yield results.popleft()
+        batch.clear()
+        yield results
 
 
 def decode_ahead(files: Iterable[str | Path], ahead: int, threads: int = 1) -> Iterator[Decoded]:
