@@ -298,3 +298,9 @@ def test_pinned_memory_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_input_that_no_picture_can_be_brought_to_is_refused(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_spec(InputSpec(**({"size": 320} | fields)))
+
+
+def test_the_numbers_of_an_input_may_be_numpys() -> None:
+    spec = check_spec(InputSpec(size=np.int64(320), range=np.float32(1.0)))  # type: ignore[arg-type]
+    assert (type(spec.size), type(spec.range)) == (int, float)
+    assert spec == InputSpec(size=320, range=1.0)

@@ -7,7 +7,7 @@ Boxes are float x1 y1 x2 y2 in pixels, without + 1; labels are 0..C-1, backgroun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
 from pathlib import Path
@@ -176,7 +176,9 @@ class InputSpec:
 
 
 def check_spec(spec: InputSpec) -> InputSpec:
-    """The spec; raises ValueError for the first field that no picture could be prepared by."""
+    """The spec, numpy's numbers as Python's; raises ValueError for the first field that no picture is prepared by."""
+    given = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    spec = replace(spec, **{name: value.item() for name, value in given.items() if isinstance(value, np.generic)})
     for name, options in CHOICES.items():
         if getattr(spec, name) not in options:
             raise ValueError(f"{name} is {getattr(spec, name)!r}: give one of {', '.join(options)}")

@@ -1,3 +1,4 @@
+import os
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_what_is_passed_over_is_said(photos: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["a.JPG", "a.jp2", "a.tga", "a.ppm", "a.psd", "a.ico", "a.gif", "a.webp", "a.avif", "a.tif", "a.bmp", "a.qoi"],
+    ["a.JPG", "a.jp2", "a.tga", "a.ppm", "a.psd", "a.ico", "a.gif", "a.webp", "a.avif", "a.tif", "a.bmp", "a.mpo"],
 )
 def test_what_the_decoder_reads_is_taken(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
@@ -98,6 +99,14 @@ def test_linked_loops_end_and_each_real_file_comes_once(photos: Path) -> None:
 def test_globs_of_this_folder(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(photos)
     assert [str(file) for file in expand("**/*.jpg")[0]] == ["[1].jpg", "b.jpg", "sub/d.jpg", "sub.jpg/e.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_passed_over_and_a_broken_link_is_not(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    files, passed = expand(str(tmp_path))
+    assert (names(files), passed) == (["link.jpg"], "passed over 1 pipe or device")
 
 
 def test_a_mistyped_name(photos: Path) -> None:

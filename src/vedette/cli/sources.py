@@ -95,6 +95,8 @@ def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
     for file in files:
         if file.is_dir():
             others["folders"] += 1
+        elif file.exists() and not file.is_file():
+            others["pipe or device"] += 1  # a pipe; a link to nothing is a fault, not this
         elif file.name.startswith("."):
             left_by_macos = file.name.startswith("._")
             others["hidden"] += file.suffix.lower() in suffixes() and not left_by_macos
@@ -116,7 +118,8 @@ def suffixes() -> frozenset[str]:
     from PIL import Image
 
     registered = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, form in registered if form in Image.OPEN and form not in NOT_DECODED)
+    opened = {*Image.OPEN, "MPO"} - NOT_DECODED  # the last are JPEGs, and opened as these
+    return frozenset(suffix for suffix, form in registered if form in opened)
 
 
 def _looks_like_one(file: Path) -> bool:
