@@ -259,3 +259,36 @@ def test_the_one_picture_cannot_be_written_and_shows_nothing(photos: Path, capsy
     assert run(["detect", "in/a.jpg", "--score", "0.95", "--out", "found", "--overwrite"]) == 1
     assert capsys.readouterr().out.endswith("1 image, 0 detections: see found/\n")
     assert results("found") == []
+
+
+def test_of_several_pictures_in_a_file_the_first_is_looked_at_and_that_is_said(photos: Path, capsys: Captured) -> None:
+    """But for a phone's MPO, whose other pictures are previews."""
+    frames = [Image.new("RGB", (40, 20), colour) for colour in ("red", "green")]
+    for name in ("b.gif", "c.tif", "d.mpo"):
+        frames[0].save(name, save_all=True, append_images=frames[1:])
+    assert run(["detect", "b.gif", "c.tif", "d.mpo", "in/a.jpg"]) == 0
+    assert capsys.readouterr().err == ("note: b.gif, c.tif: more than one picture in a file, the first was looked at\n")
+
+
+def test_what_is_passed_over_is_said_on_stderr(photos: Path, capsys: Captured) -> None:
+    (photos / "labels.txt").touch()
+    assert run(["detect", "in", "--json"]) == 0
+    written = capsys.readouterr()
+    assert written.err == "note: in: passed over 1 .txt\n"
+    assert len(json.loads(written.out)) == 6
+
+
+def test_a_named_font_that_is_none_is_refused_before_the_work(
+    photos: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEDETTE_FONT", "none.ttf")
+    assert run(["detect", "in"]) == 2
+    assert capsys.readouterr().err.startswith("error: none.ttf: VEDETTE_FONT names it, and it is no font")
+    assert not Path("detections").exists()
+
+
+def test_each_picture_has_one_line_whatever_its_name(photos: Path, capsys: Captured) -> None:
+    os.rename("in/a.jpg", "in/a\n\x1b[31m\u3000猫.jpg")
+    assert run(["detect", "in/a\n\x1b[31m\u3000猫.jpg"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "in/a ?[31m 猫.jpg: dog 0.90, cat 0.60"
+    assert results()[0]["file_name"] == "in/a\n\x1b[31m\u3000猫.jpg"
