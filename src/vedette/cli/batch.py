@@ -115,10 +115,10 @@ def _read_rows(path: Path) -> dict[str, Row]:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return {}
-    for line in lines[:-1]:  # behind the last line's end there is nothing, or a torn one
+    for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except ValueError:  # torn, or what is behind the last line's end
             continue
         if isinstance(row, dict) and "source" in row and ("error" in row or {"output", "detections"} <= row.keys()):
             rows[row["source"]] = row
