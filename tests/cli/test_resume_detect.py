@@ -227,7 +227,8 @@ def test_killed_and_gone_on_with() -> None:
 def test_stopped_it_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: Captured, stop: BaseException, code: int
 ) -> None:
-    """By Ctrl-C, and by SIGTERM, which the command line turns into an exit."""
+    """By Ctrl-C, and by SIGTERM, which the command line turns into an exit. The list of a run before is not its own."""
+    assert run(COMMAND) == 1
     save = Detections.save
 
     def stopped(found: Detections, path: Path) -> None:
