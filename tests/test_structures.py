@@ -1,3 +1,6 @@
+import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vedette.errors import InputError
+from vedette.pages import fonts
 from vedette.structures import Detections, InputSpec, Target, TargetBatch, check_spec, check_targets, pad_targets
 
 CPU = torch.device("cpu")
@@ -96,8 +101,10 @@ def test_iteration_gives_one_detection_after_the_other() -> None:
 
 
 def test_draw_needs_a_picture() -> None:
-    with pytest.raises(ValueError, match="hold no image"):
+    with pytest.raises(InputError, match=r"hold no image \(keep_image=False\): give it, found.draw\(image\)"):
         found().draw()
+    with pytest.raises(InputError, match="draw\\(\\) takes a PIL image, not str"):
+        found().draw("photo.jpg")  # type: ignore[arg-type]
     picture = Image.new("RGB", (60, 50))
     assert found().draw(picture).size == (60, 50)
     assert found(image=picture).draw().tobytes() == found().draw(picture).tobytes()
@@ -110,6 +117,67 @@ def test_save(tmp_path: Path, suffix: str) -> None:
     found(image=Image.new("RGB", (60, 50))).save(path)
     with Image.open(path) as written:
         assert written.size == (60, 50)
+
+
+def test_a_given_picture_is_turned_as_it_was_to_detect(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 90)).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as lying:
+        assert found().draw(lying).size == (90, 60)
+        found().save(tmp_path / "b.png", lying)
+    with Image.open(tmp_path / "b.png") as written:
+        assert written.size == (90, 60)
+
+
+def test_names_that_no_font_has_are_drawn_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    captions: list[str] = []
+    monkeypatch.setattr("vedette.structures.draw_boxes", lambda image, boxes, texts, labels: captions.extend(texts))
+    monkeypatch.setattr("vedette.pages.fonts._system_files", list)
+    fonts._fonts_behind.cache_clear()
+    found(classes=("猫", "dog"), image=Image.new("RGB", (60, 50))).draw()
+    fonts._fonts_behind.cache_clear()
+    assert captions == ["dog 0.90", "class 0 0.80", "dog 0.30"]
+
+
+def test_a_named_font_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEDETTE_FONT", "/none/x.ttf")
+    for classes in (("cat", "dog"), None):
+        with pytest.raises(InputError, match=r"^/none/x\.ttf: VEDETTE_FONT names it, and it is no font"):
+            found(classes=classes, image=Image.new("RGB", (60, 50))).draw()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("out", "no suffix names a format that pictures are written in; give .jpg, .png or .webp"),
+        ("out.xyz", ".xyz names no format that pictures are written in; give"),
+        ("out.psd", ".psd names no format that pictures are written in; give"),  # it can be read
+        ("none/out.jpg", r"cannot be written \(No such file or directory\)"),
+        ("out.xbm", "cannot be written .as XBM: cannot write mode RGB as XBM"),
+    ],
+)
+def test_a_picture_that_cannot_be_saved(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(InputError, match=f"^{tmp_path / name}: {reason}"):
+        found(image=Image.new("RGB", (60, 50))).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("index", [torch.tensor([True, False, True]), slice(0, 3, 2), [0, 2]])
+def test_the_datas_own_ids_stay_with_the_detections(index: Any) -> None:
+    own = found(category_ids=(17, 18))
+    for kept in (own[index], pickle.loads(pickle.dumps(own))[index], replace(own, image=None)[index]):
+        assert kept.category_ids == (17, 18)
+        assert [row["category_id"] for row in kept.to_coco()] == [18, 18]
+
+
+def test_the_rows_of_coco_are_json_whatever_the_numbers_are_numpys() -> None:
+    rows = found().to_coco(np.int64(3), category_ids=np.array([17, 18]))  # type: ignore[arg-type]
+    assert [(row["image_id"], row["category_id"]) for row in json.loads(json.dumps(rows))] == [
+        (3, 18),
+        (3, 17),
+        (3, 18),
+    ]
 
 
 def test_to_coco() -> None:
@@ -230,3 +298,9 @@ def test_pinned_memory_is_that_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_input_that_no_picture_can_be_brought_to_is_refused(fields: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         check_spec(InputSpec(**({"size": 320} | fields)))
+
+
+def test_the_numbers_of_an_input_may_be_numpys() -> None:
+    spec = check_spec(InputSpec(size=np.int64(320), range=np.float32(1.0)))  # type: ignore[arg-type]
+    assert (type(spec.size), type(spec.range)) == (int, float)
+    assert spec == InputSpec(size=320, range=1.0)

@@ -7,7 +7,7 @@ Boxes are float x1 y1 x2 y2 in pixels, without + 1; labels are 0..C-1, backgroun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from numbers import Integral
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
 from vedette.pages.boxes import draw_boxes
+from vedette.pages.fonts import FontError, legible
 
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 LARGEST_INPUT = 1 << 15  # pixels of a side of a network's input: beyond any that a machine holds the maps of
@@ -175,7 +176,9 @@ class InputSpec:
 
 
 def check_spec(spec: InputSpec) -> InputSpec:
-    """The spec; raises ValueError for the first field that no picture could be prepared by."""
+    """The spec, numpy's numbers as Python's; raises ValueError for the first field that no picture is prepared by."""
+    given = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    spec = replace(spec, **{name: value.item() for name, value in given.items() if isinstance(value, np.generic)})
     for name, options in CHOICES.items():
         if getattr(spec, name) not in options:
             raise ValueError(f"{name} is {getattr(spec, name)!r}: give one of {', '.join(options)}")
@@ -236,27 +239,45 @@ class Detections:
         )
 
     def draw(self, image: Image.Image | None = None) -> Image.Image:
-        """The picture with boxes, names and scores on it.
+        """The picture with boxes, names and scores on it; `image`, or else the one that was kept.
 
-        Raises ValueError where there is no picture: none was kept and none is given.
+        A given image is turned as its EXIF says, as it was to detect. Names in letters that no font has are numbered,
+        `class 3`; the environment's VEDETTE_FONT may name a font file. Raises InputError (a ValueError) where there is
+        no picture, for what is no PIL image, and for a font that cannot be read.
         """
-        picture = image if image is not None else self.image
+        picture = self.image if image is None else image
         if picture is None:
-            raise ValueError("these detections hold no image: give one, draw(image)")
-        captions = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores.tolist(), strict=True)]
-        return draw_boxes(picture, self.boxes.tolist(), captions, self.labels.tolist())
+            raise InputError("these detections hold no image (keep_image=False): give it, found.draw(image)")
+        if not isinstance(picture, Image.Image):
+            raise InputError(f"draw() takes a PIL image, not {type(picture).__name__}: PIL.Image.open(…) gives one")
+        upright = picture if image is None else ImageOps.exif_transpose(picture)
+        labels: list[int] = self.labels.tolist()
+        try:
+            names = self.names if self.classes is None else [legible(self.classes)[label] for label in labels]
+            captions = [f"{name} {score:.2f}" for name, score in zip(names, self.scores.tolist(), strict=True)]
+            return draw_boxes(upright, self.boxes.tolist(), captions, labels)
+        except FontError as error:
+            raise InputError(f"{error.filename}: {error.strerror}") from None
 
-    def save(self, path: str | Path) -> None:
-        """Writes the annotated picture; the suffix of `path` chooses the format.
+    def save(self, path: str | Path, image: Image.Image | None = None) -> None:
+        """Writes the annotated picture, drawn on `image` as `draw` does; the suffix of `path` chooses the format.
 
-        Raises ValueError for a suffix that no format has, InputError for a picture too large for a JPEG.
+        Raises InputError (a ValueError) as `draw` does, for a suffix that names no format, for a picture that the
+        format cannot hold, and where the file cannot be written.
         """
-        picture = self.draw()
         form = Image.registered_extensions().get(Path(path).suffix.lower())
+        if form not in Image.SAVE:
+            suffix = f"{Path(path).suffix} names no format" if Path(path).suffix else "no suffix names a format"
+            raise InputError(f"{path}: {suffix} that pictures are written in; give .jpg, .png or .webp")
+        picture = self.draw(image)
         if form == "JPEG" and max(picture.size) > LARGEST_JPEG:
             size = f"{picture.width} x {picture.height} pixels"
             raise InputError(f"{path}: {size} are too many for a JPEG, whose sides end at {LARGEST_JPEG}; save a .png")
-        picture.save(path, quality=92)
+        try:
+            picture.save(path, quality=92)
+        except (OSError, ValueError, KeyError) as error:
+            reason = getattr(error, "strerror", None) or f"as {form}: {error}"
+            raise InputError(f"{path}: cannot be written ({reason})") from None
 
     def to_coco(self, image_id: int | str = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """A COCO results list: boxes as x, y, width, height.
@@ -264,11 +285,12 @@ class Detections:
         category_ids: one for each class; else those of the data that the weights were trained on, else the labels.
         """
         category_ids = self.category_ids if category_ids is None else category_ids
+        image_id = int(image_id) if isinstance(image_id, Integral) else image_id  # JSON knows no number of numpy's
         rows = zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True)
         return [
             {
                 "image_id": image_id,
-                "category_id": label if category_ids is None else category_ids[label],
+                "category_id": label if category_ids is None else int(category_ids[label]),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": score,
             }

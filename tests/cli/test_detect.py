@@ -1,48 +1,19 @@
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 from PIL import Image, ImageChops
-from torch import Tensor, nn
 
+from cli.upper_left import load
 from vedette.cli.main import run
-from vedette.errors import InputError
-from vedette.infer.detector import Detector
-from vedette.structures import Detections, InputSpec
 
 Captured = pytest.CaptureFixture[str]
-
-
-class UpperLeft(nn.Module):
-    """Finds two things: the upper left quarter (0.9) and the upper half (0.6)."""
-
-    config = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
-
-    def forward(self, images: Tensor, sizes: None, proposals: None) -> Tensor:
-        return images
-
-    def detect(self, predictions: Tensor, score: float = 0.05) -> list[Detections]:
-        height, width = predictions.shape[-2:]
-        boxes = torch.tensor([[0, 0, width / 2, height / 2], [0, 0, width, height / 2]])
-        row = Detections(boxes, torch.tensor([0.9, 0.6]), torch.tensor([1, 0]), torch.tensor([5, 6]))
-        return [row[row.scores >= score]] * len(predictions)
 
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever --model says, but "none"."""
-
-    def load(source: str, device: str | None = None, **config: object) -> Detector:
-        if source == "none":
-            raise InputError("none: no such model")
-        spec = InputSpec(size=32, divisor=16)
-        detector = Detector(UpperLeft(), spec, ("cat", "dog"), device or "cpu", category_ids=(17, 18))
-        detector.model.config = SimpleNamespace(**(vars(UpperLeft.config) | config))
-        return detector
-
     monkeypatch.setattr("vedette.infer.load.load", load)
 
 
@@ -83,7 +54,8 @@ def test_one_photo(photos: Path, capsys: Captured) -> None:
 def test_a_folder_with_a_score_and_another_place(photos: Path, capsys: Captured) -> None:
     assert run(["detect", "in", "--score", "0.7", "--out", "some/where", "--batch-size", "2"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "3 images, 3 detections: see some/where/"
-    assert sorted(file.name for file in Path("some/where").iterdir()) == ["a.jpg", "b.jpg", "c.jpg", "detections.json"]
+    written = ["a.jpg", "b.jpg", "c.jpg", "detect.json", "detections.json", "detections.jsonl"]
+    assert sorted(file.name for file in Path("some/where").iterdir()) == written
     assert [(row["image_id"], row["file_name"]) for row in results("some/where")] == [
         (0, "in/a.jpg"),
         (1, "in/b.png"),
@@ -128,15 +100,6 @@ def test_nms_is_the_models_or_the_one_chosen(photos: Path) -> None:
 def test_vote(photos: Path) -> None:
     assert run(["detect", "in/a.jpg", "--flip", "--vote"]) == 0
     assert len(results()) == 3
-
-
-def test_same_names_do_not_overwrite_one_another(photos: Path) -> None:
-    for name in ("x/a.jpg", "x/A.png", "x/a-2.jpg"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Image.new("RGB", (9, 9)).save(name)
-    assert run(["detect", "in/a.jpg", "x/a.jpg", "x/A.png", "x/a-2.jpg"]) == 0
-    pictures = [file.stem.lower() for file in Path("detections").glob("*.jpg")]
-    assert len(pictures) == len(set(pictures)) == 4
 
 
 def test_one_bad_file_among_many(photos: Path, capsys: Captured) -> None:
@@ -217,8 +180,7 @@ def test_pictures_of_all_kinds(tmp_path: Path, mode: str, size: tuple[int, int])
 
 def test_a_picture_that_cannot_be_written_does_not_stop_the_others(photos: Path, capsys: Captured) -> None:
     Path("found/a.jpg").mkdir(parents=True)
-    Path("found/detections.json").write_text("[]")
-    assert run(["detect", "in", "--out", "found"]) == 1
+    assert run(["detect", "in", "--out", "found", "--overwrite"]) == 1
     assert "a.jpg cannot be written" in capsys.readouterr().err
     assert len(results("found")) == 6
     assert Path("found/b.jpg").is_file()
@@ -229,8 +191,9 @@ def test_nothing_is_written_through_a_link(photos: Path) -> None:
     Path("links").mkdir()
     Path("links/a.jpg").symlink_to(Path("in/a.jpg").resolve())
     assert run(["detect", "links", "--out", "links"]) == 2
-    Path("links/detections.json").write_text("[]")
-    assert run(["detect", "in/a.jpg", "--out", "links"]) == 0
+    assert run(["detect", "in/a.jpg", "--out", "links"]) == 2
+    assert run(["detect", "in/a.jpg", "--out", "links", "--overwrite"]) == 0
+    assert not Path("links/a.jpg").is_symlink()
     assert Path("in/a.jpg").read_bytes() == before
 
 
@@ -239,7 +202,10 @@ def test_pictures_of_others_are_not_written_over(photos: Path, capsys: Captured)
     Path("album").mkdir()
     Path("album/a.jpg").write_bytes(b"another original")
     assert run(["detect", "in/a.jpg", "--out", "album"]) == 2
-    assert "album: a.jpg is there already, and no detections.json" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "error: --out album: a.jpg there was not written by this command; give another folder, or write it over with "
+        "--overwrite\n"
+    )
     assert Path("album/a.jpg").read_bytes() == b"another original"
     assert run(["detect", "in/a.jpg", "--out", "new"]) == run(["detect", "in/a.jpg", "--out", "new"]) == 0
 
@@ -273,8 +239,8 @@ def test_nothing_is_written_through_a_hard_link(photos: Path) -> None:
     before = Path("in/a.jpg").read_bytes()
     Path("found").mkdir()
     Path("found/a.jpg").hardlink_to("in/a.jpg")
-    Path("found/detections.json").write_text("[]")
-    assert run(["detect", "in/a.jpg", "--out", "found"]) == 0
+    assert run(["detect", "in/a.jpg", "--out", "found", "--overwrite"]) == 0
+    assert Path("found/a.jpg").read_bytes() != before
     assert Path("in/a.jpg").read_bytes() == before
 
 
@@ -290,7 +256,39 @@ def test_a_picture_too_long_for_a_jpeg(photos: Path, capsys: Captured) -> None:
 
 def test_the_one_picture_cannot_be_written_and_shows_nothing(photos: Path, capsys: Captured) -> None:
     Path("found/a.jpg").mkdir(parents=True)
-    Path("found/detections.json").write_text("[]")
-    assert run(["detect", "in/a.jpg", "--score", "0.95", "--out", "found"]) == 1
+    assert run(["detect", "in/a.jpg", "--score", "0.95", "--out", "found", "--overwrite"]) == 1
     assert capsys.readouterr().out.endswith("1 image, 0 detections: see found/\n")
     assert results("found") == []
+
+
+def test_of_several_pictures_in_a_file_the_first_is_looked_at_and_that_is_said(photos: Path, capsys: Captured) -> None:
+    """But for a phone's MPO, whose other pictures are previews."""
+    frames = [Image.new("RGB", (40, 20), colour) for colour in ("red", "green")]
+    for name in ("b.gif", "c.tif", "d.mpo"):
+        frames[0].save(name, save_all=True, append_images=frames[1:])
+    assert run(["detect", "b.gif", "c.tif", "d.mpo", "in/a.jpg"]) == 0
+    assert capsys.readouterr().err == ("note: b.gif, c.tif: more than one picture in a file, the first was looked at\n")
+
+
+def test_what_is_passed_over_is_said_on_stderr(photos: Path, capsys: Captured) -> None:
+    (photos / "labels.txt").touch()
+    assert run(["detect", "in", "--json"]) == 0
+    written = capsys.readouterr()
+    assert written.err == "note: in: passed over 1 .txt\n"
+    assert len(json.loads(written.out)) == 6
+
+
+def test_a_named_font_that_is_none_is_refused_before_the_work(
+    photos: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEDETTE_FONT", "none.ttf")
+    assert run(["detect", "in"]) == 2
+    assert capsys.readouterr().err.startswith("error: none.ttf: VEDETTE_FONT names it, and it is no font")
+    assert not Path("detections").exists()
+
+
+def test_each_picture_has_one_line_whatever_its_name(photos: Path, capsys: Captured) -> None:
+    os.rename("in/a.jpg", "in/a\n\x1b[31m\u3000猫.jpg")
+    assert run(["detect", "in/a\n\x1b[31m\u3000猫.jpg"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "in/a ?[31m 猫.jpg: dog 0.90, cat 0.60"
+    assert results()[0]["file_name"] == "in/a\n\x1b[31m\u3000猫.jpg"

@@ -1,4 +1,6 @@
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,7 +9,10 @@ from PIL import Image
 
 from vedette.errors import InputError
 from vedette.infer.detector import Detector, choose_device
+from vedette.infer.pictures import in_batches
 from vedette.structures import Detections, InputSpec
+
+SUPPRESSION = SimpleNamespace(nms="hard", nms_iou=0.45, keep=200)
 
 
 def picture(size: tuple[int, int] = (200, 400), box: tuple[int, int, int, int] = (20, 80, 100, 200)) -> Image.Image:
@@ -161,7 +166,21 @@ def test_results_can_be_changed(detector: Detector) -> None:
         (np.zeros((3, 40, 50), dtype=np.uint8), r"give \(height, width, 3\)"),
         (np.zeros((2, 4, 4, 3), dtype=np.uint8), "list of images"),
         (np.zeros((0, 4, 3), dtype=np.uint8), "no pixels"),
-        (torch.zeros(3, 4, 4), "float32"),
+        (
+            torch.zeros(3, 4, 4),
+            r"a tensor of shape \(3, 4, 4\) is float32: an image holds uint8 values, 0 to 255; convert",
+        ),
+        (torch.full((3, 4, 4), torch.nan, requires_grad=True), "is float32"),
+        (torch.zeros(3, 4, 4, dtype=torch.bfloat16), "is bfloat16"),
+        (torch.zeros(3, 4, 4, dtype=torch.bool), "is bool"),
+        (torch.zeros(3, 4, 4, dtype=torch.complex64), "is complex64"),
+        (torch.zeros(12, dtype=torch.uint8), r"a tensor of shape \(12,\) is no image: give \(3, height, width\)"),
+        (torch.zeros((), dtype=torch.uint8), r"a tensor of shape \(\) is no image"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8).to_sparse(), "is sparse: an image has a value for every pixel"),
+        (torch.zeros(3, 4, 4, dtype=torch.uint8, device="meta"), "is on the device meta"),
+        (np.zeros((), dtype=np.uint8), "is no image"),
+        (np.array([None]), "is object"),
+        (iter([]), "list_iterator is no image: give a path, .* or a list of them"),
         (torch.zeros(40, 50, 3, dtype=torch.uint8), r"give \(3, height, width\)"),
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "list of images"),
         (torch.zeros(3, 0, 4, dtype=torch.uint8), "no pixels"),
@@ -192,6 +211,75 @@ def test_bad_numbers_are_refused(detector: Detector) -> None:
             detector.detect(picture(), score=score)
     with pytest.raises(InputError, match="batch_size"):
         detector.detect([], batch_size=0)
+
+
+def test_numbers_of_numpys_are_numbers(detector: Detector) -> None:
+    detector.model.config = SUPPRESSION
+    pictures = [picture()] * 3
+    found = detector.detect(pictures, np.float32(0.5), np.int64(2), scales=np.array([100, 120]))  # type: ignore[arg-type]
+    assert [len(one) for one in found] == [1, 1, 1]
+    assert [len(batch) for batch in detector.model.batches] == [1] * 6  # one at a time: 120 is larger
+    for number in ("0.5", None, True, np.bool_(True), np.array([0.5, 0.6])):
+        with pytest.raises(InputError, match="score is"):
+            detector.detect(picture(), score=number)  # type: ignore[call-overload]
+    for number in (2.0, "2", None):
+        with pytest.raises(InputError, match="batch_size is"):
+            detector.detect(pictures, batch_size=number)  # type: ignore[call-overload]
+
+
+def test_detections_carry_the_datas_own_ids(detector: Detector) -> None:
+    detector.model.config, detector.category_ids = SUPPRESSION, (7, 9)
+    for passes in ({}, {"flip": True}, {"scales": [100, 120]}):
+        found = detector.detect(picture(), **passes)  # type: ignore[call-overload]
+        assert {row["category_id"] for row in found.to_coco()} == {9}
+
+
+def test_pictures_are_kept_or_not(detector: Detector) -> None:
+    whole, bare = detector.detect([picture()] * 2), detector.detect([picture()] * 2, keep_image=False)
+    assert [one.image.size for one in whole if one.image] == [(200, 400)] * 2
+    assert [one.image for one in bare] == [None, None]
+    assert detector.detect(picture(), keep_image=False).image is None
+    with pytest.raises(InputError, match="keep_image=False"):
+        bare[0].draw()
+    assert bare[0].draw(picture()).tobytes() == whole[0].draw().tobytes()
+
+
+def test_a_list_without_pictures_is_decoded_batch_by_batch(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def decode(path: object) -> Image.Image:
+        nonlocal most
+        one = picture()
+        decoded.append(weakref.ref(one))
+        most = max(most, sum(each() is not None for each in decoded))
+        return one
+
+    monkeypatch.setattr("vedette.infer.pictures.decode_image", decode)
+    assert len(detector.detect(["a.jpg"] * 20, batch_size=2, keep_image=False)) == 20
+    assert most <= 5  # two batches, and the picture that begins the next
+
+
+@pytest.mark.parametrize(
+    ("sides", "batches"),
+    [
+        ([1, 1, 1, 1, 1], [3, 2]),  # by count
+        ([6, 6, 6], [2, 1]),  # 72 pixels, 108 would be too many
+        ([11, 1, 11, 11], [1, 1, 1, 1]),  # one alone may have more
+        ([1, 9, 5, 1], [2, 2]),
+        ([], []),
+    ],
+)
+def test_batches_hold_so_many_pictures_or_pixels(
+    monkeypatch: pytest.MonkeyPatch, sides: list[int], batches: list[int]
+) -> None:
+    monkeypatch.setattr("vedette.infer.pictures.MOST_PIXELS", 100)
+    pictures = [Image.new("RGB", (side, side)) for side in sides]
+    found = list(in_batches(pictures, 3))
+    assert [len(batch) for batch in found] == batches
+    assert [one for batch in found for one in batch] == pictures
 
 
 def test_devices() -> None:

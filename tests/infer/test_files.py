@@ -1,5 +1,7 @@
 from pathlib import Path
 from threading import Event
+from typing import Any
+from weakref import ref
 
 import pytest
 from PIL import Image
@@ -19,12 +21,17 @@ def folder(path: Path, count: int) -> list[Path]:
     return names
 
 
+def found_in(detector: Detector, names: list[Path], batch_size: int = 8, score: float = 0.5) -> list[Any]:
+    passes = plan_passes(detector.input_spec, batch_size=batch_size)
+    return [one for batch in detect_files(detector, names, passes, score) for one in batch]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 50])
 def test_bad_files_do_not_stop_the_others(detector: Detector, tmp_path: Path, batch_size: int) -> None:
     names = folder(tmp_path, 7)
     for bad in (2, 3, 6):
         names[bad].write_text("no picture")
-    found = list(detect_files(detector, names, plan_passes(detector.input_spec, batch_size=batch_size)))
+    found = found_in(detector, names, batch_size)
     assert [isinstance(one, InputError) for one in found] == [number in (2, 3, 6) for number in range(7)]
     assert str(names[2]) in str(found[2])
     assert [one.boxes.tolist() for one in found if not isinstance(one, InputError)] == [
@@ -33,11 +40,10 @@ def test_bad_files_do_not_stop_the_others(detector: Detector, tmp_path: Path, ba
 
 
 def test_no_files_and_bad_files_alone(detector: Detector, tmp_path: Path) -> None:
-    passes = plan_passes(detector.input_spec)
-    assert list(detect_files(detector, [], passes)) == []
-    assert [type(one) for one in detect_files(detector, [tmp_path, tmp_path / "none"], passes)] == [InputError] * 2
+    assert found_in(detector, []) == []
+    assert [type(one) for one in found_in(detector, [tmp_path, tmp_path / "none"])] == [InputError] * 2
     with pytest.raises(InputError, match="score"):
-        list(detect_files(detector, [], passes, score=2.0))
+        found_in(detector, [], score=2.0)
 
 
 def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +60,47 @@ def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeyp
     assert all(event.wait(10) for event in events[:3])
     assert not any(event.is_set() for event in events[3:])
     assert len(list(stream)) == 5
+
+
+def test_large_pictures_wait_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two have ten pixels more than may wait together; what cannot be read waits beside any."""
+    names = [tmp_path / f"{number}.png" for number in range(5)]
+    for name, side in zip(names, (60, 60, 60, 5, 60), strict=True):
+        Image.new("RGB", (side, side)).save(name)
+    names[3].write_text("no picture")
+    monkeypatch.setattr(files, "MOST_PIXELS", 2 * 60 * 60 - 10)
+    begun: list[Path] = []
+
+    def decode(path: Path) -> Image.Image:
+        begun.append(path)
+        return Image.new("RGB", (1, 1))
+
+    monkeypatch.setattr(files, "decode_image", decode)
+    stream = decode_ahead(names, ahead=5)
+    for count in (1, 2):
+        next(stream)
+        assert begun == names[:count]
+    next(stream)
+    assert names[4] not in begun
+    assert len(list(stream)) == 2
+    assert begun == names
+
+
+def test_no_more_pictures_are_kept_than_wait(
+    detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 30 files, in batches of 2: those that wait, a batch, and what the caller holds."""
+    names, decoded, most = folder(tmp_path, 30), list[ref[Image.Image]](), 0
+
+    def decode(path: Path) -> Image.Image:
+        one = Image.new("RGB", (10, 10), "white")
+        decoded.append(ref(one))
+        return one
+
+    monkeypatch.setattr(files, "decode_image", decode)
+    for results in detect_files(detector, names, plan_passes(detector.input_spec, batch_size=2)):
+        while results:
+            assert not isinstance(results.pop(0), InputError)
+        most = max(most, sum(each() is not None for each in decoded))
+    assert most <= 7
+    assert not any(each() for each in decoded)

@@ -1,5 +1,6 @@
 """Several passes over a picture: which, what is merged and voted by hand and against a loop, and the way back."""
 
+from dataclasses import replace
 from importlib.resources import files
 from types import SimpleNamespace
 
@@ -253,3 +254,11 @@ def test_what_the_passes_find_alone_is_what_is_merged(astronaut: tuple[Detector,
     alone = [[detector.detect(picture, score=0.05, scales=[size])] for size in (256, 448)]
     (expected,) = merge(alone, detector.model, 0.05, vote=True)
     same(detector.detect(picture, score=0.05, scales=(256, 448), vote=True), expected)
+
+
+def test_merging_keeps_the_picture_and_the_datas_own_names_and_ids() -> None:
+    picture = Image.new("RGB", (9, 9))
+    one = replace(found(([0, 0, 5, 5], 0.9, 0)), classes=("cat",), category_ids=(17,), image=picture)
+    (merged,) = merge([[one], [one]], model(), 0.5)
+    assert (merged.classes, merged.category_ids, merged.image) == (("cat",), (17,), picture)
+    assert [row["category_id"] for row in merged.to_coco()] == [17]

@@ -1,8 +1,10 @@
 """What a config refuses, and that it says why."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from vedette.papers.m2det import M2DetConfig
@@ -81,3 +83,17 @@ def test_what_does_not(field: str, value: Any, message: str) -> None:
 def test_every_detector_refuses_numbers_that_cannot_be(config: Any, field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{field} is "):
         config(**{field: value})
+
+
+def test_numbers_of_numpys_become_pythons() -> None:
+    config = Config(count=np.int64(3), share=np.float32(0.25), switch=np.bool_(True), pair=(np.int32(1), 2))  # type: ignore[arg-type]
+    check(config)
+    assert json.loads(json.dumps(asdict(config)))["share"] == 0.25
+    assert [type(value) for value in (config.count, config.share, config.switch, config.pair[0])] == [
+        int,
+        float,
+        bool,
+        int,
+    ]
+    with pytest.raises(ValueError, match=r"count is .*0\.5"):
+        check(Config(count=np.float64(0.5)))  # type: ignore[arg-type]

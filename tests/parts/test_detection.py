@@ -4,12 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vedette.errors import InputError
 from vedette.parts import detection
 from vedette.parts.detection import (
     Candidates,
@@ -31,7 +33,7 @@ def candidates(pick: Callable[[Tensor, int], Picked]) -> Choose:
     """What `find` does before it suppresses, with any boxes."""
 
     def choose(scores: Tensor, decode: Callable[[Tensor], Tensor], *, floor: float, count: int) -> Candidates:
-        best, rows, labels, _ = pick(torch.where(scores > floor, scores, 0.0), count)
+        best, rows, labels, _ = pick(torch.where(scores >= floor, scores, 0.0), count)
         return Candidates(decode(rows), best, labels, rows)
 
     return choose
@@ -64,7 +66,7 @@ def slow_detect(
     scores: list[list[float]], boxes: list[list[float]], floor: float, count: int, iou: float, keep: int
 ) -> list[tuple[float, int, int]]:
     """One image: (score, label, anchor), best first."""
-    pairs = [(s, c, a) for a, row in enumerate(scores) for c, s in enumerate(row) if s > floor]
+    pairs = [(s, c, a) for a, row in enumerate(scores) for c, s in enumerate(row) if s >= floor]
     found: list[tuple[float, int, int]] = []
     for score, label, anchor in sorted(pairs, reverse=True)[:count]:
         if all(label != other or slow_iou(boxes[anchor], boxes[a]) <= iou for _, other, a in found):
@@ -80,8 +82,9 @@ def test_the_best_candidates_by_hand() -> None:
     assert best.labels[0].tolist() == [1, 1, 0, 0]
     assert best.source[0].tolist() == [0, 2, 1, 0]
     assert best.boxes[0].tolist() == boxes[0, [0, 2, 1, 0]].tolist()
-    assert best.scores[1].tolist() == pytest.approx([0.3, 0, 0, 0])  # at the floor is not above it
-    assert (best.labels[1, 0], best.source[1, 0]) == (1, 1)
+    assert best.scores[1].tolist() == pytest.approx([0.3, 0.05, 0, 0])  # one of exactly the floor counts
+    assert best.labels[1, :2].tolist() == [1, 1]
+    assert best.source[1, :2].tolist() == [1, 2]
 
 
 def test_no_more_candidates_than_pairs() -> None:
@@ -98,7 +101,7 @@ def test_the_best_of_each_class_by_hand() -> None:
     assert best.scores[0].tolist() == pytest.approx([0.5, 0.3, 0.9, 0.7])
     assert best.source[0].tolist() == [1, 2, 0, 2]
     assert best.boxes[0].tolist() == boxes[0, [1, 2, 0, 2]].tolist()
-    assert best.scores[1].tolist() == pytest.approx([0, 0, 0.3, 0])  # at the floor is not above it
+    assert best.scores[1].tolist() == pytest.approx([0, 0, 0.3, 0.05])  # one of exactly the floor counts
     assert best.source[1, 2] == 1
     assert best_of_each_class(scores, decoder(boxes), floor=0.0, count=400).scores.shape == (2, 6)
 
@@ -288,3 +291,49 @@ def test_scores_that_are_no_numbers_find_nothing_and_take_no_room() -> None:
     pick = partial(best_of_image, count=1)
     found = find(scores, lambda rows, _: rows_of(boxes, rows), pick, floor=0.1, iou=0.5, keep=2)
     assert found.kept.source.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("method", ["hard", "linear"])
+@pytest.mark.parametrize("score", [0.1, 0.3, 0.5, 0.7, 0.9, 1.0])
+def test_a_detection_of_exactly_the_score_counts(score: float, method: str) -> None:
+    """0.3 as float32 is above 0.3, 0.7 below 0.7: either is the score that was asked for."""
+    exact = torch.tensor(score)
+    below = torch.nextafter(exact, torch.tensor(0.0))
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [20, 20, 30, 30], [40, 40, 50, 50]]])
+    scores = torch.stack([below, exact, torch.tensor(torch.nan)]).view(1, 3, 1)
+    found = find(
+        scores,
+        lambda rows, labels: rows_of(boxes, rows),
+        lambda scores: best_of_image(scores, 3),
+        floor=score,
+        iou=0.5,
+        keep=3,
+        method=method,  # type: ignore[arg-type]
+    )
+    assert [one.source.tolist() for one in unpad(found.kept)] == [[1]]
+
+
+def test_a_score_weakened_below_the_floor_is_none() -> None:
+    """The second overlaps the first by a third: 0.6 times 2/3 is 0.4."""
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 5, 10, 15]]])
+    both = Candidates(boxes, torch.tensor([[0.9, 0.6]]), torch.zeros(1, 2, dtype=torch.int64), torch.arange(2)[None])
+    for floor, count in ((0.39, 2), (0.41, 1)):
+        found = suppress(both, iou=0.3, keep=2, floor=floor, method="linear").kept
+        assert len(unpad(found)[0]) == count
+
+
+def test_a_score_is_a_python_number() -> None:
+    for value in (0.5, 1, 0, np.float32(0.5), np.float64(0.5), np.int64(1)):
+        score = check_score(value)  # type: ignore[arg-type]
+        assert type(score) is float
+        assert score == value
+    for value in ("0.5", None, True, np.bool_(True), np.array([0.5])):
+        with pytest.raises(InputError, match="give a number from 0 to 1"):
+            check_score(value)  # type: ignore[arg-type]
+
+
+def test_the_number_before_another_of_float32() -> None:
+    numbers = [0.05, 0.1, 0.3, 0.5, 0.7, 1.0, 2**-20, *np.random.default_rng(0).random(10_000).tolist()]
+    before = np.array([detection._before(number) for number in numbers], np.float32)
+    assert np.array_equal(before, np.nextafter(np.array(numbers, np.float32), np.float32(-1)))
+    assert detection._before(0.0) == 0.0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.complete import complete_model
-from vedette.cli.places import check_folder, place
+from vedette.cli.places import place
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
 from vedette.errors import InputError
@@ -21,17 +23,20 @@ if TYPE_CHECKING:
     from vedette.infer.multiscale import Passes
     from vedette.structures import Detections
 
-RESULTS = "detections.json"
-NAMED = 8  # detections that a line names
+NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
-    source: Annotated[list[str], typer.Argument(help="Images, folders (without subfolders) and quoted globs.")],
+    source: Annotated[
+        list[str], typer.Argument(help="Images, folders (without subfolders), quoted globs; - for names on stdin.")
+    ],
     model: Annotated[
         str,
         typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model),
     ] = "refinedet320-lite0",
-    out: Annotated[Path, place(help="Folder for the pictures and detections.json.")] = Path("detections"),
+    out: Annotated[
+        Path, place(help="Folder for the pictures, detections.json and, as they come, detections.jsonl.")
+    ] = Path("detections"),
     score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,
     batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 8,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
@@ -39,40 +44,55 @@ def detect(
     graphs: Annotated[
         bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
+    ] = False,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done is not done again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over files in --out that are not of this command, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")] = False,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
+    Names of classes are drawn in the first font that has their letters; the environment's VEDETTE_FONT may name one.
+
     Example: vedette detect photo.jpg "holiday/*.jpg" --out found
     """
-    files, faults = find_images(source)
-    if not files:
-        raise _failure(faults)
-    sizes = read_scales(scales)
-    pictures = _prepare(out, files)
-    detector = _load(model, device, graphs, nms)
+    sources = find_images(source)
+    for note in sources.notes:
+        typer.echo(f"note: {_shown(note)}", err=True)
+    if not sources.files:
+        raise _failure(sources.faults)
+    from vedette.zoo import weight_file
+
+    sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
+    asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
+    asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    batch = plan(out, sources.files, asked, resume, overwrite)
+    _check_font()
+    detector = _load(weights, device, graphs, nms, trust)
     passes = _plan(detector, sizes, flip, vote, batch_size)
-    rows, unread, unwritten = _run(files, pictures, detector, passes, score, bf16, quiet=as_json)
-    faults += unread + unwritten
-    if len(unread) == len(files):
-        raise _failure(faults)
-    results = _write_results(out / RESULTS, rows)
-    counts = f"{_plural(len(files) - len(unread), 'image')}, {_plural(len(rows), 'detection')}"
-    typer.echo(results if as_json else f"{counts}: see {_shown(out)}/")
-    for fault in faults:
-        typer.echo(f"error: {_shown(fault)}", err=True)
-    if faults:
-        raise typer.Exit(1)
+    batch.begin()
+    try:
+        _run(batch, detector, passes, score, bf16, quiet=as_json)
+    except (KeyboardInterrupt, SystemExit):
+        typer.echo(_shown(batch.state()), err=True)
+        raise
+    results = batch.finish()
+    _tell(batch, results if as_json else "", sources.faults)
 
 
-def _load(model: str, device: str | None, graphs: bool, nms: str | None) -> Detector:
+def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
     from vedette.infer.load import load
 
-    return load(model, device=device, **chosen(graphs=graphs or None, nms=nms))
+    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
@@ -81,97 +101,94 @@ def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: boo
     return plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
 
 
-def _run(
-    files: Sequence[Path],
-    pictures: Sequence[Path],
-    detector: Detector,
-    passes: Passes,
-    score: float,
-    bf16: bool,
-    quiet: bool,
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Detects and writes the pictures; the rows of detections.json, and lines for files not read and not written."""
-    from vedette.infer.files import detect_files
+def _checksum(weights: Path) -> str:
+    """Of weights, which may be others when the run goes on."""
+    from hashlib import file_digest
 
-    rows, unread, unwritten = [], [], []
-    with Progress(len(files), "images") as progress:
-        results = detect_files(detector, files, passes, score, bf16)
-        for number, (file, picture, found) in enumerate(zip(files, pictures, results, strict=True)):
-            if isinstance(found, InputError):
-                unread.append(str(found))
-            else:
-                unwritten += _save(found, file, picture)
-                rows += _rows(found, file, number, detector.category_ids)
-                if not quiet:
-                    progress.say(f"{_shown(file)}: {_summary(found)}")
-            progress.advance()
-    return rows, unread, unwritten
+    with weights.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
-def _prepare(out: Path, files: Sequence[Path]) -> list[Path]:
-    """Makes the folder; the annotated picture of each file, no two the same and none of them a source."""
-    if out.resolve() in {folder for file in files for folder in (file.resolve().parent, file.parent.resolve())}:
-        raise InputError(
-            f"--out {out}: images to detect in lie there and must not be written over; give another folder"
-        )
-    check_folder("--out", out, files=[RESULTS])
-    out.mkdir(parents=True, exist_ok=True)
-    seen: Counter[str] = Counter()
-    names: list[Path] = []
-    for file in files:
-        name = file.stem
-        while seen[name.lower()]:  # some file systems do not tell A from a
-            seen[file.stem.lower()] += 1
-            name = f"{file.stem}-{seen[file.stem.lower()]}"
-        seen[name.lower()] += 1
-        names.append(out / f"{name}.jpg")
-    strange = [picture for picture in names if picture.exists()] if not (out / RESULTS).is_file() else []
-    if strange:
-        raise InputError(
-            f"--out {out}: {strange[0].name} is there already, and no {RESULTS}: it is not of this command, and would "
-            "be written over; give another folder"
-        )
-    return names
+def _check_font() -> None:
+    """Raises FontError for one that VEDETTE_FONT names and that is none, before the work."""
+    from vedette.pages.fonts import system_fonts
+
+    system_fonts()
 
 
-def _save(found: Detections, file: Path, picture: Path) -> list[str]:
+def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: bool, quiet: bool) -> None:
+    """Detects, and writes the pictures and rows of the files that are left, batch by batch."""
+    from vedette.infer.files import detect_files, holds_several
+
+    left = batch.left()
+    places, several = iter(left), list[str]()
+    with Progress(len(left), "images") as progress:
+        for results in detect_files(detector, [file for file, _ in left], passes, score, bf16):
+            rows = []
+            for file, picture in islice(places, len(results)):
+                row, line = _take(results, file, picture)
+                rows.append(row)
+                if line and not quiet:
+                    progress.say(line)
+                several += [str(file)] if line and holds_several(file) else []
+                progress.advance()
+            batch.add(rows)
+    if several:
+        named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
+        typer.echo(f"note: {_shown(named)}: more than one picture in a file, the first was looked at", err=True)
+
+
+def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
+    """Takes the next of the results out and writes its picture; gives its row, and a line to say, "" of an error."""
+    found = results.pop(0)
+    row: Row = {"file_name": str(file), "source": os.path.realpath(file)}
+    if isinstance(found, InputError):
+        return row | {"error": str(found)}, ""
+    error = _save(found, file, picture)
+    size = {} if found.image is None else {"width": found.image.width, "height": found.image.height}
+    named = zip(found.to_coco(), found.names, strict=True)
+    boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]
+    row |= {"output": picture.name, **size, "detections": boxes, **({"error": error} if error else {})}
+    return row, f"{_shown(file)}: {_summary(found)}"
+
+
+def _save(found: Detections, file: Path, picture: Path) -> str | None:
     """Writes the annotated picture, never through a link; a line where that cannot be, and the others are done."""
     try:
         picture.unlink(missing_ok=True)  # whether a symbolic or a hard link, what it leads to stays
         found.save(picture)
     except InputError as error:
-        return [f"{file}: {error}"]
+        return f"{file}: {error}"
     except OSError as error:
-        return [f"{file}: {picture} cannot be written ({error.strerror or error})"]
-    return []
+        return f"{file}: {picture} cannot be written ({error.strerror or error})"
+    return None
 
 
-def _rows(found: Detections, file: Path, number: int, category_ids: Sequence[int] | None) -> list[dict[str, Any]]:
-    """COCO results, image ids counted from 0, with the file's and the class's name."""
-    rows = found.to_coco(number, category_ids)
-    return [row | {"file_name": str(file), "class_name": name} for row, name in zip(rows, found.names, strict=True)]
+def _tell(batch: Batch, results: str, faults: Sequence[str]) -> None:
+    """Says what came of it; exit code 1 where something could not be done, an InputError where nothing could."""
+    rows = batch.rows.values()
+    faults = [*faults, *(row["error"] for row in rows if "error" in row)]
+    seen = [row["detections"] for row in rows if "detections" in row]
+    if not seen:
+        raise _failure(faults)
+    counts = f"{_plural(len(seen), 'image')}, {_plural(sum(map(len, seen)), 'detection')}"
+    typer.echo(results or f"{counts}: see {_shown(batch.out)}/")
+    for fault in faults:
+        typer.echo(f"error: {_shown(fault)}", err=True)
+    if faults:
+        raise typer.Exit(1)
 
 
 def _shown(text: Path | str) -> str:
     """A name, or a line that holds one, in letters that a terminal can print."""
-    return str(text).encode("utf-8", "replace").decode("utf-8")
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in str(text))
 
 
 def _summary(found: Detections) -> str:
     """Names and scores, the best first."""
     named = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores.tolist(), strict=True)]
     more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    return ", ".join(named[:NAMED] + more) or "nothing found"
-
-
-def _write_results(path: Path, rows: list[dict[str, Any]]) -> str:
-    import json
-
-    from vedette.data.atomic import write_text
-
-    text = json.dumps(rows, indent=1)  # in ASCII: a terminal prints it too, and a file's name may hold any byte
-    write_text(path, text + "\n")
-    return text
+    return _shown(", ".join(named[:NAMED] + more)) or "nothing found"
 
 
 def _failure(faults: Sequence[str]) -> InputError:

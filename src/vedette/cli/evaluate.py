@@ -127,9 +127,13 @@ def evaluate(
 
 def _check_places(json: Path | None, results: Path | None, report: Path | None) -> None:
     """That what is to be written has a place, before the work and not after it."""
+    from vedette.pages.fonts import system_fonts
+
     check_file("--json", json, "per_class")
     check_folder("--results", results, files=["results.json"])
     check_folder("--report", report, files=["report.html"], folders=["best", "worst"])
+    if report is not None:
+        system_fonts()  # raises FontError for one that VEDETTE_FONT names and that is none
     page = None if report is None else report / "report.html"
     check_apart({"--json": json, "--results": results, "--report": report, "the page of --report": page})
 

@@ -1,50 +1,158 @@
-"""Which image files a person means by a file, a folder or a glob."""
+"""Which image files a person means by a file, a folder, a glob or `-`, and what is passed over on the way."""
 
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from glob import glob, has_magic
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from glob import escape, glob, has_magic
 from pathlib import Path
 
+import typer
+
+from vedette.data.files import walk
 from vedette.errors import InputError
 
-JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-SUFFIXES = (*JPEG, ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
+STDIN, SEPARATORS = "-", tuple({"/", os.sep})
+# Formats that Pillow knows by name alone, or opens with the help of other programs
+NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
+KINDS = 8  # suffixes that a note names
 
 
-def find_images(sources: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files behind all sources, each once, in order; and a line for each source that has none."""
-    found: dict[Path, Path] = {}
-    faults = []
-    for source in sources:
+@dataclass
+class Sources:
+    """The files behind all sources, each once, in order; a line for each source that has none, and notes."""
+
+    files: list[Path] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_images(sources: Sequence[str]) -> Sources:
+    """What all sources stand for; `-` for the names on stdin, one a line."""
+    found, seen = Sources(), set[str]()
+    for source in (name for one in sources for name in (_names_on_stdin() if one == STDIN else [one])):
         try:
-            for file in expand(source):
-                found.setdefault(file.resolve(), file)
+            files, passed = expand(source)
         except InputError as error:
-            faults.append(str(error))
-    return list(found.values()), faults
+            found.faults.append(str(error))
+            continue
+        except (OSError, ValueError) as error:  # a name too long, or with a null byte
+            found.faults.append(f"{source[:80]}: cannot be read ({getattr(error, 'strerror', None) or error})")
+            continue
+        found.notes += [f"{source}: {passed}"] if passed else []
+        for file in files:
+            real = os.path.realpath(file)
+            found.files += [file] if real not in seen else []
+            seen.add(real)
+    return found
 
 
-def expand(source: str) -> list[Path]:
-    """A file is itself, whatever its name; a folder or a glob stands for its images, those in subfolders left out.
+def expand(source: str) -> tuple[list[Path], str]:
+    """The images that a source stands for, and what of it was passed over, in words.
 
+    A file is itself, whatever its name; a folder or a glob stands for its images, a folder's subfolders left out.
     Raises InputError where there is nothing.
     """
     if not source:
         raise InputError("an empty name is no image: give a file, a folder or a glob")
     path = Path(source)
     if path.is_dir():
-        found = _images(path.iterdir())
+        found, passed = _images(path.iterdir())
         if not found:
-            raise InputError(f"{source}: no images in this folder (subfolders are not searched; give them by name)")
-        return found
-    if path.exists():
-        return [path]
+            advice = f"{passed}; give them by name" if passed else "it is empty"
+            raise InputError(f"{source}: no images in this folder ({advice})")
+        return found, passed
+    if os.path.lexists(path):
+        return [path], ""
     if not has_magic(source):
-        raise InputError(f"{source}: no such file or folder; check the path")
-    found = _images(Path(match) for match in glob(source, recursive=True))
+        raise InputError(f"{source}: no such file or folder; {_advice(path)}")
+    matches = map(Path, _matches(source))
+    found, passed = _images(one for one in matches if not ("**" in source and one.is_dir()))  # it was looked into
     if not found:
-        raise InputError(f"{source}: matches no images; check the pattern")
-    return found
+        raise InputError(f"{source}: matches no images{f' ({passed})' if passed else ''}; check the pattern")
+    return found, passed
 
 
-def _images(files: Iterable[Path]) -> list[Path]:
-    return sorted(f for f in files if f.suffix.lower() in SUFFIXES and not f.name.startswith(".") and f.is_file())
+def _matches(pattern: str) -> Iterable[str]:
+    """What a pattern matches. `**` stands for every folder below, each real one once: linked loops end."""
+    head, stars, tail = pattern.partition("**")
+    if not stars or (head and not head.endswith(SEPARATORS)) or (tail and not tail.startswith(SEPARATORS)):
+        yield from glob(pattern)
+        return
+    for top in glob(head) if head else ["."]:
+        for folder, _ in walk(top):
+            yield from _matches(os.path.join(escape(str(folder)), tail.lstrip("".join(SEPARATORS)) or "*"))
+
+
+def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
+    """The pictures among them, sorted, and what the others are, in words."""
+    found, others = [], Counter[str]()
+    for file in files:
+        if file.is_dir():
+            others["folders"] += 1
+        elif file.exists() and not file.is_file():
+            others["pipe or device"] += 1  # a pipe; a link to nothing is a fault, not this
+        elif file.name.startswith("."):
+            left_by_macos = file.name.startswith("._")
+            others["hidden"] += file.suffix.lower() in suffixes() and not left_by_macos
+        elif file.suffix.lower() in suffixes() or (not file.suffix and _looks_like_one(file)):
+            found.append(file)
+        else:
+            others[file.suffix.lower() or "without a suffix"] += 1
+    others += Counter()  # without those that there are none of
+    if not others:
+        return sorted(found), ""
+    kinds = [f"{count} {kind}" for kind, count in others.most_common(KINDS)]
+    rest = others.total() - sum(count for _, count in others.most_common(KINDS))
+    return sorted(found), f"passed over {', '.join([*kinds, f'{rest} others'] if rest else kinds)}"
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """What names of pictures end with that can be decoded, in small letters."""
+    from PIL import Image
+
+    registered = Image.registered_extensions().items()
+    opened = {*Image.OPEN, "MPO"} - NOT_DECODED  # the last are JPEGs, and opened as these
+    return frozenset(suffix for suffix, form in registered if form in opened)
+
+
+def _looks_like_one(file: Path) -> bool:
+    """Whether the head of a file is that of a picture."""
+    from PIL import Image
+
+    if not file.is_file():
+        return False
+    try:
+        with Image.open(file) as image:
+            return image.format not in NOT_DECODED
+    except Exception:  # a decoder may raise anything
+        return False
+
+
+def _names_on_stdin() -> list[str]:
+    """One a line, or with null bytes between them, as `find -print0` writes them."""
+    if sys.stdin.isatty():
+        typer.echo("names of pictures, one a line; Ctrl-D ends them:", err=True)
+    text = os.fsdecode(sys.stdin.buffer.read())
+    if "\ufffd" in text[:100] or text.startswith(("\x89PNG", "\udcff\udcd8", "GIF8", "RIFF", "BM")):
+        raise InputError("-: a picture stands on stdin, where names of pictures are read; write it to a file first")
+    names = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
+    if not any(names):
+        raise InputError("-: no names of pictures on stdin; write one a line")
+    return [name for name in names if name]
+
+
+def _advice(path: Path) -> str:
+    """The name that was meant, perhaps."""
+    try:
+        names = os.listdir(path.parent)
+    except OSError:
+        return "check the path"
+    near = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f"did you mean {path.parent / near[0]}?" if near else "check the path"

@@ -39,7 +39,7 @@ def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:
             raise InputError(f"{path}: a folder, not an image; give the files in it")
         if status.st_size == 0:
             raise InputError(f"{path}: the file is empty (0 bytes); replace it")
-        with _quiet, Image.open(file) as image:
+        with quiet, Image.open(file) as image:
             return _to_rgb(image, rotate)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
@@ -55,7 +55,7 @@ def to_rgb(image: Image.Image, rotate: bool = True) -> Image.Image:
     Raises InputError for a picture whose file turns out damaged.
     """
     try:
-        with _quiet:
+        with quiet:
             return _to_rgb(image, rotate)
     except Exception as error:  # the file behind it may be read only now
         raise InputError(f"{getattr(image, 'filename', '') or 'the image'}: {_reason(error)}") from None
@@ -131,4 +131,4 @@ class _QuietPillow:
                 self.filters.__exit__(None, None, None)
 
 
-_quiet = _QuietPillow()
+quiet = _QuietPillow()

@@ -20,6 +20,7 @@ from vedette.evaluate.measure import Metric
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import VocResult, summarise
 from vedette.pages.curves import curve_svg
+from vedette.pages.fonts import legible
 from vedette.pages.marks import COLOURS, Mark, draw_marks
 from vedette.pages.render import render
 from vedette.structures import Detections
@@ -73,7 +74,7 @@ def write_report(
     _remove_pictures(path)
 
     def marks(index: int) -> list[Mark]:
-        return marks_of(index, outcomes, detections[index], truths[index], classes, SHOWN_SCORE)
+        return marks_of(index, outcomes, detections[index], truths[index], legible(classes), SHOWN_SCORE)
 
     images = score_images(outcomes, len(truths), SHOWN_SCORE)
     chosen = {"worst": images.worst(examples), "best": images.best(examples)}

@@ -12,7 +12,7 @@ from vedette.data.selective_search import cached_proposals
 from vedette.errors import InputError
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
-from vedette.infer.pictures import ImageLike, as_picture
+from vedette.infer.pictures import ImageLike, as_picture, in_batches
 from vedette.ops.images import sizes_of, stack_padded, to_input
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
@@ -58,6 +58,7 @@ class Detector:
         scales: Sequence[int] | None = None,
         flip: bool = False,
         vote: bool = False,
+        keep_image: bool = True,
     ) -> Detections: ...
 
     @overload
@@ -71,6 +72,7 @@ class Detector:
         scales: Sequence[int] | None = None,
         flip: bool = False,
         vote: bool = False,
+        keep_image: bool = True,
     ) -> list[Detections]: ...
 
     def detect(
@@ -83,12 +85,14 @@ class Detector:
         scales: Sequence[int] | None = None,
         flip: bool = False,
         vote: bool = False,
+        keep_image: bool = True,
     ) -> Detections | list[Detections]:
         """What is found on one image, or on each of a list (or tuple) of images, with at least this score.
 
         An image is a path, a PIL image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or a uint8 tensor (3, H, W).
         Boxes are in the pixels of the image as given, after EXIF rotation, and inside it. Everything is on the CPU.
-        Each result keeps its picture. bf16: the network runs in bfloat16.
+        bf16: the network runs in bfloat16. keep_image: each result keeps its picture, for `found.draw()`; without, a
+        long list needs no more memory than two batches, which hold fewer pictures where they are large (MOST_PIXELS).
 
         scales: input sizes to look in, multiples of the spec's divisor; flip: look at the mirrored picture too. What
         several passes find is merged per class, with source -1; vote: each kept box becomes the mean of those that
@@ -96,15 +100,14 @@ class Detector:
 
         Raises InputError for what is not an image, and for a score, a batch size or scales that cannot be.
         """
-        check_score(score)
+        score = check_score(score)
         passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
-        if not isinstance(images, list | tuple):
-            return self.look([as_picture(images)], passes, score, bf16)[0]  # type: ignore[arg-type]
+        given = images if isinstance(images, list | tuple) else [images]
         found: list[Detections] = []
-        for start in range(0, len(images), passes.batch_size):
-            pictures = [as_picture(image) for image in images[start : start + passes.batch_size]]
-            found += self.look(pictures, passes, score, bf16)
-        return found
+        for pictures in in_batches(map(as_picture, given), passes.batch_size):
+            seen = self.look(pictures, passes, score, bf16)
+            found += seen if keep_image else [replace(one, image=None) for one in seen]
+        return found if isinstance(images, list | tuple) else found[0]
 
     def look(self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool) -> list[Detections]:
         """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""

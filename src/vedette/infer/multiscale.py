@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -63,12 +64,12 @@ def plan_passes(
     Raises InputError for a size that the model does not take, for a vote where there is one pass alone, and for a batch
     size below 1.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}: give 1 or more")
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise InputError(f"batch_size is {batch_size!r}: give a whole number from 1 on")
     sizes = (spec.size,) if scales is None else _checked(scales, spec)
     if vote and len(sizes) == 1 and not flip:
         raise InputError("vote: one pass alone has nothing to vote on; give more scales, or flip")
-    at_once = min(batch_size, batch_size * spec.size**2 // max(sizes) ** 2)
+    at_once = min(int(batch_size), int(batch_size) * spec.size**2 // max(sizes) ** 2)
     return Passes(
         specs=tuple(spec.at(size) for size in sizes),
         flips=(False, True) if flip else (False,),
@@ -82,8 +83,8 @@ def merge(
 ) -> list[Detections]:
     """The detections of each of B images from those of each pass over them, in the pixels of the pictures.
 
-    One pass alone is given back as it is. Of several, the `keep` best that the model's own suppression leaves above
-    `score`; the detections' source is -1.
+    One pass alone is given back as it is. Of several, the `keep` best that the model's own suppression leaves from
+    `score` on; the detections' source is -1.
     """
     if len(passes) == 1:
         return list(passes[0])
@@ -95,8 +96,10 @@ def merge(
     kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
     if vote:
         kept = kept._replace(boxes=vote_boxes(kept, found))
-    pairs = zip(unpad(kept), passes[0], strict=True)
-    return [replace(one, classes=first.classes, image=first.image) for one, first in pairs]
+    merged = zip(unpad(kept), passes[0], strict=True)
+    return [
+        replace(one, classes=first.classes, image=first.image, category_ids=first.category_ids) for one, first in merged
+    ]
 
 
 def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
@@ -110,16 +113,17 @@ def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
 
 def _checked(scales: Sequence[int], spec: InputSpec) -> tuple[int, ...]:
     """The sizes, each once; raises InputError where one of them cannot be."""
-    if not isinstance(scales, list | tuple) or not scales:
+    sizes = scales.tolist() if isinstance(scales, np.ndarray) else scales
+    if not isinstance(sizes, list | tuple) or not sizes:
         raise InputError(f"scales is {scales!r}: give a list of one size or more, in pixels")
     step = spec.divisor if spec.resize == "warp" else 1  # other inputs are padded
-    for size in scales:
-        if not isinstance(size, int) or not LEAST <= size <= LARGEST or size % step:
+    for size in sizes:
+        if not isinstance(size, int | np.integer) or not LEAST <= size <= LARGEST or size % step:
             least = -(-LEAST // step) * step
             raise InputError(
                 f"scales: {size!r} is no size for this model: give multiples of {step} from {least} to {LARGEST} pixels"
             )
-    return tuple(dict.fromkeys(scales))
+    return tuple(dict.fromkeys(int(size) for size in sizes))
 
 
 def _side_by_side(passes: Sequence[Sequence[Detections]]) -> Candidates:

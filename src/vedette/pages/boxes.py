@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from vedette.pages.captions import Colour, Plate, text_colour, visible, write_caption
+from vedette.pages.fonts import Fonts
 
 # Okabe and Ito's colours for every kind of colour vision, then Paul Tol's; neighbours differ in lightness too.
 PALETTE = (
@@ -25,12 +26,16 @@ PALETTE = (
 
 
 def draw_boxes(
-    image: Image.Image, boxes: Sequence[Sequence[float]], captions: Sequence[str], labels: Sequence[int]
+    image: Image.Image,
+    boxes: Sequence[Sequence[float]],
+    captions: Sequence[str],
+    labels: Sequence[int],
+    fonts: Fonts | None = None,
 ) -> Image.Image:
     """A copy of the picture, RGB, with boxes (x1 y1 x2 y2 in its pixels, the best first) and their captions.
 
     The best is drawn last, over the others; its caption has the first choice of place. A caption that does not fit
-    into the picture is left out.
+    into the picture is left out. fonts: what the captions are written with, by default the system's.
     """
     picture = image.convert("RGB") if image.mode != "RGB" else image.copy()
     canvas = ImageDraw.Draw(picture)
@@ -41,7 +46,7 @@ def draw_boxes(
         _outline(canvas, rectangle, colour, width)
     placed: list[Plate] = []
     for rectangle, caption, colour in zip(rectangles, captions, colours, strict=True):
-        write_caption(canvas, _grown(rectangle, width), caption, colour, placed)
+        write_caption(canvas, _grown(rectangle, width), caption, colour, placed, fonts=fonts)
     return picture
 
 

@@ -196,8 +196,7 @@ class FastRCNN(nn.Module):
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
         """What `find` keeps of each image; boxes in input pixels, `source` is the row of the proposal."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
+        return unpad(self.find(predictions, check_score(score)).kept)
 
 
 def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:

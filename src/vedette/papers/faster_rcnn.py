@@ -275,8 +275,7 @@ class FasterRCNN(nn.Module):
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
         """What `find` keeps of each image; boxes in input pixels, `source` is the anchor of the proposal."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
+        return unpad(self.find(predictions, check_score(score)).kept)
 
 
 def build(backbone: str, **fields: Any) -> FasterRCNN:

@@ -233,8 +233,7 @@ class RegionClassifier(nn.Module):
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
         """What `find` keeps of each image; boxes in input pixels, `source` is the proposal's row."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
+        return unpad(self.find(predictions, check_score(score)).kept)
 
 
 def check_proposals(proposals: Sequence[Tensor] | None, images: Tensor) -> list[Tensor]:

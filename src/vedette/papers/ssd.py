@@ -189,8 +189,7 @@ class Multibox(nn.Module):
     @torch.no_grad()
     def detect(self, predictions: Predictions, score: float = 0.05) -> list[Detections]:
         """What `find` keeps of each image; boxes in input pixels, `source` is the anchor."""
-        check_score(score)
-        return unpad(self.find(predictions, score).kept)
+        return unpad(self.find(predictions, check_score(score)).kept)
 
 
 class SSD(Multibox):

@@ -8,6 +8,8 @@ from math import isfinite
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -53,10 +55,11 @@ def check(config: Any) -> None:
     """Raises ValueError for the first field of a dataclass that is not of its annotated type or not in its bounds.
 
     A float may be written as a whole number, and becomes a float; it is neither NaN nor infinite. True is no number.
+    Numbers of numpy's become Python's.
     """
     hints = get_type_hints(type(config), include_extras=True)
     for field in fields(config):
-        value, hint = getattr(config, field.name), hints[field.name]
+        value, hint = _own(getattr(config, field.name)), hints[field.name]
         if not _fits(value, hint):
             raise ValueError(f"{field.name} is {value!r}: give {describe(hint)}")
         object.__setattr__(config, field.name, _with_floats(value, hint))
@@ -103,6 +106,13 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _own(value: Any) -> Any:
+    """Python's own number for one of numpy's, which no weight file's header could hold."""
+    if isinstance(value, tuple):
+        return tuple(map(_own, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _with_floats(value: Any, hint: Any) -> Any:

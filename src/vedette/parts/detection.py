@@ -7,6 +7,7 @@ Shapes: `B` images, `A` anchors (or regions), `C` classes, `K` candidates an ima
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ class Found(NamedTuple):
         return Found(candidates, kept, self.places)
 
 
-Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are not above the floor
+Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
 BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
 
 
@@ -76,10 +77,10 @@ def find(
 ) -> Found:
     """The `keep` best detections of each image.
 
-    scores (B, A, C) without background; boxes are decoded at the picked rows alone. One without area is none, and one
-    with a side below `least_side` pixels.
+    scores (B, A, C) without background; one of exactly `floor` counts. Boxes are decoded at the picked rows alone. One
+    without area is none, and one with a side below `least_side` pixels.
     """
-    picked = pick(threshold(scores.nan_to_num(0.0), floor, 0.0))
+    picked = pick(at_least(scores.nan_to_num(0.0), floor))
     boxes = boxes_at(picked.rows, picked.labels)
     side = (boxes[..., 2:] - boxes[..., :2]).amin(-1)
     visible = side >= least_side if least_side > 0 else side > 0  # of NaN nothing is
@@ -134,10 +135,24 @@ def suppress(
     if method == "hard":
         scores = scores * nms(boxes, scores, labels, iou, enough=keep, runs=runs)
     else:
-        scores = threshold(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floor, 0.0)
+        scores = at_least(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floor)
     best, places = scores.topk(min(keep, scores.shape[1]))
     kept = Candidates(rows_of(boxes, places), best, labels.gather(1, places), source.gather(1, places))
     return Found(candidates, kept, places)
+
+
+def at_least(scores: Tensor, floor: float) -> Tensor:
+    """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3.
+
+    torchvision and SSD's code leave out a score of exactly the floor too.
+    """
+    return threshold(scores, _before(floor), 0.0)  # one kernel; it keeps what is above
+
+
+def _before(number: float) -> float:
+    """The float32 before the float32 that is nearest to a number, in arithmetic that a compiler follows."""
+    spread = number * (2**29 + 1)  # Veltkamp's splitting: what is left of 53 bits are the first 24
+    return (spread - (spread - number)) * (1 - 2**-24)
 
 
 def rows_of(values: Tensor, rows: Tensor) -> Tensor:
@@ -154,10 +169,11 @@ def unpad(found: Candidates) -> list[Detections]:
     ]
 
 
-def check_score(score: float) -> None:
-    """Raises InputError (a ValueError) for a least score that is not from 0 to 1."""
-    if not isinstance(score, int | float) or not 0 <= score <= 1:  # NaN is not either
+def check_score(score: float) -> float:
+    """A least score, numpy's too, as Python's own number; raises InputError (a ValueError) unless it is from 0 to 1."""
+    if not isinstance(score, Real) or isinstance(score, bool) or not 0 <= score <= 1:  # NaN is not either
         raise InputError(f"score is {score!r}: give a number from 0 to 1")
+    return float(score)
 
 
 def trimmed(real: Tensor) -> Tensor:

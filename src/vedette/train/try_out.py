@@ -12,6 +12,7 @@ from vedette.data.annotations import Dataset
 from vedette.data.atomic import write_whole
 from vedette.data.loader import Batch
 from vedette.pages.boxes import draw_boxes
+from vedette.pages.fonts import legible
 from vedette.pages.sheet import contact_sheet
 from vedette.structures import InputSpec
 from vedette.train.around import Around
@@ -48,9 +49,9 @@ def _sheet(run: Run, dataset: Dataset, spec: InputSpec) -> Image.Image:
     """The first batch as the network sees it: changed at random, with the boxes that it is to find."""
     recipe = replace(run.recipe, workers=0, accumulate=1)
     batch: Batch = next(Epochs(dataset, spec, recipe, 0, 1, None).of(0, 0))
-    pictures = []
+    pictures, names = [], legible(run.classes)
     for pixels, target in zip(batch.images[:MOST], batch.targets, strict=False):
         labels = target.labels.tolist()
         picture = Image.fromarray(pixels.permute(1, 2, 0).numpy())
-        pictures.append(draw_boxes(picture, target.boxes.tolist(), [run.classes[label] for label in labels], labels))
+        pictures.append(draw_boxes(picture, target.boxes.tolist(), [names[label] for label in labels], labels))
     return contact_sheet(pictures)
