@@ -1,6 +1,7 @@
 """Running a model over a data set: order, frames, modes."""
 
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vedette.evaluate.run import evaluate_model
+from vedette.evaluate.run import eval_loaders, evaluate_model
 from vedette.infer.detector import Detector
 from vedette.infer.look import in_frame
 from vedette.infer.multiscale import plan_passes
@@ -81,6 +82,22 @@ def test_gives_every_image_in_order(workers):
     found = evaluate_model(Finder(), Pictures(5), plan_passes(SPEC, batch_size=2), workers=workers)
     assert [one.scores.item() for one in found] == pytest.approx([10, 11, 12, 13, 14])  # brightness less the mean
     assert [one.source.item() for one in found] == [7] * 5
+
+
+def test_loaders_that_are_kept_start_their_workers_once(monkeypatch):
+    started = []
+    begin = BaseProcess.start
+    monkeypatch.setattr(BaseProcess, "start", lambda process: (started.append(process), begin(process))[1])
+    passes = plan_passes(SPEC, batch_size=2)
+    loaders = eval_loaders(Pictures(5), passes, workers=1)
+    ways = {"workers": 1, "loaders": loaders}
+    first, second = (evaluate_model(Finder(), Pictures(5), passes, **ways) for _ in range(2))
+    assert [one.scores.item() for one in first] == [one.scores.item() for one in second]
+    assert len(started) == 1
+    del loaders, ways
+    evaluate_model(Finder(), Pictures(5), passes, workers=1)  # of its own, each time
+    evaluate_model(Finder(), Pictures(5), passes, workers=1)
+    assert len(started) == 3
 
 
 def test_boxes_are_in_the_annotation_s_pixels_and_clipped():

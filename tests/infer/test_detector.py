@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vedette import zoo
 from vedette.errors import InputError
 from vedette.infer.detector import Detector, choose_device
 from vedette.infer.pictures import in_batches
@@ -288,3 +289,14 @@ def test_devices() -> None:
     for name in ("toaster", "cuda:99"):
         with pytest.raises(InputError, match=f"device {name}: "):
             choose_device(name)
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is an Apple GPU")
+def test_an_apple_gpu_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from vedette.cli.main import run
+
+    with pytest.raises(InputError, match=r"^device mps: not on this machine; give one of cpu"):
+        choose_device("mps")
+    photo = Path(zoo.__file__).parent / "assets" / "demo" / "chelsea.jpg"
+    assert run(["detect", str(photo), "--device", "mps", "--out", str(tmp_path / "found")]) == 2
+    assert "device mps: not on this machine" in capsys.readouterr().err
