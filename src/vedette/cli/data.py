@@ -1,29 +1,30 @@
-"""vedette data: look at a data set before it is trained on."""
+"""vedette data: look at a data set before it is trained on, and write it anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli.convert import convert
+from vedette.cli.findings import finding_lines, watched
 from vedette.cli.places import check_file, place
-from vedette.cli.progress import Progress
 from vedette.cli.proposals import proposals
 
 if TYPE_CHECKING:
     from vedette.data.check import Report
 
-SHOWN = 5  # findings of a kind on the screen; --json has all
-app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on.")
+app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
+app.command("convert")(convert)
 app.command("proposals")(proposals)
 
 
 @app.callback()
 def data() -> None:
-    """Look at a data set before it is trained on."""
+    """Look at a data set before it is trained on, and write it anew."""
 
 
 @app.command("check")
@@ -42,20 +43,12 @@ def check_command(
 
     check_file("--json", json_file, "findings")
     path, split = parse_source(source)
-    report = check(path, split, watch=_progress)
+    report = check(path, split, watch=watched)
     if json_file is not None:
         _write(report, json_file)
     for line in _lines(report):
         typer.echo(line)
     raise typer.Exit(1 if report.harmful else 0)
-
-
-def _progress(files: list[str]) -> Iterator[str]:
-    """The files again, with a bar on a terminal's stderr."""
-    with Progress(len(files), "images") as bar:
-        for file in files:
-            yield file
-            bar.advance()
 
 
 def _write(report: Report, file: Path) -> None:
@@ -82,16 +75,5 @@ def _lines(report: Report) -> Iterable[str]:
     for name, categories in maps.values():
         yield "classes (id name):" if len(maps) == 1 else f"classes of {shown(name)} (id name):"
         yield "  " + shown(", ".join(f"{key} {category}" for key, category in categories.items()))
-    yield from _finding_lines(report)
+    yield from finding_lines(report.findings)
     yield "a training would stop or read it differently" if report.harmful else "ready to train"
-
-
-def _finding_lines(report: Report) -> Iterable[str]:
-    """A heading for each kind that occurs, and the first findings under it."""
-    for kind in dict.fromkeys(finding.kind for finding in report.findings):
-        these = [finding for finding in report.findings if finding.kind == kind]
-        yield f"{kind}: {len(these)}"
-        for finding in these[:SHOWN]:
-            yield f"  {finding}"
-        if len(these) > SHOWN:
-            yield f"  and {len(these) - SHOWN} more (--json FILE lists all)"

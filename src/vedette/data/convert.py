@@ -1,0 +1,119 @@
+"""From one format to another: COCO JSON, VOC XML and YOLO txt, with the pictures.
+
+What a format has no place for, and what the reader found at fault, is left out and said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vedette.data.annotations import Dataset
+from vedette.data.atomic import refuse_filled, whole_folder
+from vedette.data.findings import Finding, Kind, shown
+from vedette.data.read import read_splits
+from vedette.data.write_coco import write_coco
+from vedette.data.write_voc import fit_voc, write_voc
+from vedette.data.write_yolo import fit_yolo, write_yolo
+from vedette.errors import InputError
+
+Format = Literal["coco", "voc", "yolo"]
+Splits = dict[str, Dataset]
+Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
+UNUSABLE: frozenset[Kind] = frozenset(("missing file", "unreadable file", "width and height swapped", "wrong unit"))
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written, and what was not."""
+
+    counts: dict[str, tuple[int, int]]  # images and boxes of each split
+    lost: tuple[str, ...]  # a line for each thing that the format has no place for
+    findings: tuple[Finding, ...]  # of the reader: what is at fault in the source
+
+
+def convert(
+    path: str | Path,
+    to: Format,
+    out: str | Path,
+    split: str | None = None,
+    link: bool = False,
+    keep_ignored: bool = False,
+    watch: Watch | None = None,
+) -> Converted:
+    """Writes all splits, or one, into the new folder `out` in another format, or anew in the same.
+
+    COCO keeps boxes that stick out of their image; the others, whose tools refuse them, have them cut to it. link:
+    the pictures are the source's own files (hard links, else symbolic ones), not copies. keep_ignored: in YOLO, which
+    has no marks, difficult objects and crowds become ordinary ones instead of being left out. watch: is given the names
+    of the pictures as they are taken up, and gives them on.
+
+    Raises InputError where there is nothing to read, or `out` is there already, or cannot be written.
+    """
+    refuse_filled(Path(out))
+    read = read_splits(path, split, clip=to != "coco")
+    findings = tuple(dict.fromkeys(finding for _, found in read.values() for finding in found))
+    splits, lost = usable(read, path)
+    if to == "voc":
+        splits, more = fit_voc(splits)
+        lost += more
+    elif to == "yolo":
+        splits, more = fit_yolo(splits, keep_ignored)
+        lost += more
+    write = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}[to]
+    with whole_folder(Path(out)) as folder:
+        place_pictures(write(folder, splits, Path(path)), link, watch)
+    counts = {name: (len(dataset), len(dataset.all_labels)) for name, dataset in splits.items()}
+    return Converted(counts, tuple(lost), findings)
+
+
+def usable(read: Mapping[str, tuple[Dataset, Sequence[Finding]]], path: str | Path) -> tuple[Splits, list[str]]:
+    """The splits without images that are not there, or whose boxes would lie elsewhere; and a line for each kind.
+
+    Raises InputError where nothing is left.
+    """
+    splits, lost = dict[str, Dataset](), list[str]()
+    for name, (dataset, findings) in read.items():
+        bad = {finding.file: finding.kind for finding in findings if finding.kind in UNUSABLE}
+        good = [index for index in range(len(dataset)) if dataset.files[index] not in bad]
+        if len(good) < len(dataset):
+            lost.append(
+                shown(f"left out: {len(dataset) - len(good)} of the {len(dataset)} images of {name}, see below")
+            )
+        if good and dataset.classes:
+            splits[name] = dataset.part(good)
+        else:
+            lost.append(shown(f"left out: the split {name}, which has no {'images' if not good else 'classes'}"))
+    if not splits:
+        why = next((f" ({finding})" for _, findings in read.values() for finding in findings), "")
+        raise InputError(shown(f"{path}: there is nothing that could be written{why}"))
+    return splits, lost
+
+
+def place_pictures(pictures: Mapping[Path, str], link: bool, watch: Watch | None) -> None:
+    """Copies each file to its place, or links it; one that has several places is copied once."""
+    first: dict[str, Path] = {}
+    files = list(pictures.values())
+    for place, file in zip(pictures, watch(files) if watch else files, strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        source = os.path.realpath(file)
+        if source in first or link:
+            _link(str(first.get(source, source)), place)
+        else:
+            shutil.copyfile(source, place)
+        first.setdefault(source, place)
+
+
+def _link(file: str, place: Path) -> None:
+    """A second name of the file; a symbolic link where that cannot be, as on another disk; else a copy."""
+    for way in (os.link, os.symlink, shutil.copyfile):
+        try:
+            way(file, place)
+            return
+        except OSError:
+            if way is shutil.copyfile:
+                raise
