@@ -81,9 +81,8 @@ def usable(read: Mapping[str, tuple[Dataset, Sequence[Finding]]], path: str | Pa
         bad = {finding.file: finding.kind for finding in findings if finding.kind in UNUSABLE}
         good = [index for index in range(len(dataset)) if dataset.files[index] not in bad]
         if len(good) < len(dataset):
-            lost.append(
-                shown(f"left out: {len(dataset) - len(good)} of the {len(dataset)} images of {name}, see below")
-            )
+            share = f"{len(dataset) - len(good)} of the {len(dataset)} images"
+            lost.append(shown(f"left out: {share} of {name}, see below"))
         if good and dataset.classes:
             splits[name] = dataset.part(good)
         else:

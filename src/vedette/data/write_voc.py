@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vedette.data.annotations import CROWD, Dataset
 from vedette.data.decimals import Corners, decimals, written
@@ -33,7 +34,7 @@ def fit_voc(splits: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str
     Raises InputError for a class whose name would be another one in an XML.
     """
     _check_classes(name for one in splits.values() for name in one.classes)
-    broad = {split: ((one.all_boxes[:, 2:] - one.all_boxes[:, :2]) > 1).all(1) for split, one in splits.items()}
+    broad = {split: _is_broad(one) for split, one in splits.items()}
     fitting = {split: one.with_boxes(broad[split]) for split, one in splits.items()}
     all_boxes = np.concatenate(list(broad.values()))
     narrow = int((~all_boxes).sum())
@@ -42,14 +43,19 @@ def fit_voc(splits: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str
     unused = dict.fromkeys(name for one in fitting.values() for name in one.classes if name not in used)
     lost = []
     if narrow:
-        lost.append(
-            f"left out: {narrow} of {len(all_boxes)} boxes, a pixel wide or high, or less: in VOC's files they would be lines"
-        )
+        share = f"{narrow} of {len(all_boxes)} boxes"
+        lost.append(f"left out: {share}, a pixel wide or high, or less: in VOC's files they would be lines")
     if crowds:
         lost.append(f"now difficult objects: {counted(crowds, 'crowd')}, which VOC cannot mark otherwise")
     if unused and not used | set(unused) <= set(VOC_CLASSES):
         lost.append(shown(f"left out: classes without a box, which VOC has no place for: {', '.join(unused)}"))
     return fitting, lost
+
+
+def _is_broad(dataset: Dataset) -> NDArray[np.bool_]:
+    """(M,) which boxes are more than a pixel wide and high."""
+    width, height = (dataset.all_boxes[:, 2:] - dataset.all_boxes[:, :2]).T
+    return np.asarray((width > 1) & (height > 1))
 
 
 def _check_classes(names: Iterable[str]) -> None:

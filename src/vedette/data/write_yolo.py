@@ -1,7 +1,7 @@
 """YOLO txt from data sets: data.yaml, images/SPLIT and labels/SPLIT, an empty txt for an image without boxes.
 
-YOLO has no place for difficult objects and crowds, nor for sizes: boxes are fractions of the picture as it is seen. Where
-an annotation states the size of a picture as it lies in the file, they are turned with it as its EXIF says.
+YOLO has no place for difficult objects and crowds, nor for sizes: boxes are fractions of the picture as it is seen.
+Where an annotation states the size of a picture as it lies in the file, they are turned with it as its EXIF says.
 """
 
 from __future__ import annotations
