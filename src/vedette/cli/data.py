@@ -13,12 +13,14 @@ from vedette.cli.convert import convert
 from vedette.cli.findings import finding_lines, watched
 from vedette.cli.places import check_file, place
 from vedette.cli.proposals import proposals
+from vedette.cli.split import split
 
 if TYPE_CHECKING:
     from vedette.data.check import Report
 
 app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
 app.command("convert")(convert)
+app.command("split")(split)
 app.command("proposals")(proposals)
 
 
