@@ -113,4 +113,4 @@ def _lines(parted: Parted, numbers: dict[str, Any]) -> Iterable[str]:
     rows.append(["difficult, crowds", *(cell for one in every for cell in ("", one["ignored"]))])
     boxes = [sum(own["boxes"] for own in one["classes"].values()) for one in every]
     rows.append(["all", *(cell for one, count in zip(every, boxes, strict=True) for cell in (one["images"], count))])
-    yield from (line.rstrip() for line in table_lines(rows))
+    yield from table_lines(rows)

@@ -11,10 +11,5 @@ def table_lines(rows: Sequence[Sequence[object]]) -> list[str]:
     """The rows with their columns aligned: the first to the left, the others, which are numbers, to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        GAP.join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
+    aligned = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in cells]
+    return [GAP.join(row).rstrip() for row in aligned]
