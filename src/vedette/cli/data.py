@@ -18,6 +18,7 @@ from vedette.cli.stats import stats
 
 if TYPE_CHECKING:
     from vedette.data.check import Report
+    from vedette.data.fix import Fixed
 
 app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
 app.command("convert")(convert)
@@ -35,24 +36,34 @@ def data() -> None:
 def check_command(
     source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: all splits.")],
     json_file: Annotated[Path | None, place("--json", metavar="FILE", help="Write all findings there.")] = None,
+    fix_to: Annotated[
+        Path | None,
+        place("--fix", metavar="OUT", help="Write a corrected copy of the annotations into this new folder."),
+    ] = None,
 ) -> None:
     """Report every fault of a data set: boxes, classes, missing and damaged files.
 
-    Exit code 1 where a fault would change or stop a training, else 0.
+    Exit code 1 where a fault would change or stop a training, else 0; with --fix, where that is so of the copy.
 
-    Example: vedette data check my-photos --json findings.json
+    Example: vedette data check my-photos --json findings.json --fix my-photos-fixed
     """
     from vedette.data.check import check
+    from vedette.data.fix import fix
     from vedette.data.read import parse_source
 
     check_file("--json", json_file, "findings")
     path, split = parse_source(source)
-    report = check(path, split, watch=watched)
+    fixed = None if fix_to is None else fix(path, fix_to, split, watched)
+    report = check(path, split, watched) if fixed is None else fixed.report
     if json_file is not None:
         _write(report, json_file)
     for line in _lines(report):
         typer.echo(line)
-    raise typer.Exit(1 if report.harmful else 0)
+    if fixed is not None:
+        for line in _fixed_lines(fixed):
+            typer.echo(line)
+        typer.echo(f"written: {fix_to}")
+    raise typer.Exit(1 if (report.harmful if fixed is None else fixed.left) else 0)
 
 
 def _write(report: Report, file: Path) -> None:
@@ -81,3 +92,15 @@ def _lines(report: Report) -> Iterable[str]:
         yield "  " + shown(", ".join(f"{key} {category}" for key, category in categories.items()))
     yield from finding_lines(report.findings)
     yield "a training would stop or read it differently" if report.harmful else "ready to train"
+
+
+def _fixed_lines(fixed: Fixed) -> Iterable[str]:
+    from vedette.data.fix import DONE
+
+    yield f"corrected copy: images {fixed.images}, boxes {fixed.boxes}"
+    for kind in dict.fromkeys(finding.kind for finding in fixed.report.findings):
+        count = sum(finding.kind == kind for finding in fixed.report.findings)
+        yield f"  {count} {kind}: {DONE[kind]}"
+    if fixed.left:
+        yield "what is left to mend by hand:"
+        yield from (f"  {line}" for line in finding_lines(fixed.left))

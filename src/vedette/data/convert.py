@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vedette.data.annotations import Dataset
 from vedette.data.atomic import refuse_filled, whole_folder
-from vedette.data.findings import Finding, Kind, shown
+from vedette.data.findings import Finding
 from vedette.data.read import read_splits
+from vedette.data.usable import usable
 from vedette.data.write_coco import write_coco
 from vedette.data.write_voc import fit_voc, write_voc
 from vedette.data.write_yolo import fit_yolo, write_yolo
-from vedette.errors import InputError
 
 Format = Literal["coco", "voc", "yolo"]
-Splits = dict[str, Dataset]
 Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
-UNUSABLE: frozenset[Kind] = frozenset(("missing file", "unreadable file", "width and height swapped", "wrong unit"))
 
 
 @dataclass(frozen=True)
@@ -69,28 +66,6 @@ def convert(
         place_pictures(write(folder, splits, Path(path)), link, watch)
     counts = {name: (len(dataset), len(dataset.all_labels)) for name, dataset in splits.items()}
     return Converted(counts, tuple(lost), findings)
-
-
-def usable(read: Mapping[str, tuple[Dataset, Sequence[Finding]]], path: str | Path) -> tuple[Splits, list[str]]:
-    """The splits without images that are not there, or whose boxes would lie elsewhere; and a line for each kind.
-
-    Raises InputError where nothing is left.
-    """
-    splits, lost = dict[str, Dataset](), list[str]()
-    for name, (dataset, findings) in read.items():
-        bad = {finding.file: finding.kind for finding in findings if finding.kind in UNUSABLE}
-        good = [index for index in range(len(dataset)) if dataset.files[index] not in bad]
-        if len(good) < len(dataset):
-            share = f"{len(dataset) - len(good)} of the {len(dataset)} images"
-            lost.append(shown(f"left out: {share} of {name}, see below"))
-        if good and dataset.classes:
-            splits[name] = dataset.part(good)
-        else:
-            lost.append(shown(f"left out: the split {name}, which has no {'images' if not good else 'classes'}"))
-    if not splits:
-        why = next((f" ({finding})" for _, findings in read.values() for finding in findings), "")
-        raise InputError(shown(f"{path}: there is nothing that could be written{why}"))
-    return splits, lost
 
 
 def place_pictures(pictures: Mapping[Path, str], link: bool, watch: Watch | None) -> None:
