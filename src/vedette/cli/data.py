@@ -13,6 +13,7 @@ from vedette.cli.convert import convert
 from vedette.cli.findings import finding_lines, watched
 from vedette.cli.places import check_file, place
 from vedette.cli.proposals import proposals
+from vedette.cli.show import show
 from vedette.cli.split import split
 from vedette.cli.stats import stats
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
 app.command("convert")(convert)
 app.command("split")(split)
+app.command("show")(show)
 app.command("stats")(stats)
 app.command("proposals")(proposals)
 
