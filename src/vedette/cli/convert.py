@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def convert(
     source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: all splits.")],
-    to: Annotated[Literal["coco", "voc", "yolo"], typer.Option(help="COCO JSON, VOC XML or YOLO txt.")],
+    to: Annotated[
+        Literal["coco", "voc", "yolo", "huggingface"],
+        typer.Option(help="COCO JSON, VOC XML, YOLO txt, or a folder that datasets.load_dataset loads."),
+    ],
     out: Annotated[Path, place(help="A new folder for the data set.")],
     link: Annotated[
         bool, typer.Option("--link", help="Link the pictures (hard links, else symbolic ones) instead of copying.")

@@ -17,10 +17,11 @@ from vedette.data.findings import Finding
 from vedette.data.read import read_splits
 from vedette.data.usable import usable
 from vedette.data.write_coco import write_coco
+from vedette.data.write_huggingface import write_huggingface
 from vedette.data.write_voc import fit_voc, write_voc
 from vedette.data.write_yolo import fit_yolo, write_yolo
 
-Format = Literal["coco", "voc", "yolo"]
+Format = Literal["coco", "voc", "yolo", "huggingface"]
 Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
 
 
@@ -44,7 +45,7 @@ def convert(
 ) -> Converted:
     """Writes all splits, or one, into the new folder `out` in another format, or anew in the same.
 
-    COCO keeps boxes that stick out of their image; the others, whose tools refuse them, have them cut to it. link:
+    VOC and YOLO, whose tools refuse boxes that stick out of their image, have them cut to it. link:
     the pictures are the source's own files (hard links, else symbolic ones), not copies. keep_ignored: in YOLO, which
     has no marks, difficult objects and crowds become ordinary ones instead of being left out. watch: is given the names
     of the pictures as they are taken up, and gives them on.
@@ -52,7 +53,7 @@ def convert(
     Raises InputError where there is nothing to read, or `out` is there already, or cannot be written.
     """
     refuse_filled(Path(out))
-    read = read_splits(path, split, clip=to != "coco")
+    read = read_splits(path, split, clip=to in ("voc", "yolo"))
     findings = tuple(dict.fromkeys(finding for _, found in read.values() for finding in found))
     splits, lost = usable(read, path)
     if to == "voc":
@@ -61,7 +62,7 @@ def convert(
     elif to == "yolo":
         splits, more = fit_yolo(splits, keep_ignored)
         lost += more
-    write = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo}[to]
+    write = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo, "huggingface": write_huggingface}[to]
     with whole_folder(Path(out)) as folder:
         place_pictures(write(folder, splits, Path(path)), link, watch)
     counts = {name: (len(dataset), len(dataset.all_labels)) for name, dataset in splits.items()}

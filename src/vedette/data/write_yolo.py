@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import yaml  # type: ignore[import-untyped]
-from numpy.typing import NDArray
-from PIL import Image
 
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset
-from vedette.data.extents import SIDEWAYS, orientation_of
 from vedette.data.picture_names import distinct, names_below
 from vedette.data.read_yolo import IMAGES, LABELS
+from vedette.data.seen import seen_boxes
 from vedette.data.values import counted
 from vedette.data.yolo_yaml import NOT_A_SPLIT
 
@@ -58,18 +56,6 @@ def write_yolo(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[
     return pictures
 
 
-def turned(boxes: NDArray[np.float64], orientation: int) -> NDArray[np.float64]:
-    """Boxes (G, 4) in fractions of a picture that lies on its side, in fractions of it turned as EXIF's number says."""
-    x1, y1, x2, y2 = boxes.T
-    corners = {
-        5: (y1, x1, y2, x2),
-        6: (1 - y2, x1, 1 - y1, x2),
-        7: (1 - y2, 1 - x2, 1 - y1, 1 - x1),
-        8: (y1, 1 - x2, y2, 1 - x1),
-    }
-    return np.stack(corners[orientation], 1)
-
-
 def _write_yaml(file: Path, classes: Sequence[str], splits: Sequence[str]) -> None:
     places = {split: f"{IMAGES}/{split}" for split in splits}
     content = {**places, "nc": len(classes), "names": dict(enumerate(classes))}
@@ -81,7 +67,7 @@ def _write_labels(folder: Path, dataset: Dataset, names: Sequence[str], number_o
     numbers = [number_of[name] for name in dataset.classes]
     for index, name in enumerate(names):
         rows = slice(*dataset.ends[index : index + 2].tolist())
-        boxes = _fractions(dataset.all_boxes[rows].astype(np.float64), dataset, index)
+        boxes, _ = seen_boxes(dataset, index)
         centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
         labels = dataset.all_labels[rows].tolist()
         lines = [
@@ -91,16 +77,6 @@ def _write_labels(folder: Path, dataset: Dataset, names: Sequence[str], number_o
         file = (folder / name).with_suffix(".txt")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-def _fractions(boxes: NDArray[np.float64], dataset: Dataset, index: int) -> NDArray[np.float64]:
-    """(G, 4) in fractions of the picture as it is seen."""
-    size = dataset.size(index)
-    fractions = boxes / np.tile(np.array(size, dtype=np.float64), 2)
-    with Image.open(dataset.file(index)) as image:
-        orientation, raw = orientation_of(image), image.size
-    lies = orientation in SIDEWAYS and size == raw != raw[::-1]
-    return turned(fractions, orientation) if lies else fractions
 
 
 def _written(value: float) -> str:
