@@ -74,6 +74,7 @@ def evaluate(
     Example: vedette evaluate refinedet320-lite0 --data my-photos:val --metric voc12 --report report
     """
     from vedette.evaluate.measure import truths_for
+    from vedette.evaluate.results import check_results
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric, overlap)
@@ -82,6 +83,8 @@ def evaluate(
     detector, classes = _load(model, device, nms)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
+    if results is not None:
+        check_results(dataset, classes, voc=metric != "coco")
     truths = truths_for(dataset, classes)
     found = _find(detector, dataset, passes, workers, bf16, score)
     if results is not None:
