@@ -94,7 +94,7 @@ def test_yolo_leaves_out_what_it_cannot_mark_and_says_so(coco: Write, tmp_path: 
 
     source = coco([[10, 6, 20, 12], [1, 1, 5, 5], [2, 2, 5, 5]], change=change)
     assert convert(source, "yolo", tmp_path / "out").lost == (
-        "left out: 1 difficult object and 1 crowd, which YOLO cannot mark",
+        "left out: 1 difficult object and 1 crowd, which YOLO cannot mark (--keep-ignored makes them ordinary objects)",
     )
     assert (tmp_path / "out" / "labels" / "train" / "a.txt").read_text() == "1 0.5 0.4 0.5 0.4\n"
     assert (tmp_path / "out" / "labels" / "train" / "b.txt").read_text() == ""
@@ -147,6 +147,8 @@ def test_names_do_not_collide(coco: Write, picture: Callable[..., Path], tmp_pat
     for to in FORMATS:
         convert(tmp_path / "s", to, tmp_path / to)
         assert_same(before, splits_of(tmp_path / to), {to})
+        written = [file for file in (tmp_path / to).rglob("*") if file.suffix in (".jpg", ".png")]
+        assert len({str(file).lower() for file in written}) == len(names)  # on a disk that knows no capitals, too
     assert (tmp_path / "voc" / "Annotations" / "1_2.xml").exists()
     assert (tmp_path / "coco" / "images" / "all" / "no suffix.jpg").exists()
 

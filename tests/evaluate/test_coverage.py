@@ -147,7 +147,7 @@ def test_sentences_follow_from_numbers(tmp_path: Path) -> None:
     assert said == [
         "3 of 4 boxes of dog reach no anchor at IoU 0.5:",
         "  2 too small: sides 20 px of the input, the smallest anchor has 32",
-        "  1 of other shape: 16 times as long as wide, anchors at most 1 times, sides 32 px of the input",
+        "  1 of other shape: 16 times as long as wide, sides 32 px of the input; no anchor has both (longest: 1 times)",
         "2 of 4 boxes of cat reach no anchor at IoU 0.5:",
         "  2 too small: sides 20 px of the input, the smallest anchor has 32",
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vedette.cli.findings import finding_lines, watched
-from vedette.cli.places import check_file, place
+from vedette.cli.places import check_file, check_folder, place
 
 if TYPE_CHECKING:
     from vedette.data.convert import Converted
@@ -44,6 +44,7 @@ def convert(
     from vedette.data.read import parse_source
 
     check_file("--json", json_file, "findings")
+    check_folder("--out", out)
     path, split = parse_source(source)
     converted = write(path, to, out, split, link, keep_ignored, watched)
     if json_file is not None:

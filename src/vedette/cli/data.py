@@ -11,7 +11,7 @@ import typer
 
 from vedette.cli.convert import convert
 from vedette.cli.findings import finding_lines, watched
-from vedette.cli.places import check_file, place
+from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.proposals import proposals
 from vedette.cli.show import show
 from vedette.cli.split import split
@@ -54,6 +54,7 @@ def check_command(
     from vedette.data.read import parse_source
 
     check_file("--json", json_file, "findings")
+    check_folder("--fix", fix_to)
     path, split = parse_source(source)
     fixed = None if fix_to is None else fix(path, fix_to, split, watched)
     report = check(path, split, watched) if fixed is None else fixed.report
@@ -102,7 +103,7 @@ def _fixed_lines(fixed: Fixed) -> Iterable[str]:
     yield f"corrected copy: images {fixed.images}, boxes {fixed.boxes}"
     for kind in dict.fromkeys(finding.kind for finding in fixed.report.findings):
         count = sum(finding.kind == kind for finding in fixed.report.findings)
-        yield f"  {count} {kind}: {DONE[kind]}"
+        yield f"  {kind}: {count}, {DONE[kind]}"
     if fixed.left:
         yield "what is left to mend by hand:"
         yield from (f"  {line}" for line in finding_lines(fixed.left))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.cli.places import check_file, place
+from vedette.cli.places import check_file, check_folder, place
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def split(
     from vedette.data.split import split_dataset
 
     check_file("--json", json_file, "parts")
+    check_folder("--out", out)
     path, name = parse_source(source)
     parted = split_dataset(path, read_parts(parts), out, name, seed, group_by)
     for note in parted.notes:

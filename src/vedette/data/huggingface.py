@@ -65,7 +65,7 @@ def row_of(dataset: Dataset, index: int) -> dict[str, Any]:
     objects = {
         "id": list(range(start, end)),
         "area": dataset.all_areas[start:end].tolist(),
-        "bbox": np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).tolist(),
+        "bbox": np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).round(4).tolist(),
         "category": dataset.all_labels[start:end].tolist(),
         "iscrowd": ((flags & CROWD) != 0).tolist(),
         "difficult": ((flags & DIFFICULT) != 0).tolist(),

@@ -30,12 +30,14 @@ def fit_yolo(splits: Mapping[str, Dataset], keep_ignored: bool) -> tuple[dict[st
     difficult, crowds = (
         sum(int((one.all_flags & bit != 0).sum()) for one in splits.values()) for bit in (DIFFICULT, CROWD)
     )
-    if not difficult and not crowds:
+    marked = {"difficult object": difficult, "crowd": crowds}
+    what = " and ".join(counted(count, name) for name, count in marked.items() if count)
+    if not what:
         return dict(splits), []
-    what = f"{counted(difficult, 'difficult object')} and {counted(crowds, 'crowd')}, which YOLO cannot mark"
     if keep_ignored:
-        return dict(splits), [f"now ordinary objects: {what}"]
-    return {split: one.with_boxes(one.all_flags == 0) for split, one in splits.items()}, [f"left out: {what}"]
+        return dict(splits), [f"now ordinary objects: {what}, which YOLO cannot mark"]
+    left_out = f"left out: {what}, which YOLO cannot mark (--keep-ignored makes them ordinary objects)"
+    return {split: one.with_boxes(one.all_flags == 0) for split, one in splits.items()}, [left_out]
 
 
 def write_yolo(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[Path, str]:

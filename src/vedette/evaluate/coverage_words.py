@@ -71,8 +71,8 @@ def _reason(coverage: Coverage, rows: Tensor, number: int) -> str:
         return f"{says} {side}, the largest anchor has {_sides(anchors).max():.3g}"
     if why == "other shape":
         lengths, longest = _range(_length(sides)), _length(anchors).max()
-        shape = f"{lengths} times as long as wide, anchors at most {longest:.3g} times"
-        return f"{len(sides)} of other shape: {shape}, sides {side}"
+        shape = f"{lengths} times as long as wide, sides {side}"
+        return f"{len(sides)} of other shape: {shape}; no anchor has both (longest: {longest:.3g} times)"
     return f"{says} {side}, on an anchor's centre they would be reached"
 
 
