@@ -145,9 +145,9 @@ def test_sentences_follow_from_numbers(tmp_path: Path) -> None:
     dataset = write(tmp_path, (256, 64), [[x + 1e-3 * n, y, w, h] for n, (x, y, w, h) in enumerate(boxes)])
     said = list(sentences(anchor_coverage(dataset, Squares(InputSpec(size=128))), dataset.classes))
     assert said == [
-        "3 of 4 boxes of dog reach no anchor at IoU 0.5:",
-        "  2 too small: sides 20 px of the input, the smallest anchor has 32",
-        "  1 of other shape: 16 times as long as wide, sides 32 px of the input; no anchor has both (longest: 1 times)",
-        "2 of 4 boxes of cat reach no anchor at IoU 0.5:",
-        "  2 too small: sides 20 px of the input, the smallest anchor has 32",
+        "3 of 4 boxes of dog reach no anchor at IoU 0.5 (px of the input):",
+        "  2 too small: sides 20 px, the smallest anchor has 32",
+        "  1 of other shape: 16 : 1, sides 32 px; anchors: up to 1 : 1, none fits",
+        "2 of 4 boxes of cat reach no anchor at IoU 0.5 (px of the input):",
+        "  2 too small: sides 20 px, the smallest anchor has 32",
     ]

@@ -166,4 +166,4 @@ def _advice(coverage: Coverage, dataset: Dataset, model: str, fields: dict[str, 
     if still < BETTER * missed:
         yield f"with --set image_size={size}: {still} of {len(larger)} reach none instead of {missed}"
     else:
-        yield f"smaller anchors are needed: `vedette config {model}` lists what makes them"
+        yield f"smaller anchors are needed; see `vedette config {model}`"

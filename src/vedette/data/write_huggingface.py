@@ -24,7 +24,7 @@ def write_huggingface(folder: Path, splits: Mapping[str, Dataset], data: Path) -
         files = [dataset.files[index] for index in range(len(dataset))]
         names = distinct(names_below(files, data, split), by_stem=False)
         (folder / split).mkdir()
-        with (folder / split / "metadata.jsonl").open("w", encoding="utf-8") as file:
+        with (folder / split / "metadata.jsonl").open("w", encoding="utf-8", errors="backslashreplace") as file:
             for index, name in enumerate(names):
                 row = {"file_name": name, **row_of(dataset, index)}
                 row["objects"]["category"] = [dataset.classes[label] for label in row["objects"]["category"]]

@@ -42,7 +42,8 @@ def sentences(coverage: Coverage, classes: Sequence[str]) -> Iterator[str]:
     without = torch.bincount(coverage.labels[missed], minlength=len(classes))
     for label in without.argsort(descending=True, stable=True).tolist()[:MOST_CLASSES]:
         if without[label] > FEW * counts[label]:
-            yield f"{without[label]} of {counts[label]} boxes of {classes[label]} reach no anchor at IoU {IOU:g}:"
+            share = f"{without[label]} of {counts[label]} boxes of {classes[label]}"
+            yield f"{share} reach no anchor at IoU {IOU:g} (px of the input):"
             own = coverage.labels == label
             for number in _common(coverage, own):
                 yield f"  {_reason(coverage, own & (coverage.why == number), number)}"
@@ -64,16 +65,15 @@ def _reason(coverage: Coverage, rows: Tensor, number: int) -> str:
     """`rows`: the boxes that are not reached for the reason of that number."""
     why: Why = WHYS[number]
     sides, anchors = coverage.sides[rows], coverage.shapes
-    says, side = f"{len(sides)} {why}: sides", f"{_range(_sides(sides))} px of the input"
+    says, side = f"{len(sides)} {why}: sides", f"{_range(_sides(sides))} px"
     if why == "too small":
         return f"{says} {side}, the smallest anchor has {_sides(anchors).min():.3g}"
     if why == "too large":
         return f"{says} {side}, the largest anchor has {_sides(anchors).max():.3g}"
     if why == "other shape":
         lengths, longest = _range(_length(sides)), _length(anchors).max()
-        shape = f"{lengths} times as long as wide, sides {side}"
-        return f"{len(sides)} of other shape: {shape}; no anchor has both (longest: {longest:.3g} times)"
-    return f"{says} {side}, on an anchor's centre they would be reached"
+        return f"{len(sides)} of other shape: {lengths} : 1, sides {side}; anchors: up to {longest:.3g} : 1, none fits"
+    return f"{says} {side}; on an anchor's centre they would"
 
 
 def _sides(shapes: Tensor) -> Tensor:
