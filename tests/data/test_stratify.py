@@ -52,3 +52,11 @@ def test_the_seed_decides() -> None:
     counts = np.ones((50, 1), dtype=np.int64)
     first, again, other = (stratify(counts, counts[:, 0], [0.5, 0.5], seed).tolist() for seed in (1, 1, 2))
     assert first == again != other
+
+
+def test_the_rarest_class_goes_first() -> None:
+    """Of twenty images with the common class two show the rare one too: each half has one of them, whatever the seed."""
+    counts = np.array([[1, 1]] * 2 + [[1, 0]] * 18)
+    for seed in range(20):
+        part_of = stratify(counts, np.ones(20, dtype=np.int64), [0.5, 0.5], seed)
+        assert sorted(part_of[:2]) == [0, 1]
