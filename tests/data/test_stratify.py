@@ -55,7 +55,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_the_rarest_class_goes_first() -> None:
-    """Of twenty images with the common class two show the rare one too: each half has one of them, whatever the seed."""
+    """Of twenty images with the common class two show the rare one too: each half has one of them, for any seed."""
     counts = np.array([[1, 1]] * 2 + [[1, 0]] * 18)
     for seed in range(20):
         part_of = stratify(counts, np.ones(20, dtype=np.int64), [0.5, 0.5], seed)
