@@ -106,6 +106,7 @@ def test_an_image_of_several_splits_is_once(voc, tmp_path: Path) -> None:
         Image.new("RGB", (40, 30), (at, 0, 0)).save(source / "JPEGImages" / f"{name}.jpg", quality=100)
     split_dataset(source, HALVES, tmp_path / "out")
     assert sorted(name for part in names_of(tmp_path / "out").values() for name in part) == [f"{n}.jpg" for n in "abcd"]
+    assert sum(len(read_dataset(tmp_path / "out", part, "evaluate")) for part in HALVES) == 4
 
 
 @pytest.mark.parametrize(
