@@ -90,7 +90,7 @@ def test_pages_and_pictures_are_drawn_without_torch_and_templates_read_late() ->
     assert (finished.stdout, finished.stderr) == ("True\n", "")
 
 
-def test_data_are_read_and_checked_and_names_looked_up_without_torch(tmp_path: Path) -> None:
+def test_data_are_read_checked_and_written_and_names_looked_up_without_torch(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.png")
     (tmp_path / "train.json").write_text(
@@ -107,6 +107,17 @@ def test_data_are_read_and_checked_and_names_looked_up_without_torch(tmp_path: P
         f"dataset = read_datasets([{str(tmp_path)!r}], 'train')\n"
         "assert len(dataset) == 1 and dataset.image(0).size == (40, 30)\n"
         f"assert check(Path({str(tmp_path)!r})).boxes == 1\n"
+        "from vedette.data.convert import convert\n"
+        "from vedette.data.fix import fix\n"
+        "from vedette.data.show import show\n"
+        "from vedette.data.split import split_dataset\n"
+        "from vedette.data.statistics import statistics_of\n"
+        f"place = Path({str(tmp_path)!r})\n"
+        "for to in ('coco', 'voc', 'yolo', 'huggingface'):\n"
+        "    convert(place, to, place / 'out' / to)\n"
+        "fix(place, place / 'out' / 'fixed')\n"
+        "split_dataset(place, {'train': 1.0}, place / 'out' / 'parts')\n"
+        "assert show(place).files and statistics_of(dataset)['boxes'] == 1\n"
         "assert known(names()[0]).input == 300\n"
         "sys.exit(' '.join({'torch', 'torchvision', 'timm'} & sys.modules.keys()) or 0)\n"
     )

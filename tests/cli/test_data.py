@@ -98,3 +98,15 @@ def test_help_does_not_load_torch() -> None:
         "assert result.exit_code == 0 and 'Example' in result.output\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_corrected_copy_is_0_though_the_source_is_not(folder: Path) -> None:
+    (folder / "labels" / "a.txt").write_text("4 0.5 0.5 0.5 0.5\n4 0.5 0.5 0 0.5\n")
+    result = run(folder, "--fix", folder / "fixed")
+    assert result.exit_code == 0
+    assert "degenerate box: 1" in result.output
+    assert "corrected copy: images 2, boxes 1" in result.output
+    assert "degenerate box: 1, box removed" in result.output
+    assert run(folder / "fixed").exit_code == 0
+    again = run(folder, "--fix", folder / "fixed")
+    assert isinstance(again.exception, InputError)

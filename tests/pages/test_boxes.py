@@ -118,3 +118,16 @@ def test_colours_are_distinct_and_their_text_is_readable() -> None:
         dark, light = sorted((luminance(colour), luminance(text_colour(colour))))
         assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG AA
     assert colour_of(len(PALETTE)) == colour_of(0)
+
+
+def test_a_dashed_box_is_not_closed() -> None:
+    picture = Image.new("RGB", (100, 100), "white")
+    colour = PALETTE[1]
+    rows = [
+        [drawn.getpixel((x, 20)) == colour for x in range(20, 80)]
+        for dashed in (None, [False], [True])
+        for drawn in [draw_boxes(picture, [[20, 20, 80, 80]], [""], [1], dashed)]
+    ]
+    assert all(rows[0])
+    assert rows[0] == rows[1]
+    assert 0.3 < sum(rows[2]) / 60 < 0.7

@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from vedette.pages.sheet import GAP, GROUND, contact_sheet
+from vedette.pages.sheet import GAP, GROUND, LINE, contact_sheet, titled
 
 
 def test_every_picture_has_its_place() -> None:
@@ -15,3 +15,14 @@ def test_every_picture_has_its_place() -> None:
         assert sheet.getpixel((GAP + number % 3 * (30 + GAP), GAP + number // 3 * (20 + GAP))) == colour
     assert sheet.getpixel((0, 0)) == GROUND
     assert contact_sheet(pictures[:1]).size == (10 + 2 * GAP, 20 + 2 * GAP)
+    assert contact_sheet(pictures, columns=1).size == (30 + 2 * GAP, 5 * (20 + GAP) + GAP)
+
+
+def test_a_title_stands_below_and_a_long_one_is_cut_at_its_front() -> None:
+    picture = Image.new("RGB", (200, 50), "red")
+    short, long = titled(picture, "a.jpg"), titled(picture, "a very long path " * 9 + "a.jpg")
+    for one in (short, long):
+        assert one.size == (200, 50 + LINE)
+        assert one.crop((0, 0, 200, 48)).getcolors() == [(200 * 48, (255, 0, 0))]
+        assert len(one.crop((0, 52, 200, 50 + LINE)).getcolors()) > 3  # letters
+    assert titled(picture, "").crop((0, 50, 200, 50 + LINE)).getcolors() == [(200 * LINE, GROUND)]

@@ -1,61 +1,72 @@
-"""vedette data: look at a data set before it is trained on."""
+"""vedette data: look at a data set before it is trained on, and write it anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vedette.cli.places import check_file, place
-from vedette.cli.progress import Progress
+from vedette.cli.convert import convert
+from vedette.cli.findings import finding_lines, watched
+from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.proposals import proposals
+from vedette.cli.show import show
+from vedette.cli.split import split
+from vedette.cli.stats import stats
 
 if TYPE_CHECKING:
     from vedette.data.check import Report
+    from vedette.data.fix import Fixed
 
-SHOWN = 5  # findings of a kind on the screen; --json has all
-app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on.")
+app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
+app.command("convert")(convert)
+app.command("split")(split)
+app.command("show")(show)
+app.command("stats")(stats)
 app.command("proposals")(proposals)
 
 
 @app.callback()
 def data() -> None:
-    """Look at a data set before it is trained on."""
+    """Look at a data set before it is trained on, and write it anew."""
 
 
 @app.command("check")
 def check_command(
     source: Annotated[str, typer.Argument(metavar="PATH[:SPLIT]", help="COCO, VOC or YOLO data; default: all splits.")],
     json_file: Annotated[Path | None, place("--json", metavar="FILE", help="Write all findings there.")] = None,
+    fix_to: Annotated[
+        Path | None,
+        place("--fix", metavar="OUT", help="Write a corrected copy of the annotations into this new folder."),
+    ] = None,
 ) -> None:
     """Report every fault of a data set: boxes, classes, missing and damaged files.
 
-    Exit code 1 where a fault would change or stop a training, else 0.
+    Exit code 1 where a fault would change or stop a training, else 0; with --fix, where that is so of the copy.
 
-    Example: vedette data check my-photos --json findings.json
+    Example: vedette data check my-photos --json findings.json --fix my-photos-fixed
     """
     from vedette.data.check import check
+    from vedette.data.fix import fix
     from vedette.data.read import parse_source
 
     check_file("--json", json_file, "findings")
+    check_folder("--fix", fix_to)
     path, split = parse_source(source)
-    report = check(path, split, watch=_progress)
+    fixed = None if fix_to is None else fix(path, fix_to, split, watched)
+    report = check(path, split, watched) if fixed is None else fixed.report
     if json_file is not None:
         _write(report, json_file)
     for line in _lines(report):
         typer.echo(line)
-    raise typer.Exit(1 if report.harmful else 0)
-
-
-def _progress(files: list[str]) -> Iterator[str]:
-    """The files again, with a bar on a terminal's stderr."""
-    with Progress(len(files), "images") as bar:
-        for file in files:
-            yield file
-            bar.advance()
+    if fixed is not None:
+        for line in _fixed_lines(fixed):
+            typer.echo(line)
+        typer.echo(f"written: {fix_to}")
+    raise typer.Exit(1 if (report.harmful if fixed is None else fixed.left) else 0)
 
 
 def _write(report: Report, file: Path) -> None:
@@ -82,16 +93,17 @@ def _lines(report: Report) -> Iterable[str]:
     for name, categories in maps.values():
         yield "classes (id name):" if len(maps) == 1 else f"classes of {shown(name)} (id name):"
         yield "  " + shown(", ".join(f"{key} {category}" for key, category in categories.items()))
-    yield from _finding_lines(report)
+    yield from finding_lines(report.findings)
     yield "a training would stop or read it differently" if report.harmful else "ready to train"
 
 
-def _finding_lines(report: Report) -> Iterable[str]:
-    """A heading for each kind that occurs, and the first findings under it."""
-    for kind in dict.fromkeys(finding.kind for finding in report.findings):
-        these = [finding for finding in report.findings if finding.kind == kind]
-        yield f"{kind}: {len(these)}"
-        for finding in these[:SHOWN]:
-            yield f"  {finding}"
-        if len(these) > SHOWN:
-            yield f"  and {len(these) - SHOWN} more (--json FILE lists all)"
+def _fixed_lines(fixed: Fixed) -> Iterable[str]:
+    from vedette.data.fix import DONE
+
+    yield f"corrected copy: images {fixed.images}, boxes {fixed.boxes}"
+    for kind in dict.fromkeys(finding.kind for finding in fixed.report.findings):
+        count = sum(finding.kind == kind for finding in fixed.report.findings)
+        yield f"  {kind}: {count}, {DONE[kind]}"
+    if fixed.left:
+        yield "what is left to mend by hand:"
+        yield from (f"  {line}" for line in finding_lines(fixed.left))

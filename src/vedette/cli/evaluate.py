@@ -95,6 +95,7 @@ def evaluate(
     weight_file(model)  # before torch is imported, which takes seconds
     from vedette.evaluate.limits import keep_most
     from vedette.evaluate.measure import truths_for
+    from vedette.evaluate.results import check_results
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric, overlap)
@@ -105,6 +106,8 @@ def evaluate(
         keep_most(detector.model, max_detections)
     passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
     dataset = _read(data)
+    if results is not None:
+        check_results(dataset, classes, voc=metric != "coco")
     truths = truths_for(dataset, classes)
     _note_crowded(detector, truths, metric, max_detections)
     found = _find(detector, dataset, passes, workers, bf16, score)

@@ -156,6 +156,18 @@ class Dataset:
             all_flags=self.all_flags[rows],
         )
 
+    def with_boxes(self, keep: NDArray[np.bool_]) -> Dataset:
+        """All images, with the boxes alone that `keep` (M,) marks."""
+        kept_before = np.concatenate([[0], keep.cumsum()])
+        return replace(
+            self,
+            ends=kept_before[self.ends].astype(np.int64),
+            all_boxes=self.all_boxes[keep],
+            all_labels=self.all_labels[keep],
+            all_areas=self.all_areas[keep],
+            all_flags=self.all_flags[keep],
+        )
+
     def _rows(self, index: int) -> slice:
         start, end = self.ends[index : index + 2].tolist()
         return slice(start, end)

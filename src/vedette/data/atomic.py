@@ -1,10 +1,12 @@
-"""Files that are written whole or not at all: a crash, a full disk or another process never leaves half of one."""
+"""Files and folders that are written whole or not at all: a crash, a full disk, another process leave no half one."""
 
 import errno
 import glob
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,6 +41,41 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` to write into, which becomes `path` at the end; removed where that is not reached.
+
+    What a killed process left of such a folder is removed. Raises InputError where `path` is there and is no empty
+    folder, and where nothing can be written.
+    """
+    refuse_filled(path)
+    place = path.resolve()
+    temporary = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(place)
+        temporary.mkdir()
+        yield temporary
+        if hasattr(os, "sync"):
+            os.sync()  # once: asking the disk for each of many small files would take longer than writing them
+        if place.exists():
+            place.rmdir()
+        temporary.rename(place)
+        _sync(place.parent)
+    except OSError as error:
+        raise InputError(f"{error.filename or path}: {error.strerror or error}; {path} is not written") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_filled(path: Path) -> None:
+    """Raises InputError for a path that is there already, unless it is an empty folder."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if os.path.lexists(path):
+        raise InputError(f"{path}: is there already; give the name of a new folder")
+
+
 def _replace(path: Path, write: Callable[[BinaryIO], object], before: Path | None) -> None:
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -56,11 +93,14 @@ def _replace(path: Path, write: Callable[[BinaryIO], object], before: Path | Non
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Temporary files of `path` whose process is gone."""
+    """Temporary files and folders of `path` whose process is gone."""
     for file in path.parent.glob(f".{glob.escape(path.name)}.*"):
         process = file.suffix[1:]
         if process.isdecimal() and not _runs(int(process)):
-            file.unlink(missing_ok=True)
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:

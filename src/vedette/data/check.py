@@ -14,7 +14,7 @@ from PIL import Image
 from vedette.data.decode import TURNS, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.extents import SIDEWAYS, orientation_of
-from vedette.data.findings import CHANGES, STOPS, Finding, shown
+from vedette.data.findings import STOPS, Finding, is_harmful, shown
 from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
@@ -44,7 +44,7 @@ class Report:
     @property
     def harmful(self) -> bool:
         """Whether a finding would change or stop a training."""
-        return any(finding.kind in STOPS or finding.kind in CHANGES for finding in self.findings)
+        return is_harmful(self.findings)
 
 
 def check(path: str | Path, split: str | None = None, watch: Watch | None = None) -> Report:

@@ -61,6 +61,11 @@ class Finding:
         return shown(f"{self.file}: {self.detail}")
 
 
+def is_harmful(findings: Iterable[Finding]) -> bool:
+    """Whether one of them would change or stop a training."""
+    return any(finding.kind in STOPS or finding.kind in CHANGES for finding in findings)
+
+
 def shown(text: str) -> str:
     """A text as one line that any terminal takes: names of files may hold line breaks and bytes that are no letters."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)

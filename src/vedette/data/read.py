@@ -13,7 +13,7 @@ from typing import Literal
 from vedette.data.annotations import Dataset, union
 from vedette.data.draft import Draft, settle
 from vedette.data.files import release_memory
-from vedette.data.findings import notes_of, refuse_faults, shown
+from vedette.data.findings import Finding, notes_of, refuse_faults, shown
 from vedette.data.foreign import is_coco, what_it_is
 from vedette.data.read_coco import coco_splits, parse_coco
 from vedette.data.read_voc import voc_splits
@@ -75,6 +75,24 @@ def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = 
     if lack:
         raise InputError(shown(f"{path}: the split {name} has {lack}"))
     return replace(dataset, notes=notes_of(findings, clipped=purpose == "train"))
+
+
+def read_splits(
+    path: str | Path, split: str | None = None, clip: bool = False
+) -> dict[str, tuple[Dataset, list[Finding]]]:
+    """Every split, or the one named, with all that is found at fault: nothing is refused.
+
+    Boxes without an area, or outside their image, are left out; others are cut to it if `clip`. Splits are called
+    plainly, instances_train2017 train, where no two would be called so.
+
+    Raises InputError where nothing is at the path, or no such split.
+    """
+    splits = find_splits(path)
+    if split is not None and split not in splits:
+        raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
+    names = list(splits) if split is None else [split]
+    plain = names if len(set(map(_plain, names))) < len(names) else list(map(_plain, names))
+    return {given: settle(splits[name](), clip) for given, name in zip(plain, names, strict=True)}
 
 
 def lack_of(images: int, classes: Sequence[str]) -> str | None:

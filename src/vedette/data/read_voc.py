@@ -147,6 +147,8 @@ class VocFolder:
         found = self.images.get(key) or self.images.get(PurePath(key).name) or self.images.get(stated)
         if not found:
             return self.pictures / f"{key}.jpg"
+        beside = self.pictures / PurePath(key).parent
+        found = [path for path in found if path.parent == beside] or found  # 1.jpg, though there is a/1.jpg too
         named = [path for path in found if composed(path.name) == stated]
         if len(found) > 1 and len(named) != 1:
             first, second = (path.relative_to(self.pictures) for path in found[:2])

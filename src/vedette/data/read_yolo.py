@@ -52,7 +52,7 @@ def parse_yolo(places: list[Path], said: YoloYaml) -> Draft:
             reader.take(file)
     reader.find_lost_labels()
     if all(os.path.isdir(place) for place in places):
-        reader.find_orphans([_label_file(place / "any").parent for place in places])
+        reader.find_orphans([label_file(place / "any").parent for place in places])
     return draft
 
 
@@ -73,7 +73,7 @@ class _Reader:
             return
         self.files.add(file)
         image = self.draft.add_image(file, file.stem)
-        text = _label_file(file)
+        text = label_file(file)
         self.images.setdefault(text.parent, []).append(file)
         if text.parent not in self.listings:
             self.listings[text.parent] = _by_plain_suffix(visible(list_folder(text.parent)))
@@ -145,7 +145,7 @@ def _images(place: Path, draft: Draft) -> Iterator[Path]:
     yield from map(Path, located(files))
 
 
-def _label_file(image: Path) -> Path:
+def label_file(image: Path) -> Path:
     """.../images/a/1.jpg → .../labels/a/1.txt; beside the image where no folder is called images."""
     parts = list(image.parts[:-1])
     plain = [part.lower() for part in parts]

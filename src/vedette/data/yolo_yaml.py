@@ -19,6 +19,7 @@ from vedette.errors import InputError
 SPLITS = ("train", "val", "valid", "test")
 OPTIONAL = "test"  # exporters write it in any case; the others must exist where they are named
 NOT_SPLITS = ("path", "names", "download")
+NOT_A_SPLIT = (*NOT_SPLITS, "nc", "kpt_shape")  # keys that mean something else, or nothing
 MOST_CLASSES = 100_000
 MOST_ALIASES = 10  # *name for &name: a few hundred bytes of them can stand for more than all memory
 LARGEST = 2**20  # letters

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vedette.data.atomic import write_json, write_text
+from vedette.errors import InputError
 from vedette.structures import Detections
 
 
@@ -15,7 +16,26 @@ class Identified(Protocol):
     def classes(self) -> tuple[str, ...]: ...
     @property
     def category_ids(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
     def image_id(self, index: int, /) -> int | str: ...
+
+
+def check_results(dataset: Identified, classes: Sequence[str], voc: bool) -> None:
+    """Raises InputError where the files could not be told apart or parted into columns: ask before the work.
+
+    voc: whether they are to be VOC's.
+    """
+    seen: set[int | str] = set()
+    for index in range(len(dataset)):
+        key = dataset.image_id(index)
+        if key in seen:
+            raise InputError(f"two images have the id {key}, so results by id cannot be told apart; rename one")
+        if voc and len(str(key).split()) != 1:
+            raise InputError(f"image {key!r}: VOC's files of results part their columns by spaces; rename it")
+        seen.add(key)
+    if voc and len(files := {_in_file(name): name for name in classes}) < len(classes):
+        one, other = next((name, files[_in_file(name)]) for name in classes if files[_in_file(name)] != name)
+        raise InputError(f"classes {one} and {other} would have the same file of results; rename one")
 
 
 def write_voc_results(
@@ -34,7 +54,7 @@ def write_voc_results(
             corners = f"{x1 + 1:.2f} {y1 + 1:.2f} {x2:.2f} {y2:.2f}"
             lines[label].append(f"{dataset.image_id(index)} {score:.6f} {corners}\n")
     for name, own in zip(classes, lines, strict=True):
-        write_text(folder / f"comp4_det_{split}_{name.replace('/', '-')}.txt", "".join(own))
+        write_text(folder / f"comp4_det_{split}_{_in_file(name)}.txt", "".join(own))
 
 
 def write_coco_results(
@@ -49,3 +69,8 @@ def write_coco_results(
     ids = [known.get(name, -1) for name in classes]
     rows = [row for index, found in enumerate(detections) for row in found.to_coco(dataset.image_id(index), ids)]
     write_json(folder / "results.json", [row for row in rows if row["category_id"] != -1])
+
+
+def _in_file(name: str) -> str:
+    """A class's name as part of a file's."""
+    return name.replace("/", "-")

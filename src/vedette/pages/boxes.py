@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from vedette.pages.captions import Colour, Plate, text_colour, visible, write_caption
+from vedette.pages.dashes import draw_dashed
 from vedette.pages.fonts import Fonts
 
 # Okabe and Ito's colours for every kind of colour vision, then Paul Tol's; neighbours differ in lightness too.
@@ -31,19 +32,25 @@ def draw_boxes(
     captions: Sequence[str],
     labels: Sequence[int],
     fonts: Fonts | None = None,
+    dashed: Sequence[bool] | None = None,
 ) -> Image.Image:
     """A copy of the picture, RGB, with boxes (x1 y1 x2 y2 in its pixels, the best first) and their captions.
 
     The best is drawn last, over the others; its caption has the first choice of place. A caption that does not fit
-    into the picture is left out. fonts: what the captions are written with, by default the system's.
+    into the picture is left out. fonts: what the captions are written with, by default the system's. dashed: whether
+    each box is; none unless given.
     """
     picture = image.convert("RGB") if image.mode != "RGB" else image.copy()
     canvas = ImageDraw.Draw(picture)
     width = line_width(picture.size)
     rectangles = [visible(box, picture.size) for box in boxes]
     colours = [colour_of(label) for label in labels]
-    for rectangle, colour in reversed(list(zip(rectangles, colours, strict=True))):
-        _outline(canvas, rectangle, colour, width)
+    lines = [False] * len(rectangles) if dashed is None else dashed
+    for rectangle, colour, is_dashed in reversed(list(zip(rectangles, colours, lines, strict=True))):
+        if is_dashed:
+            draw_dashed(canvas, rectangle, colour)
+        else:
+            _outline(canvas, rectangle, colour, width)
     placed: list[Plate] = []
     for rectangle, caption, colour in zip(rectangles, captions, colours, strict=True):
         write_caption(canvas, _grown(rectangle, width), caption, colour, placed, fonts=fonts)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 from PIL import Image, ImageDraw
 
 from vedette.pages.captions import Colour, Plate, visible, write_caption
+from vedette.pages.dashes import draw_dashed
 
 Kind = Literal["hit", "false", "missed", "annotated", "ignored"]
 
@@ -19,9 +19,7 @@ COLOURS: dict[Kind, str] = {
     "annotated": "#ffffff",
     "ignored": "#a3a9b2",
 }
-DARK = "#202328"
 SIDE = 640  # pixels of a picture's longer side
-DASH = 7
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def draw_marks(picture: Image.Image, marks: list[Mark]) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     drawn = [(mark, visible([side * scale for side in mark.box], size), _rgb(COLOURS[mark.kind])) for mark in marks]
     for mark, box, colour in drawn:
-        (_dashed if mark.dashed else _solid)(draw, box, colour)
+        (draw_dashed if mark.dashed else _solid)(draw, box, colour)
     placed: list[Plate] = []
     for mark, box, colour in reversed(drawn):
         write_caption(draw, box, mark.caption, colour, placed, below=mark.dashed)
@@ -60,15 +58,3 @@ def _rgb(text: str) -> Colour:
 
 def _solid(draw: ImageDraw.ImageDraw, box: Plate, colour: Colour) -> None:
     draw.rectangle(box, outline=colour, width=3)
-
-
-def _dashed(draw: ImageDraw.ImageDraw, box: Plate, colour: Colour) -> None:
-    """Dashes in the colour on a dark line, so that they show on bright and on dark ground."""
-    x1, y1, x2, y2 = box
-    draw.rectangle(box, outline=DARK, width=2)
-    for (ax, ay), (bx, by) in pairwise([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)]):
-        length = max(abs(bx - ax), abs(by - ay))
-        for start in range(0, length + 1, 2 * DASH):
-            first, last = start / max(length, 1), min(1.0, (start + DASH) / max(length, 1))
-            ends = [ax + (bx - ax) * first, ay + (by - ay) * first, ax + (bx - ax) * last, ay + (by - ay) * last]
-            draw.line(ends, fill=colour, width=2)
