@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 
@@ -88,3 +89,10 @@ def test_sppnet_has_names() -> None:
     assert vedette.build("sppnet-timm/resnet10t", num_classes=3).config.hidden == 1024
     with pytest.raises(InputError, match="sppnet-timm/<name>"):
         vedette.build("spatial-pyramid")
+
+
+def test_numbers_of_numpys_are_numbers_of_classes() -> None:
+    assert vedette.build("ssd300-lite0", num_classes=np.int64(3)).config.num_classes == 3  # type: ignore[union-attr]
+    for wrong in (0, -1, 2.5, "3", True and 0):
+        with pytest.raises(InputError, match="give a whole number from 1 on"):
+            vedette.build("ssd300-lite0", num_classes=wrong)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.resources import files
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,17 +192,17 @@ def build(name: str, num_classes: int = 20, weights_backbone: str | Path | None 
     """
     if not isinstance(name, str):
         raise InputError(f"the name of a model is {name!r}: give a text, one of {', '.join(names())}")
-    if not isinstance(num_classes, int) or num_classes < 1:
+    if not isinstance(num_classes, Integral) or num_classes < 1:  # numpy's too
         raise InputError(f"num_classes is {num_classes}: give a whole number from 1 on")
     from vedette.weights.own import takes_imagenet
 
     found = known(name)
-    model = _construct(found, config | {"num_classes": num_classes})
+    model = _construct(found, config | {"num_classes": int(num_classes)})
     if weights_backbone is not None and (found.paper is not OWN or takes_imagenet(model)):
         from vedette.weights.imagenet import load_imagenet
 
         path = None if weights_backbone == "imagenet" else weights_backbone
-        load_imagenet(model.backbone, path)  # type: ignore[arg-type]
+        load_imagenet(model.backbone, path)
     return model
 
 

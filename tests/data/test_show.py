@@ -48,6 +48,8 @@ def test_classes_choose_pictures_and_boxes(many: Path) -> None:
     assert colour_of(0) not in colours  # the bicycle's
     with pytest.raises(InputError, match="there is no such class; there is bicycle, dog"):
         show(many, classes=["cat"])
+    with pytest.raises(InputError, match=r"--classes bycicle: there is no such class; did you mean bicycle\?"):
+        show(many, classes=["bycicle"])
 
 
 def test_a_box_lies_where_it_is_annotated(many: Path) -> None:

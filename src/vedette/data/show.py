@@ -13,7 +13,7 @@ from PIL import Image
 from vedette.data.annotations import CROWD, Dataset, union
 from vedette.data.findings import Finding
 from vedette.data.read import read_splits
-from vedette.errors import InputError
+from vedette.errors import InputError, likely
 from vedette.pages.boxes import draw_boxes
 from vedette.pages.sheet import contact_sheet, titled
 
@@ -71,7 +71,8 @@ def _chosen(dataset: Dataset, classes: Sequence[str], seed: int, first: Mapping[
     """The images in the order in which they are shown: those in `first` before others, each file once."""
     unknown = [name for name in classes if name not in dataset.classes]
     if unknown:
-        raise InputError(f"--classes {unknown[0]}: there is no such class; there is {', '.join(dataset.classes)}")
+        meant = likely(unknown[0], dataset.classes) or f"; there is {', '.join(dataset.classes)}"
+        raise InputError(f"--classes {unknown[0]}: there is no such class{meant}")
     wanted = {label for label, name in enumerate(dataset.classes) if name in classes}
     labels, ends = dataset.all_labels.tolist(), dataset.ends.tolist()
     order = np.random.default_rng(seed).permutation(len(dataset)).tolist()
@@ -92,7 +93,7 @@ def _draw(dataset: Dataset, index: int, classes: Sequence[str]) -> Image.Image:
     marks = [" (crowd)" if flag & CROWD else " (difficult)" if flag else "" for flag in flags]
     names = [dataset.classes[label] + mark for label, mark in zip(labels, marks, strict=True)]
     small = picture.resize((size[0], size[1]), Image.Resampling.BICUBIC)
-    return draw_boxes(small, boxes.tolist(), names, labels, [flag != 0 for flag in flags])
+    return draw_boxes(small, boxes.tolist(), names, labels, dashed=[flag != 0 for flag in flags])
 
 
 def _by_file(findings: Iterable[Finding]) -> dict[str, list[str]]:
