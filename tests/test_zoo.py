@@ -93,6 +93,6 @@ def test_sppnet_has_names() -> None:
 
 def test_numbers_of_numpys_are_numbers_of_classes() -> None:
     assert vedette.build("ssd300-lite0", num_classes=np.int64(3)).config.num_classes == 3  # type: ignore[union-attr]
-    for wrong in (0, -1, 2.5, "3", True and 0):
+    for wrong in (0, -1, 2.5, "3"):
         with pytest.raises(InputError, match="give a whole number from 1 on"):
             vedette.build("ssd300-lite0", num_classes=wrong)  # type: ignore[arg-type]
