@@ -43,10 +43,11 @@ class RunLog:
 
     def epoch(self, record: Mapping[str, Any], step: int) -> None:
         """One line of JSON, null for NaN, and its numbers as curves."""
+        known = {name: _known(value) for name, value in record.items()}
         with self.path.open("a") as file:
-            file.write(json.dumps({name: _known(value) for name, value in record.items()}) + "\n")
+            file.write(json.dumps(known) + "\n")
         self._write_table()
-        self.step({f"epoch/{k}": v for k, v in record.items() if isinstance(v, int | float)}, step)
+        self.step({f"epoch/{k}": v for k, v in known.items() if isinstance(v, int | float)}, step)
 
     def marks(self) -> dict[str, int]:
         """The bytes of each file, all that was logged being in them."""
