@@ -64,7 +64,17 @@ def evaluate(
         Path | None,
         place(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco)."),
     ] = None,
-    report: Annotated[Path | None, place(help="Folder for a page with curves, best and worst images.")] = None,
+    report: Annotated[Path | None, place(help="Folder for pages with scores, errors, curves and pictures.")] = None,
+    at_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which on the report counts and shows; default: the best F1's."),
+    ] = None,
+    at_precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Name the lowest score with at least this precision.")
+    ] = 0.9,
+    at_recall: Annotated[
+        float, typer.Option(min=0, max=1, help="Name the highest score with at least this recall.")
+    ] = 0.8,
     json: Annotated[Path | None, place("--json", help="File for the numbers, as fractions.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 16,
     workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")] = 2,
