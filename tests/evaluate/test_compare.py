@@ -1,4 +1,4 @@
-"""Average precision of chosen images, intervals and the paired test: by hand, by the metrics themselves, by simulation."""
+"""AP of chosen images, intervals and the paired test: by hand, by the metrics themselves, by simulation."""
 
 import math
 
@@ -118,7 +118,7 @@ def test_a_plainly_better_model(make_detections):
 
 
 def test_the_smallest_test_by_hand(make_detections):
-    """One image, found by the second alone: swapped or not the models differ by 1, so p is 1 and the interval a point."""
+    """One image, found by the second alone: swapped or not they differ by 1, so p is 1; the interval is a point."""
     first, second = ([make_detections([box], [0.9], [0])] for box in (NOWHERE, A))
     found = compare(*(judge_images(one, [cat()], 1, "voc12") for one in (first, second)), 50)
     assert vars(found.mean) == {"value": 1, "low": 1, "high": 1, "p": 1}

@@ -1,4 +1,4 @@
-"""Kinds of errors, what mending them is worth, and confusions: by hand, by hotcoco where it has the same rules, slowly."""
+"""Kinds of errors, what mending them is worth, and confusions: by hand, by hotcoco, slowly."""
 
 import math
 

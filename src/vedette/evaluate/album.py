@@ -59,25 +59,33 @@ def gallery(id: str, title: str, rows: Ints, image: Ints, boxes: Floats, most: i
 
 
 def save_pictures(
-    folder: Path, dataset: Pictures, indices: Iterable[int], marks: Marks, progress: Progress | None = None
+    folder: Path,
+    dataset: Pictures,
+    indices: Iterable[int],
+    marks: Marks,
+    progress: Progress | None = None,
+    tag: str = "",
 ) -> dict[int, Picture]:
-    """Saves the images of these indices with their marks; by index what the page has to know of each."""
+    """Saves the images of these indices with their marks; by index what the page has to know of each.
+
+    tag: part of the files' names, where a report shows one image in several ways.
+    """
     wanted, saved = sorted(set(indices)), {}
     for number, index in enumerate(wanted, 1):
-        saved[index] = _save(folder, dataset, index, marks(index))
+        saved[index] = _save(folder, dataset, index, marks(index), tag)
         if progress is not None:
             progress(number, len(wanted))
     return saved
 
 
-def _save(folder: Path, dataset: Pictures, index: int, marks: list[Mark]) -> Picture:
+def _save(folder: Path, dataset: Pictures, index: int, marks: list[Mark], tag: str) -> Picture:
     """The picture with its marks, which are in the pixels of the annotation's frame."""
     picture, file = dataset.image(index), dataset.file(index)
     width, height = dataset.size(index)
     if width and height and (width, height) != picture.size:
         picture = picture.resize((width, height))
     stem = re.sub(r"[^\w.-]+", "-", file.stem)[:LONGEST_STEM]
-    path = folder / FOLDER / f"{index:05d}-{stem}.jpg"
+    path = folder / FOLDER / f"{index:05d}-{tag}{stem}.jpg"
     path.parent.mkdir(exist_ok=True)
     draw_marks(picture, marks).save(path, quality=88)
     return Picture(index, f"{FOLDER}/{path.name}", file.name, *picture.size)

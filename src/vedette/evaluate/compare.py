@@ -1,9 +1,9 @@
 """Whether one model is better than another on the same images, or only luckier: intervals and a paired test.
 
 The interval is the percentile bootstrap's (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13):
-images are drawn with replacement, the same for both models. The test is the randomisation test that Smucker, Allan and
-Carterette recommend (A Comparison of Statistical Significance Tests for Information Retrieval Evaluation, CIKM 2007): if
-the models were alike, their findings in an image could as well be swapped; p is the share of random swaps that part the
+images are drawn with replacement, the same for both models. The test is the randomisation test of Smucker, Allan and
+Carterette (A Comparison of Statistical Significance Tests for Information Retrieval Evaluation, CIKM 2007): if the
+models were alike, their findings in an image could as well be swapped; p is the share of random swaps that part the
 models at least as much as they are, the observed one counted among them (Phipson and Smyth, Permutation P-values Should
 Never Be Zero, 2010).
 """

@@ -1,8 +1,8 @@
 """What kind of error each false detection is, what mending a kind is worth, and which class is taken for which.
 
-The kinds and their order are those of TIDE (Bolya et al., TIDE: A General Toolbox for Identifying Object Detection
-Errors, ECCV 2020, section 2.2), with hits by VOC's rules (`vedette.evaluate.matching.judge`). hotcoco counts such errors
-too; it says neither which detections they are nor knows difficult boxes, so the counts here are our own.
+The kinds are those of TIDE (Bolya et al., TIDE: A General Toolbox for Identifying Object Detection Errors, ECCV 2020,
+section 2.2), with hits by VOC's rules (`vedette.evaluate.matching.judge`). hotcoco counts such errors and confusions
+too, but neither says which detections they are, so that no picture could be shown, nor knows difficult boxes.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def classify(
     iou: float = 0.5,
     overlap: Overlap = "above",
 ) -> Errors:
-    """The kind of each false positive, the first of these that fits; IoU is that of a hit for "well", ≥ 0.1 for "a bit".
+    """The kind of each false positive, the first of these that fits; "well": by the IoU of a hit; "a bit": ≥ 0.1.
 
     localisation: a bit, but not well, on a box of its class. classification: well on a box of another class.
     duplicate: well on a box of its class, which another detection hit. background: on no box even a bit. both: a bit
@@ -118,7 +118,9 @@ def gains(outcomes: Outcomes, errors: Errors, num_classes: int, iou: float, metr
     false ones go, and missed boxes are no longer to be found.
     """
     before = summarise(outcomes, num_classes, iou, metric).mean_ap
-    return {kind: summarise(_mended(outcomes, errors, kind), num_classes, iou, metric).mean_ap - before for kind in KINDS}
+    return {
+        kind: summarise(_mended(outcomes, errors, kind), num_classes, iou, metric).mean_ap - before for kind in KINDS
+    }
 
 
 def _mended(outcomes: Outcomes, errors: Errors, name: str) -> Outcomes:

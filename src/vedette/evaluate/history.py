@@ -29,7 +29,9 @@ def training_curves(rows: list[dict[str, float]]) -> dict[str, Any]:
     classes = [name for name in names if name.startswith(CLASS)]
     losses = [name for name in names if name not in (*MEASURES, *OTHERS, *classes)]
     groups = {"losses": losses, "learning rate": ["lr"], "average precision": [n for n in names if n in MEASURES]}
-    large = [_curve(rows, title, own, (0.0, 1.0) if own[:1] in (["mAP"], ["AP"]) else None) for title, own in groups.items()]
+    large = [
+        _curve(rows, title, own, (0.0, 1.0) if own[:1] in (["mAP"], ["AP"]) else None) for title, own in groups.items()
+    ]
     small = [_curve(rows, name.removeprefix(CLASS), [name], (0.0, 1.0)) for name in classes]
     return {"epochs": len(rows), "curves": [one for one in large if one], "classes": [one for one in small if one]}
 
@@ -42,7 +44,7 @@ def _curve(
     known = {name: points for name, points in lines.items() if points}
     if not known:
         return None
-    last = list(known.values())[0][-1][1]
+    last = next(iter(known.values()))[-1][1]
     svg = lines_svg(list(known.values()), f"{title} by epoch", "epoch", y=y, whole=True)
     return {"name": title, "lines": list(known), "last": last, "svg": svg}
 

@@ -58,8 +58,8 @@ def write_report(
 
     detections, truths: of the data set's images, in annotated pixels, labels into `classes`. coco: the table where the
     metric is "coco"; all else goes by VOC's rules in any case. facts: what the head of the page names, such as model
-    and data. overlap: of a hit, see `judge`. examples: how many of the best and of the worst images to show. aims: which
-    scores to name, and from which on to count. weights: the file, beside which the log of its training may lie.
+    and data. overlap: of a hit, see `judge`. examples: how many of the best and of the worst images to show. aims:
+    which scores to name, and from which on to count. weights: the file, beside which the log of its training may lie.
     progress: hears of the pictures that are saved.
 
     Raises ValueError for "coco" without its table, InputError for an image that cannot be read.
@@ -190,7 +190,12 @@ def _curves(analysis: Analysis) -> list[dict[str, Any]]:
 def _error_rows(analysis: Analysis) -> list[dict[str, Any]]:
     most = max(analysis.kinds.values()) or 1
     return [
-        {"kind": kind, "count": analysis.kinds[kind], "share": analysis.kinds[kind] / most, "gain": analysis.gains[kind]}
+        {
+            "kind": kind,
+            "count": analysis.kinds[kind],
+            "share": analysis.kinds[kind] / most,
+            "gain": analysis.gains[kind],
+        }
         for kind in KINDS
     ]
 

@@ -51,7 +51,8 @@ class Sweep:
     @property
     def precision(self) -> Floats:
         """(S,)"""
-        return self.hits / np.maximum(self.hits + self.false, 1)
+        precision: Floats = self.hits / np.maximum(self.hits + self.false, 1)
+        return precision
 
     @property
     def recall(self) -> Floats:

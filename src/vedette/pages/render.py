@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from functools import cache
 from math import floor, isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+GENERATOR = '<meta name="generator" content="Vedette">'
+
+
+def is_our_page(path: Path) -> bool:
+    """Whether a page was rendered here, so that another may take its place."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return GENERATOR in file.read(1000)
 
 
 def render(template: str, **what: Any) -> str:
@@ -41,5 +51,6 @@ def _environment() -> Environment:
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["generator"] = GENERATOR
     environment.filters |= {"number": number, "percent": percent, "shown": as_score}
     return environment
