@@ -82,27 +82,34 @@ def write_report(
     page = render(
         PAGES[0],
         title=f"Evaluation · {METRIC_NAMES[metric]}",
-        results=_results(analysis.result, coco, metric),
         counts={"images": len(truths), "boxes to find": _boxes_to_find(analysis.result, truths, coco)},
         rules=conventions(iou, metric, overlap),
-        precisions=["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"],
-        classes=_class_rows(analysis, coco),
-        aims=analysis.aims,
-        points=_point_rows(analysis),
-        sweeps=_sweeps(analysis),
-        curves=_curves(analysis),
-        errors=_error_rows(analysis),
-        confusions=_confusions(analysis),
         links=shown,
         training=training_curves(read_history(weights)) if weights is not None else None,
         **{name: _examples(rows, images, saved) for name, rows in chosen.items()},
         sign=SIGNS[overlap],
         iou=iou,
+        **_sections(analysis, coco, metric),
         **common,
     )
-    write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=figures(shown, saved), **common))
+    write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=_figures(shown, saved), **common))
     write_text(folder / PAGES[0], page)
     return folder / PAGES[0]
+
+
+def _sections(analysis: Analysis, coco: CocoResult | None, metric: Metric) -> dict[str, Any]:
+    """The numbers and curves of the page, by what the template calls them."""
+    return {
+        "results": _results(analysis.result, coco, metric),
+        "precisions": ["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"],
+        "classes": _class_rows(analysis, coco),
+        "aims": analysis.aims,
+        "points": _point_rows(analysis),
+        "sweeps": _sweeps(analysis),
+        "curves": _curves(analysis),
+        "errors": _error_rows(analysis),
+        "confusions": _confusions(analysis),
+    }
 
 
 def conventions(iou: float, metric: Metric, overlap: Overlap = "above") -> list[str]:
@@ -221,7 +228,7 @@ def _examples(chosen: list[int], images: ImageScores, saved: Mapping[int, Pictur
     return [{"picture": saved[index], **{name: getattr(images, name)[index] for name in names}} for index in chosen]
 
 
-def figures(shown: Mapping[str, Gallery], saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
+def _figures(shown: Mapping[str, Gallery], saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
     """Each gallery with its pictures, and the boxes to point at."""
     rows = []
     for one in shown.values():
