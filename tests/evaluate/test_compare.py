@@ -82,12 +82,15 @@ def test_models_pooled_and_taken_apart_again(make_scene, metric):
         assert both.average_precision(weights)[0] == pytest.approx(wanted, nan_ok=True, abs=1e-12)
 
 
-def test_cocos_ids_order_equal_scores(make_scene):
+@pytest.mark.parametrize("kept", [range(6), [0, 1, 4], [2, 5]])
+def test_cocos_ids_order_equal_scores(make_scene, kept):
     found, truths = make_scene(2)
     ids = [6, 5, "b", 1, "a", 2]
     judged = judge_images(found, truths, 3, "coco", image_ids=ids)
-    wanted = ap_of(found, truths, 3, "coco", ids)
-    assert judged.average_precision(np.ones((1, 6), np.int32))[0] == pytest.approx(wanted, nan_ok=True, abs=1e-12)
+    part = ([of[row] for row in kept] for of in (found, truths))
+    wanted = ap_of(*part, 3, "coco", [ids[row] for row in kept])
+    weights = np.isin(np.arange(6), kept)[None].astype(np.int32)
+    assert judged.average_precision(weights)[0] == pytest.approx(wanted, nan_ok=True, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", METRICS)

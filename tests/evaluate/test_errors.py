@@ -85,6 +85,19 @@ def test_of_several_that_are_mended_the_best_counts_once(make_detections):
     assert gains(*judged(scene), 3, 0.5, "voc12")["classification"] == pytest.approx(0.5)
 
 
+def test_several_badly_placed_ones_mend_one_box(make_detections):
+    scene = [make_detections([BESIDE_B, BESIDE_B], [0.9, 0.8], [COW, COW])], [truth([B], [COW])]
+    assert gains(*judged(scene), 3, 0.5, "voc12")["localisation"] == pytest.approx(1.0)
+
+
+def test_a_box_is_taken_for_the_class_of_the_better_detection(make_detections):
+    for order in ([DOG, CAT], [CAT, DOG]):
+        outcomes, errors = judged(([make_detections([B, B], [0.9, 0.8], order)], [truth([B], [COW])]))
+        matrix = confuse(outcomes, errors, 3, 0.5).matrix
+        assert matrix[COW, order[0]] == matrix[3, order[1]] == 1
+        assert matrix.sum() == 2
+
+
 def test_difficult_boxes_are_no_objects_to_err_about(make_detections):
     scene = [make_detections([BESIDE_A, A], [0.9, 0.8], [CAT, DOG])], [truth([A], [CAT], [True])]
     assert names(judged(scene)[1]) == ["background", "background"]

@@ -42,11 +42,11 @@ def test_lines_lie_where_their_values_are():
 
 
 def test_a_gap_parts_a_line_and_a_point_alone_is_a_dot():
-    points = [(0, 0.1), (1, 0.2), (2, None), (3, math.nan), (4, 0.3)]
+    points = [(0, 0.1), (1, 0.2), (2, None), (3, math.nan), (4, 0.3), (5, 0.1), (6, None), (7, 0.2)]
     svg = lines_svg([points], "a", "epoch", dots=False)
-    assert svg.count('class="line s0"') == 1
+    assert svg.count('class="line s0"') == 2
     assert len(circles(svg)) == 0
-    assert len(circles(lines_svg([points], "a", "epoch"))) == 3
+    assert len(circles(lines_svg([points], "a", "epoch"))) == 5
     assert len(circles(lines_svg([[(1, 0.5)]], "a", "epoch", dots=False))) == 1
 
 
