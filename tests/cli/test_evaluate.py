@@ -4,6 +4,8 @@ import html
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -66,6 +68,7 @@ def run(monkeypatch):
     """(arguments) → the command's result; the detector knows dogs, cows and cats."""
     detector = SimpleNamespace(model=Told(), input_spec=InputSpec(size=64), device=torch.device("cpu"))
     monkeypatch.setattr(command, "_load", lambda model, device, nms: (detector, CLASSES))
+    monkeypatch.setattr("vedette.zoo.weight_file", Path)
     app = typer.Typer()
     app.command()(command.evaluate)
     return lambda *arguments: CliRunner().invoke(app, ["told", *map(str, arguments), "--workers", "0"])
@@ -184,6 +187,95 @@ def test_writes_the_report(run, data, tmp_path):
     assert "told" in (tmp_path / "report" / "report.html").read_text()
 
 
+def test_numbers_say_scores_errors_and_confusions(run, data, tmp_path):
+    """Dogs at 0.9, a cat at 0.6 in each of three pictures; a dog in the first, cats in the first two."""
+    run("--data", data, "--json", tmp_path / "a.json", "--at-precision", 0.6, "--at-recall", 0.9)
+    told = json.loads((tmp_path / "a.json").read_text())["report"]
+    assert told["score"] == pytest.approx(0.6)
+    assert told["scores"]["per_class"]["cow"] == {"best_f1": None, "at_precision": None, "at_recall": None}
+    dog = told["scores"]["per_class"]["dog"]
+    assert dog["at_precision"] is None
+    assert (
+        dog["at_recall"]
+        == dog["best_f1"]
+        == pytest.approx({"score": 0.9, "precision": 1 / 3, "recall": 1.0, "f1": 0.5})
+    )
+    assert told["scores"]["per_class"]["cat"]["at_precision"]["precision"] == pytest.approx(2 / 3)
+    assert told["errors"]["both"]["count"] == 1  # a dog in a quarter of the cat
+    assert told["errors"]["background"]["count"] == 2
+    assert told["confusions"] == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 2, 0], [2, 0, 1, 0]]
+
+
+def test_the_report_counts_from_the_score_that_is_asked_for(run, data, tmp_path):
+    run("--data", data, "--report", tmp_path / "report", "--at-score", 0.7)
+    assert "<b>score ≥ 0.700</b>: as asked for" in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """(arguments) → the command's result; `blind` takes cats for bees, of which the data know nothing."""
+
+    class Blind(Told):
+        def detect(self, predictions, score):
+            return [replace(one, labels=torch.tensor([1, 0])) for one in super().detect(predictions, score)]
+
+    def load(model, device, nms):
+        blind = model == "blind"
+        spec = InputSpec(size=64)
+        known = ("bee", "dog", "cat") if blind else CLASSES
+        return SimpleNamespace(model=Blind() if blind else Told(), input_spec=spec, device=torch.device("cpu")), known
+
+    monkeypatch.setattr(command, "_load", load)
+    monkeypatch.setattr("vedette.zoo.weight_file", Path)
+    app = typer.Typer()
+    app.command()(command.evaluate)
+    return lambda *arguments: CliRunner().invoke(app, [*map(str, arguments), "--workers", "0"])
+
+
+@pytest.mark.parametrize("metric", ["voc12", "coco"])
+def test_models_are_compared_class_by_class(several, data, tmp_path, metric):
+    out, report = tmp_path / "out.json", tmp_path / "report"
+    options = ("--metric", metric, "--json", out, "--report", report, "--resamples", 100, "--seed", 3)
+    result = several("told", "blind", "told", "--data", data, *options)
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_text())
+    assert [row["model"] for row in content["models"]] == ["told", "blind", "told"]
+    assert [row["mAP"] for row in content["models"]] == pytest.approx([1, 0.5, 1])
+    assert (content["metric"], content["images"], content["resamples"], content["seed"]) == (metric, 3, 100, 3)
+    to_blind, to_itself = content["comparisons"]
+    assert (to_blind["first"], to_blind["other"]) == ("told", "blind")
+    assert to_blind["per_class"]["dog"]["value"] == 0
+    assert to_blind["per_class"]["cat"]["value"] == pytest.approx(-1)
+    assert to_blind["mAP"]["value"] == pytest.approx(-0.5)
+    assert set(to_blind["per_class"]) == {"dog", "cat"}
+    assert to_itself["mAP"] == {"value": 0, "low": 0, "high": 0, "p": 1}
+    assert "-1.0000 to -1.0000" in result.output.replace("\n", " ")
+    page = " ".join((report / "report.html").read_text().split())
+    assert "told finds 2 objects in 2 images that blind misses" in page
+    assert "blind finds 0 objects in 0 images that told misses" in page
+    assert {file.name for file in (report / "pictures").iterdir()} == {
+        f"0000{i}-{m}-{i}.jpg" for i in (0, 1) for m in (1, 2, 3)
+    }
+
+
+def test_a_comparison_may_take_the_place_of_a_report(several, data, tmp_path):
+    for models in (["told"], ["told", "blind"], ["told"]):
+        assert several(*models, "--data", data, "--report", tmp_path / "report").exit_code == 0
+        assert (tmp_path / "report" / "pictures.html").exists() == (len(models) == 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--results", "results"], "--results: holds the detections of one model"), (["--json", "one.json"], "no result")],
+)
+def test_what_several_models_cannot_have_is_refused(several, data, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    several("told", "--data", data, "--json", "one.json")
+    exception = several("told", "blind", "--data", data, *options).exception
+    assert isinstance(exception, InputError)
+    assert message in str(exception)
+
+
 def test_unknown_classes_are_named(run, data, monkeypatch):
     monkeypatch.setattr(
         command, "_load", lambda model, device, nms: (SimpleNamespace(input_spec=InputSpec(size=64)), ("dog", "cow"))
@@ -227,14 +319,16 @@ def test_help_does_not_import_torch():
         ("--report", "taken", "taken is a file; give a place in a folder"),
         ("--report", "/proc/x", "nothing can be written in /proc"),
         ("--report", "page", "report.html is a folder, where a file is to be written"),
-        ("--report", "pictures", "worst is a file, where a folder is to be made"),
+        ("--report", "shown", "pictures is a file, where a folder is to be made"),
+        ("--report", "mine", "report.html is no page of a report; give another folder"),
     ],
 )
 def test_what_has_no_place_is_refused_before_the_work(run, data, tmp_path, monkeypatch, option, place, why):
     (tmp_path / "taken").write_text("mine")
     (tmp_path / "page" / "report.html").mkdir(parents=True)
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "worst").write_text("mine")
+    for folder, name in (("shown", "pictures"), ("mine", "report.html")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("mine")
     monkeypatch.setattr(Told, "detect", None)  # whoever looks at a picture fails
     result = run("--data", data, option, tmp_path / place)
     assert isinstance(result.exception, InputError)

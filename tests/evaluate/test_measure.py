@@ -1,13 +1,14 @@
 """Class names of data and model, and the numbers that a training asks for."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
-from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.measure import measure, measure_classes, truths_for
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import voc_average_precision
 
@@ -61,3 +62,16 @@ def test_coco(make_scene):
     found, truths = make_scene(0)
     table = coco_average_precision(found, truths, 3)
     assert measure(found, truths, 3, "coco") == {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}
+
+
+@pytest.mark.parametrize("metric", ["voc07", "voc12", "coco"])
+def test_classes_stand_behind_the_main_numbers(make_scene, metric):
+    """The first number chooses the best weights; the classes' mean is it, and one without boxes is NaN."""
+    found, truths = make_scene(0)
+    numbers = measure_classes(found, truths, ["a", "b/c", "d", "none"], metric)
+    main = measure(found, truths, 4, metric)
+    assert list(numbers) == [*main, "AP/a", "AP/b/c", "AP/d", "AP/none"]
+    assert {name: numbers[name] for name in main} == main
+    mean = sum(numbers[f"AP/{name}"] for name in ("a", "b/c", "d")) / 3
+    assert next(iter(numbers.values())) == pytest.approx(mean)
+    assert math.isnan(numbers["AP/none"])

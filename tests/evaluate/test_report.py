@@ -1,5 +1,7 @@
 """The report: which images it shows, what is drawn, what the page says."""
 
+import html
+import json
 import math
 import re
 from pathlib import Path
@@ -12,11 +14,11 @@ from PIL import Image
 
 from vedette.evaluate.coco import coco_average_precision
 from vedette.evaluate.examples import marks_of, score_images
+from vedette.evaluate.history import read_history
 from vedette.evaluate.matching import judge
 from vedette.evaluate.report import conventions, write_report
+from vedette.evaluate.thresholds import Aims
 from vedette.evaluate.truth import Truth
-from vedette.evaluate.voc import Curve
-from vedette.pages.curves import curve_svg
 from vedette.pages.marks import COLOURS, Mark, draw_marks
 
 A, B, C = [0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0], [40.0, 40.0, 50.0, 50.0]
@@ -127,63 +129,148 @@ def test_boxes_beyond_the_picture_and_thin_ones_can_be_drawn():
     assert draw_marks(Image.new("RGB", (5, 1)), marks).size == (640, 128)
 
 
-def test_a_curve_starts_at_no_recall_and_has_a_dot():
-    svg = curve_svg(Curve(np.array([0.5, 0.5, 1.0]), np.array([1, 0.5, 2 / 3]), np.array([0.9, 0.6, 0.3])), 0.5)
-    assert "recall 0.50, precision 0.50" in svg
-    assert svg.count("L") == 6 + 1  # the envelope's corners, one further hit
-
-
-@pytest.mark.parametrize("recall", [[], [math.nan], [0.0]])
-def test_a_curve_of_nothing(recall):
-    values = np.array(recall)
-    assert curve_svg(Curve(values, np.zeros_like(values), np.zeros_like(values)), 0.5).startswith("<svg")
-
-
-def test_long_curves_are_thinned():
-    many = np.arange(1, 5001) / 5000
-    assert len(curve_svg(Curve(many, np.ones(5000), many[::-1]), 0.5)) < 20_000
-
-
 @pytest.mark.parametrize("metric", ["voc07", "voc12", "coco"])
-def test_writes_a_page_with_its_pictures(scene, tmp_path, metric):
+def test_writes_pages_with_their_pictures(scene, tmp_path, metric):
     found, truths = scene
     coco = coco_average_precision(found, truths, 2) if metric == "coco" else None
     folder = tmp_path / "new" / "report"
     path = write_report(
         folder, Greys(), found, truths, ("<cat>", "cow"), metric=metric, coco=coco, facts={"model": "<m>"}
     )
-    text = path.read_text(encoding="utf-8")
     assert path == folder / "report.html"
-    pictures = re.findall(r'<img src="([^"]+)"', text)
-    assert len(pictures) == 5
-    assert not any(sign in file for file in pictures for sign in "#<>")
-    assert all(opened(folder / unquote(file)).shape == (320, 640, 3) for file in pictures)
-    assert "<cat>" not in text
-    assert "<m>" not in text
+    for page in (path, folder / "pictures.html"):
+        text = page.read_text(encoding="utf-8")
+        pictures = re.findall(r'<img src="([^"]+)"', text)
+        assert pictures
+        assert not any(sign in file for file in pictures for sign in "#<>")
+        assert all(opened(folder / unquote(file)).shape == (320, 640, 3) for file in pictures)
+        assert "<cat>" not in text
+        assert "<m>" not in text
+        assert "http" not in text
+    text = path.read_text(encoding="utf-8")
     assert ("11 points" in text) == (metric == "voc07")
     assert ("pycocotools" in text) == (metric == "coco")
-    assert "http" not in text
+
+
+def words(page):
+    """What a person reads, without the signs of HTML; numbers that lead somewhere as number→id."""
+    text = page.read_text(encoding="utf-8").split("<body>")[1]
+    text = re.sub(r'<a href="pictures.html#([^"]+)">([^<]+)</a>', r"\2→\1", text)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def test_counts_are_those_of_the_best_score(scene, tmp_path):
+    """From 0.8 on 3 of 6 boxes and 3 false, F1 6 / 12; from 0.4 on 4 and 4, 8 / 14; from 0.1 on 5 and 4, 10 / 15."""
+    path = write_report(tmp_path, Greys(), *scene, ("cat",), metric="voc12")
+    assert "score ≥ 0.100 : the best F1 over all classes, 0.67" in words(path)
+    assert "cat 6 5→found-0 1→missed-0 4→false-0 0.56 0.83" in words(path)
+
+
+def test_another_score_may_be_asked_for(scene, tmp_path):
+    path = write_report(tmp_path, Greys(), *scene, ("cat",), metric="voc12", aims=Aims(score=0.85))
+    assert "score ≥ 0.850 : as asked for" in words(path)
+    assert "cat 6 2→found-0 4→missed-0 1→false-0" in words(path)
+
+
+def test_each_number_leads_to_its_pictures(scene, tmp_path):
+    path = write_report(tmp_path, Greys(), *scene, ("cat",), metric="voc12")
+    pictures = (tmp_path / "pictures.html").read_text(encoding="utf-8")
+    wanted = set(re.findall(r'pictures\.html#([^"]+)"', path.read_text(encoding="utf-8")))
+    assert wanted == {"found-0", "missed-0", "false-0", "kind-background", "kind-missed"}
+    assert wanted == set(re.findall(r'<h2 id="([^"]+)"', pictures))
+    missed = pictures.split('id="missed-0"')[1].split("<h2")[0]
+    assert "1 in 1" in missed
+    assert [tuple(map(float, box)) for box in OVER.findall(missed)] == [(0, 0, 10, 10)]
+
+
+OVER = re.compile(r'class="over" x="([\d.]+)"\s+y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"')
+
+
+def test_few_pictures_of_a_number_are_shown_and_all_counted(make_detections, tmp_path):
+    found = [make_detections([A, A], [0.9, 0.8 - 0.01 * number], [0, 0]) for number in range(30)]
+    write_report(tmp_path, Greys(), found, [truth([A])] * 30, ("cat",), metric="voc12", examples=1)
+    pictures = (tmp_path / "pictures.html").read_text(encoding="utf-8")
+    assert pictures.count("<h2") == 1  # the duplicates lie below the best score
+    assert "30 in 30" in pictures
+    assert pictures.count("<img") == 4
+    assert len(list((tmp_path / "pictures").iterdir())) == 4
 
 
 def test_pictures_of_an_earlier_report_go_and_other_files_stay(scene, tmp_path):
     found, truths = scene
     write_report(tmp_path, Greys(), found, truths, ("cat",), metric="voc12")
-    mine = {tmp_path / "worst" / "01-mine.jpg", tmp_path / "mine.jpg"}
+    mine = {tmp_path / "pictures" / "00001-mine.jpg", tmp_path / "mine.jpg"}
     for file in mine:
         file.touch()
     page = tmp_path / "report.html"
-    page.write_text(page.read_text() + '<img src="mine.jpg"><img src="best/01-..%2F..%2Fmine.jpg">')
-    (tmp_path / "best" / "01-..").mkdir()
+    page.write_text(page.read_text() + '<img src="mine.jpg"><img src="pictures/00001-..%2F..%2Fmine.jpg">')
+    (tmp_path / "pictures" / "00001-..").mkdir()
     write_report(tmp_path, Greys(), found[:1], truths[:1], ("cat",), metric="voc12")
-    assert set(tmp_path.glob("**/*.jpg")) == {tmp_path / "best" / "01-<0>#.jpg", *mine}
+    assert set(tmp_path.glob("**/*.jpg")) == {tmp_path / "pictures" / "00000--0-.jpg", *mine}
 
 
 def test_pictures_show_boxes_in_the_frame_of_the_annotation(scene, tmp_path):
-    """The box 0..10 of a frame 200 wide is 0..32 of a picture 640 wide."""
+    """The box 0..10 of a frame 200 wide is 0..32 of a picture 640 wide; what points at it goes by the frame too."""
     write_report(tmp_path, Greys(), *scene, ("cat",), metric="voc12")
-    drawn = opened(tmp_path / "best" / "01-<0>#.jpg").astype(int)
+    drawn = opened(tmp_path / "pictures" / "00000--0-.jpg").astype(int)
     greenish = (drawn[..., 1] - drawn[..., 0] > 60) & (drawn[..., 1] - drawn[..., 2] > 20)
     assert greenish[28:34, :30].any(0).mean() > 0.9
+    assert 'viewBox="0 0 200 100"' in (tmp_path / "pictures.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "ü" * 100, "a\udcff<b>", "..", "%2F"])
+def test_any_name_of_an_image_will_do(scene, tmp_path, name):
+    class Named(Greys):
+        def file(self, index):
+            return Path(f"folder/{name}.png")
+
+    write_report(tmp_path, Named(), *scene, ("cat",), metric="voc12")
+    for page in ("report.html", "pictures.html"):
+        shown = re.findall(r'<img src="([^"]+)"', (tmp_path / page).read_text(encoding="utf-8"))
+        assert all((tmp_path / unquote(file)).is_file() for file in shown)
+
+
+def test_nothing_found_and_nothing_that_hits(make_detections, tmp_path):
+    nothing = [make_detections([], [], [])], [truth([A])]
+    assert "nothing is detected at any" in words(write_report(tmp_path, Greys(), *nothing, ("cat",), metric="voc12"))
+    hopeless = [make_detections([C], [0.05], [0])], [truth([A])]
+    text = words(write_report(tmp_path, Greys(), *hopeless, ("cat",), metric="voc12"))
+    assert "score ≥ 0.050 : no detection hits anything" in text
+    assert "1→kind-background" in text
+
+
+def test_the_training_is_shown_where_its_log_lies_beside_the_weights(scene, tmp_path):
+    rows = [{"epoch": 1, "box": 2.5, "mAP": 0.1, "AP/cat": 0.1, "AP/cow": None, "lr": 0.01}, {"mine": 1}]
+    log = "\n".join(map(json.dumps, [*rows, {"epoch": 2, "box": 2.0, "mAP": 0.2, "AP/cat": 0.25, "lr": 0.02}]))
+    (tmp_path / "log.jsonl").write_text(log + '\nno JSON\n{"epoch": 1e999, "torn')
+    (tmp_path / "best.safetensors").touch()
+    for weights, there in (
+        (tmp_path / "best.safetensors", True),
+        (tmp_path / "none.safetensors", False),
+        (None, False),
+    ):
+        path = write_report(tmp_path / "r", Greys(), *scene, ("cat",), metric="voc12", weights=weights)
+        text = words(path).split("Training", 2)[-1]
+        assert ("By epoch, from the log" in text) == there
+        assert ("losses box" in text) == there
+        assert ("cat 0.250" in text) == there
+    assert read_history(tmp_path / "best.safetensors") == [
+        {"epoch": 1, "box": 2.5, "mAP": 0.1, "AP/cat": 0.1, "lr": 0.01},
+        {"epoch": 2, "box": 2.0, "mAP": 0.2, "AP/cat": 0.25, "lr": 0.02},
+    ]
+
+
+def test_rows_of_confusions_are_shares(make_detections, tmp_path):
+    """Of four cats three are found and one is called a cow; one cow is missed: 75 and 25 percent, 100 percent."""
+    boxes = [[20.0 * place, 0.0, 20.0 * place + 10, 10.0] for place in range(5)]
+    scene = (
+        [make_detections(boxes[:4], [0.9, 0.8, 0.7, 0.6], [0, 0, 0, 1])],
+        [Truth.of(torch.tensor(boxes), torch.tensor([0, 0, 0, 0, 1]))],
+    )
+    text = words(write_report(tmp_path, Greys(), *scene, ("cat", "cow", "none"), metric="voc12", aims=Aims(score=0.5)))
+    assert "cat cow 1→confused-0-1" in text
+    matrix = text.split("annotated ↓ detected →")[1].split("Precision and recall")[0]
+    assert matrix.split() == ["cat", "cow", "missed", "cat", "75→found-0", "25→confused-0-1", "cow", "100", "nothing"]
 
 
 def test_conventions_name_the_choices():
@@ -199,6 +286,6 @@ def test_coco_needs_its_table(scene, tmp_path):
 
 def test_nothing_to_find_is_a_dash_without_a_bar(scene, tmp_path):
     text = write_report(tmp_path, Greys(), *scene, ("cat", "cow"), metric="voc12").read_text(encoding="utf-8")
-    cow = re.search(r"<td>cow</td>.*?</tr>", text, re.DOTALL)[0]
+    cow = re.search(r'<th scope="row">cow</th>.*?</tr>', text, re.DOTALL)[0]
     assert cow.count("<td>—</td>") == 3  # precision, recall, AP
     assert "width:0.0%" in cow

@@ -264,7 +264,7 @@ def test_each_step_has_its_folder_and_the_last_ones_weights_are_the_runs(whole: 
     assert {file.name for file in folder.iterdir()} == {
         START, "last.safetensors", "best.safetensors", "step1", "step2", "step3", "step4"
     }  # fmt: skip
-    files = {"last.pt", "previous.pt", "log.jsonl", "tensorboard"}
+    files = {"last.pt", "previous.pt", "log.jsonl", "log.csv", "tensorboard"}
     for number in (1, 2, 3, 4):
         more = {PROPOSALS} if number in (1, 3) else set()
         assert {file.name for file in (folder / f"step{number}").iterdir()} == files | more

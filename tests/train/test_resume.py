@@ -1,5 +1,6 @@
 """A run that is stopped at any step, in any way, comes to what it would have come to, bit for bit."""
 
+import csv
 import json
 import signal
 from collections.abc import Callable
@@ -53,7 +54,10 @@ def made(folder: Path, recipe: Recipe = RECIPE, stop: Callable[[int], None] = la
     def save(path: Path, trained: nn.Module) -> None:
         save_file({name: tensor.contiguous() for name, tensor in trained.state_dict().items()}, path)
 
-    validate = ways.pop("validate", lambda found: {"mAP": found.head.weight.sum().item()})
+    def measured(found: Any) -> dict[str, float]:
+        return {"mAP": found.head.weight.sum().item(), "AP/cat": found.head.bias.sum().item(), "AP/cow": torch.nan}
+
+    validate = ways.pop("validate", measured)
     around = Around(folder=folder, device="cpu", say=ways.pop("say", lambda _: None), **ways)
     return Training(model, PAINTED, InputSpec(size=32), recipe, around, validate=validate, save_weights=save)
 
@@ -65,9 +69,16 @@ def gone_on(folder: Path, recipe: Recipe = RECIPE, **ways: Any) -> Training:
     return run
 
 
+def text_of(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
 def results_of(folder: Path) -> tuple[Any, ...]:
     """Everything that a run leaves, but for its speed."""
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    with (folder / "log.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert table == [{name: text_of(row.get(name)) for name in table[0]} for row in rows]
     for row in rows:
         row.pop("images_per_second", None)  # an epoch that was left to be measured has none
     curves = EventAccumulator(str(folder / "tensorboard")).Reload()

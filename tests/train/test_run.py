@@ -219,12 +219,13 @@ def test_a_finished_run_keeps_the_record_of_what_made_it(data: Path, tmp_path: P
     assert (out / "run.json").read_text() == before
 
 
-def test_a_log_of_something_else_is_not_written_over(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["log.jsonl", "log.csv"])
+def test_a_log_of_something_else_is_not_written_over(data: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "log.jsonl").write_text('{"mine": 1}\n')
-    with pytest.raises(InputError, match=r"holds a log\.jsonl of something else"):
+    (tmp_path / "run" / name).write_text('{"mine": 1}\n')
+    with pytest.raises(InputError, match=f"holds a {name} of something else"):
         plan(wanted(data), around(tmp_path / "run"))
-    assert (tmp_path / "run" / "log.jsonl").read_text() == '{"mine": 1}\n'
+    assert (tmp_path / "run" / name).read_text() == '{"mine": 1}\n'
 
 
 @pytest.mark.parametrize("text", ['"x"', "3", "[]", "{}", '{"recipe": 3}', "null"])

@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vedette.cli.choices import MOST_AT_ONCE, MOST_WORKERS, Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.complete import complete_model
-from vedette.cli.places import check_apart, check_file, check_folder, place
-from vedette.cli.progress import Progress
+from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
+from vedette.cli.places import check_apart, check_file, check_folder, check_pages, place
+from vedette.cli.progress import Counted, Progress
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
     from vedette.evaluate.coco import CocoResult
+    from vedette.evaluate.thresholds import Aims
     from vedette.evaluate.truth import Truth
     from vedette.infer.detector import Detector
     from vedette.infer.multiscale import Passes
     from vedette.structures import Detections
 
-Metric = Literal["coco", "voc07", "voc12"]
-Overlap = Literal["above", "from"]
-
-
-@dataclass(frozen=True)
-class _Scores:
-    """The numbers of any metric, as fractions; NaN where there is nothing to find."""
-
-    mean: float
-    per_class: dict[str, float]
-    coco: CocoResult | None  # the whole table, of the coco metric
+PAGES = ("report.html", "pictures.html")
 
 
 def evaluate(
-    model: Annotated[
-        str,
+    models: Annotated[
+        list[str],
         typer.Argument(
-            help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model
+            metavar="MODEL...",
+            help="Names from `vedette models`, or paths of weight files; of several, each is compared with the first.",
+            autocompletion=complete_model,
         ),
     ],
     data: Annotated[
@@ -72,7 +64,17 @@ def evaluate(
         Path | None,
         place(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco)."),
     ] = None,
-    report: Annotated[Path | None, place(help="Folder for a page with curves, best and worst images.")] = None,
+    report: Annotated[Path | None, place(help="Folder for pages with scores, errors, curves and pictures.")] = None,
+    at_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Score from which on the report counts and shows; default: the best F1's."),
+    ] = None,
+    at_precision: Annotated[
+        float, typer.Option(min=0, max=1, help="Name the lowest score with at least this precision.")
+    ] = 0.9,
+    at_recall: Annotated[
+        float, typer.Option(min=0, max=1, help="Name the highest score with at least this recall.")
+    ] = 0.8,
     json: Annotated[Path | None, place("--json", help="File for the numbers, as fractions.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 16,
     workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")] = 2,
@@ -81,60 +83,84 @@ def evaluate(
     trust: Annotated[
         bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
     ] = False,
+    resamples: Annotated[
+        int,
+        typer.Option(min=100, max=100_000, help="Choices of images behind the intervals and tests of a comparison."),
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of these choices.")] = 0,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
 ) -> None:
-    """Measure a detector: average precision, overall and per class.
+    """Measure a detector: average precision, overall and per class. Or compare several on the same images.
 
     Example: vedette evaluate refinedet320-lite0 --data my-photos:val --metric voc12 --report report
+
+    Example: vedette evaluate runs/a/best.safetensors runs/b/best.safetensors --data my-photos:val --report a-or-b
     """
     from vedette.zoo import weight_file
 
-    weight_file(model)  # before torch is imported, which takes seconds
+    files = [weight_file(model) for model in models]  # before torch is imported, which takes seconds
     from vedette.evaluate.limits import keep_most
-    from vedette.evaluate.measure import truths_for
     from vedette.evaluate.results import check_results
+    from vedette.evaluate.thresholds import Aims
     from vedette.infer.multiscale import plan_passes
 
     _check_metric(metric, overlap)
-    _check_places(json, results, report)
+    if len(models) > 1 and results is not None:
+        raise InputError("--results: holds the detections of one model; leave it out, or name one model")
+    _check_places(json, results, report, len(models))
     sizes = read_scales(scales)
-    detector, classes = _load(model, device, nms, trust)
-    if max_detections is not None:
-        keep_most(detector.model, max_detections)
-    passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+    loaded = [_load(model, device, nms, trust) for model in models]
+    for detector, _ in loaded:
+        if max_detections is not None:
+            keep_most(detector.model, max_detections)
+    plans = [plan_passes(detector.input_spec, sizes, flip, vote, batch_size) for detector, _ in loaded]
     dataset = _read(data)
     if results is not None:
-        check_results(dataset, classes, voc=metric != "coco")
-    truths = truths_for(dataset, classes)
-    _note_crowded(detector, truths, metric, max_detections)
-    found = _find(detector, dataset, passes, workers, bf16, score)
-    if results is not None:
-        _write_results(results, dataset, found, classes, metric, data)
-    scores = _measure(dataset, found, truths, classes, metric, overlap or "above", max_detections)
-    _show(scores, metric, len(dataset), max_detections)
+        check_results(dataset, loaded[0][1], voc=metric != "coco")
+    truths = [_truths(model, dataset, classes) for model, (_, classes) in zip(models, loaded, strict=True)]
+    _note_crowded([detector for detector, _ in loaded], truths[0], metric, max_detections)
     above = overlap or ("above" if metric != "coco" else None)
-    facts = {
-        "model": model,
-        "data": ", ".join(data),
-        "input": str(passes),
-        **chosen(nms=nms, overlap=above, score=score, max_detections=max_detections),
-    }
+    given = chosen(nms=nms, overlap=above, score=score, max_detections=max_detections)
+    every = []
+    for model, (detector, classes), passes, own in zip(models, loaded, plans, truths, strict=True):
+        found = _find(detector, dataset, passes, workers, bf16, score)
+        every.append(Measured(model, classes, found, own, {"input": str(passes), **given}))
+    images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
+    aims = Aims(at_score, at_precision, at_recall)
+    if len(every) > 1:
+        from vedette.cli.compare import compare_models
+
+        compare_models(every, images, aims, json, report, resamples, seed)
+        return
+    if results is not None:
+        _write_results(results, dataset, every[0].found, every[0].classes, metric, data)
+    _tell_one(every[0], images, aims, json, report, Path(files[0]))
+
+
+def _tell_one(
+    own: Measured, images: AnnotatedData, aims: Aims, json: Path | None, report: Path | None, weights: Path
+) -> None:
+    """The numbers of one model: on stdout, as JSON and as a report."""
+    scores = measure(own, images)
+    show(scores, images)
+    facts = {"model": own.model, "data": images.source, **own.facts}
     if json is not None:
-        _write_json(json, scores, {"metric": metric, **facts, "images": len(dataset)})
+        write_numbers(json, own, images, scores, facts, aims)
     if report is not None:
-        _write_report(report, dataset, found, truths, classes, metric, overlap or "above", scores.coco, facts)
+        _write_report(report, own, images, scores.coco, facts, aims, weights)
 
 
-def _check_places(json: Path | None, results: Path | None, report: Path | None) -> None:
+def _check_places(json: Path | None, results: Path | None, report: Path | None, models: int) -> None:
     """That what is to be written has a place, before the work and not after it."""
     from vedette.pages.fonts import system_fonts
 
-    check_file("--json", json, "per_class")
+    check_file("--json", json, "per_class" if models == 1 else "comparisons")
     check_folder("--results", results, files=["results.json"])
-    check_folder("--report", report, files=["report.html"], folders=["best", "worst"])
+    check_folder("--report", report, files=PAGES, folders=["pictures"])
+    check_pages("--report", report, PAGES)
     if report is not None:
         system_fonts()  # raises FontError for one that VEDETTE_FONT names and that is none
     page = None if report is None else report / "report.html"
@@ -165,20 +191,32 @@ def _load(model: str, device: str | None, nms: str | None, trust: bool) -> tuple
     return detector, detector.classes
 
 
-def _note_crowded(detector: Detector, truths: Sequence[Truth], metric: Metric, most: int | None) -> None:
+def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Metric, most: int | None) -> None:
     """Says where images have more objects than can be found."""
     from vedette.evaluate.limits import COCO_LIMIT, crowded
 
-    kept: int = detector.model.config.keep  # type: ignore[union-attr, assignment]
+    configs: list[Any] = [detector.model.config for detector in detectors]
+    limits = [config.keep for config in configs if hasattr(config, "keep")]  # one's own detector may have none
+    if not limits:
+        return
     of_a_class = (most or COCO_LIMIT) if metric == "coco" else None
-    images, objects = crowded(truths, kept, of_a_class)
+    images, objects = crowded(truths, min(limits), of_a_class)
     if images:
         classes = "" if of_a_class is None else f", the metric {of_a_class} of a class"
         typer.echo(
-            f"note: {images} of {len(truths)} images have more objects than are counted (the detector keeps {kept} of "
-            f"an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
+            f"note: {images} of {len(truths)} images have more objects than are counted (the detector keeps "
+            f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )
+
+
+def _truths(model: str, dataset: Dataset, classes: tuple[str, ...]) -> list[Truth]:
+    from vedette.evaluate.measure import truths_for
+
+    try:
+        return truths_for(dataset, classes)
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from None
 
 
 def _read(sources: list[str]) -> Dataset:
@@ -204,27 +242,6 @@ def _find(
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 
 
-def _measure(
-    dataset: Dataset,
-    found: Sequence[Detections],
-    truths: Sequence[Truth],
-    classes: tuple[str, ...],
-    metric: Metric,
-    overlap: Overlap,
-    most: int | None,
-) -> _Scores:
-    from vedette.evaluate.coco import coco_average_precision
-    from vedette.evaluate.limits import COCO_LIMIT
-    from vedette.evaluate.voc import voc_average_precision
-
-    if metric != "coco":
-        voc = voc_average_precision(found, truths, len(classes), metric=metric, overlap=overlap)
-        return _Scores(voc.mean_ap, dict(zip(classes, voc.per_class.tolist(), strict=True)), None)
-    ids = [dataset.image_id(index) for index in range(len(dataset))]
-    coco = coco_average_precision(found, truths, len(classes), ids, most or COCO_LIMIT)
-    return _Scores(coco.ap, dict(zip(classes, coco.per_class.tolist(), strict=True)), coco)
-
-
 def _write_results(
     folder: Path,
     dataset: Dataset,
@@ -244,67 +261,22 @@ def _write_results(
     typer.echo(f"results: {folder}")
 
 
-def _table_of(coco: CocoResult, most: int | None) -> dict[str, float]:
-    """Its numbers by their names, of which one says how many detections count."""
-    table = {name: value for name, value in asdict(coco).items() if name != "per_class"}
-    return {f"ar{most}" if name == "ar100" and most else name: value for name, value in table.items()}
-
-
-def _show(scores: _Scores, metric: Metric, images: int, most: int | None) -> None:
-    """The table on stdout."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from vedette.evaluate.report import METRIC_NAMES
-
-    table = Table(show_footer=True)
-    table.add_column("class", "mean")
-    table.add_column("AP", f"{scores.mean:.4f}", justify="right")
-    for name, ap in scores.per_class.items():
-        table.add_row(escape(name), "—" if isnan(ap) else f"{ap:.4f}")
-    console = Console(highlight=False)
-    console.print(f"{METRIC_NAMES[metric]}, {images} images", soft_wrap=True)
-    console.print(table)
-    if scores.coco is not None:
-        numbers = [f"{name} {value:.4f}" for name, value in _table_of(scores.coco, most).items()]
-        for line in (numbers[:6], numbers[6:]):
-            console.print("  ".join(line), soft_wrap=True)
-
-
-def _write_json(path: Path, scores: _Scores, facts: dict[str, Any]) -> None:
-    """mAP and per_class as fractions; null where there is nothing to find."""
-    from vedette.data.atomic import write_json
-
-    content = {**facts, "mAP": scores.mean, "per_class": scores.per_class}
-    if scores.coco is not None:
-        content["table"] = _table_of(scores.coco, facts.get("max_detections"))
-    write_json(path, _plain(content))
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
-    return None if isinstance(value, float) and isnan(value) else value
-
-
 def _write_report(
     folder: Path,
-    dataset: Dataset,
-    found: Sequence[Detections],
-    truths: Sequence[Truth],
-    classes: tuple[str, ...],
-    metric: Metric,
-    overlap: Overlap,
+    own: Measured,
+    images: AnnotatedData,
     coco: CocoResult | None,
     facts: dict[str, str],
+    aims: Aims,
+    weights: Path,
 ) -> None:
     from vedette.evaluate.report import write_report
 
-    how: dict[str, Any] = {"metric": metric, "overlap": overlap, "coco": coco, "facts": facts}
+    how: dict[str, Any] = {"metric": images.metric, "overlap": images.overlap, "coco": coco, "facts": facts}
     try:
-        page = write_report(folder, dataset, found, truths, classes, **how)
+        with Counted("pictures") as progress:
+            how |= {"aims": aims, "weights": weights, "progress": progress}
+            page = write_report(folder, images.dataset, own.found, own.truths, own.classes, **how)
     except OSError as error:
         raise InputError(f"--report {folder}: cannot be written ({error.strerror})") from None
     typer.echo(f"report: {page}")

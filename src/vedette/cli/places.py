@@ -54,6 +54,15 @@ def check_folder(option: str, folder: Path | None, files: Iterable[str] = (), fo
             raise InputError(f"{option} {folder}: {folder / name} is a file, where a folder is to be made")
 
 
+def check_pages(option: str, folder: Path | None, names: Iterable[str]) -> None:
+    """Raises InputError where a page is to be written over one that no report of ours is."""
+    from vedette.pages.render import is_our_page
+
+    for page in [] if folder is None else [folder / name for name in names]:
+        if page.is_file() and not is_our_page(page):
+            raise InputError(f"{option} {folder}: {page} is no page of a report; give another folder")
+
+
 def check_apart(places: dict[str, Path | None]) -> None:
     """Raises InputError for two options that name one place."""
     seen: dict[Path, str] = {}

@@ -65,3 +65,21 @@ class Progress:
         self.bar = Bar(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
         self.task = self.bar.add_task("", total=self.total, rate="")
         self.bar.start()
+
+
+class Counted:
+    """A bar that learns its total on the way: `with Counted("pictures") as progress: progress(done, all)`."""
+
+    def __init__(self, unit: str) -> None:
+        self.bar = Progress(0, unit)
+
+    def __enter__(self) -> Counted:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.bar.__exit__(*raised)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Has counted to `done` of `total`."""
+        self.bar.total = total
+        self.bar.reach(done, total)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vedette.evaluate.limits import COCO_LIMIT
-from vedette.evaluate.matching import Floats
+from vedette.evaluate.matching import Bools, Floats, Ints
 from vedette.evaluate.truth import Truth
 from vedette.structures import Detections
 
@@ -48,6 +48,15 @@ class CocoResult:
     per_class: Floats  # (C,) AP at .50:.95
 
 
+class Matches(NamedTuple):
+    """The detections of one class, K at most 100, or `most`, an image, best first, at T = 10 IoUs."""
+
+    image: Ints  # (K,)
+    score: Floats  # (K,) falling
+    hit: Bools  # (T, K)
+    judged: Bools  # (T, K) hit or false
+
+
 def coco_average_precision(
     detections: Sequence[Detections],
     truths: Sequence[Truth],
@@ -62,13 +71,68 @@ def coco_average_precision(
 
     Raises ValueError where detections and truths are not of equally many images, ImportError without hotcoco.
     """
+    evaluation, _ = _evaluated(detections, truths, num_classes, image_ids, most)
+    evaluation.accumulate()
+    if evaluation.eval is None:
+        raise RuntimeError("hotcoco gave no result")
+    return _table(np.asarray(evaluation.eval["precision"]), np.asarray(evaluation.eval["recall"]))
+
+
+def coco_matches(
+    detections: Sequence[Detections],
+    truths: Sequence[Truth],
+    num_classes: int,
+    image_ids: Sequence[int | str] | None = None,
+    most: int = COCO_LIMIT,
+) -> tuple[list[Matches], Ints]:
+    """What `coco_average_precision` counts, before it is summed up: each class's detections, and (B, C) boxes to find.
+
+    Raises as it does.
+    """
+    evaluation, order = _evaluated(detections, truths, num_classes, image_ids, most)
+    positives = np.zeros((len(truths), num_classes), dtype=np.int64)
+    found: list[list[Matches]] = [[] for _ in range(num_classes)]
+    for row in evaluation.eval_imgs:
+        if row is None or row["aRng"] != [0.0, 1e10]:  # of all sizes
+            continue
+        image, scores = order[row["image_id"] - 1], np.array(row["dtScores"], dtype=np.float64)
+        hit, ignored = (np.array(row[key], dtype=bool).reshape(10, len(scores)) for key in ("dtMatched", "dtIgnore"))
+        found[row["category_id"]].append(Matches(np.full(len(scores), image), scores, hit & ~ignored, ~ignored))
+        positives[image, row["category_id"]] = np.count_nonzero(~np.array(row["gtIgnore"], dtype=bool))
+    return [_ranked(parts) for parts in found], positives
+
+
+def _ranked(parts: list[Matches]) -> Matches:
+    """One class's images together, the best first; equal ones in the order of images."""
+    none = np.zeros((10, 0), dtype=bool)
+    image = np.concatenate([np.zeros(0, np.int64), *(part.image for part in parts)])
+    score = np.concatenate([np.zeros(0), *(part.score for part in parts)])
+    hit, judged = (np.concatenate([none, *(getattr(part, name) for part in parts)], 1) for name in ("hit", "judged"))
+    order = np.argsort(-score, kind="stable")
+    return Matches(image[order], score[order], hit[:, order], judged[:, order])
+
+
+def _evaluated(
+    detections: Sequence[Detections],
+    truths: Sequence[Truth],
+    num_classes: int,
+    image_ids: Sequence[int | str] | None,
+    most: int,
+) -> tuple[Any, list[int]]:
+    """hotcoco's evaluation, each image and class judged; and which of the images its images 1, 2, … are."""
     if len(detections) != len(truths):
         raise ValueError(f"{len(detections)} images with detections, but {len(truths)} with truths")
+    require_hotcoco()
+    from hotcoco import COCOeval
+
+    order = list(range(len(truths)))
     if image_ids is not None:
-        order = sorted(range(len(image_ids)), key=lambda row: (isinstance(image_ids[row], str), image_ids[row]))
-        detections, truths = [detections[row] for row in order], [truths[row] for row in order]
-    evaluation = _evaluate(detections, truths, num_classes, most)
-    return _table(np.asarray(evaluation["precision"]), np.asarray(evaluation["recall"]))
+        order.sort(key=lambda row: (isinstance(image_ids[row], str), image_ids[row]))
+    truth = _as_coco([truths[row] for row in order], num_classes)
+    evaluation = COCOeval(truth, truth.load_res(_rows([detections[row] for row in order])), "bbox")
+    evaluation.params.max_dets = [1, min(10, most), most]
+    evaluation.evaluate()
+    return evaluation, order
 
 
 def require_hotcoco() -> None:
@@ -77,21 +141,6 @@ def require_hotcoco() -> None:
         import hotcoco  # noqa: F401
     except ImportError as error:
         raise ImportError('the coco metric needs the package hotcoco: pip install "vedette[train]"') from error
-
-
-def _evaluate(detections: Sequence[Detections], truths: Sequence[Truth], num_classes: int, most: int) -> dict[str, Any]:
-    """precision (10 IoUs, 101 recalls, C, 4 sizes, 3 limits), recall (10, C, 4, 3); -1 where there is nothing."""
-    require_hotcoco()
-    from hotcoco import COCOeval
-
-    truth = _as_coco(truths, num_classes)
-    evaluation = COCOeval(truth, truth.load_res(_rows(detections)), "bbox")
-    evaluation.params.max_dets = [1, min(10, most), most]
-    evaluation.evaluate()
-    evaluation.accumulate()
-    if evaluation.eval is None:
-        raise RuntimeError("hotcoco gave no result")
-    return evaluation.eval
 
 
 def _as_coco(truths: Sequence[Truth], num_classes: int) -> hotcoco.COCO:

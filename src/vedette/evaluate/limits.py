@@ -12,14 +12,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from vedette.errors import InputError
 from vedette.evaluate.truth import Truth
 
 COCO_LIMIT = 100  # of an image and class, in pycocotools
 
 
 def keep_most(model: nn.Module, most: int) -> None:
-    """Has a detector keep so many detections of an image, and take twice as many into NMS where it took fewer."""
+    """Has a detector keep so many detections of an image, and take twice as many into NMS where it took fewer.
+
+    Raises InputError for one whose config does not say how many.
+    """
     config: Any = model.config
+    if not hasattr(config, "keep") or not hasattr(config, "candidates"):
+        raise InputError("--max-detections: the detector's config has no keep and candidates; leave it out")
     model.config = replace(config, keep=most, candidates=max(config.candidates, 2 * most))
 
 

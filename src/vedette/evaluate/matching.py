@@ -59,13 +59,10 @@ def judge(
     truth_image, truth_label = _image_numbers(truths), _joined([truth.labels for truth in truths])
     counts = ~_joined([truth.difficult | truth.crowd for truth in truths]).astype(bool)
     classes = 1 + max(label.max(initial=-1), truth_label.max(initial=-1))
-    best, highest = _most_overlapped(
-        _joined([found.boxes for found in detections]).reshape(-1, 4),
-        image * classes + label,
-        _joined([truth.boxes for truth in truths]).reshape(-1, 4),
-        truth_image * classes + truth_label,
+    best, highest = most_overlapped(
+        boxes_of(detections), image * classes + label, boxes_of(truths), truth_image * classes + truth_label
     )
-    best = np.where(highest > iou if overlap == "above" else highest >= iou, best, -1)
+    best = np.where(enough(highest, iou, overlap), best, -1)
     score = _joined([found.scores for found in detections]).astype(np.float64)
     kind = _kinds(best, counts, _falling(score))
     return Outcomes(
@@ -85,8 +82,18 @@ def _kinds(best: Ints, counts: Bools, by_score: Ints) -> Ints:
     return kind
 
 
-def _most_overlapped(boxes: NDArray[Any], keys: Ints, truths: NDArray[Any], truth_keys: Ints) -> tuple[Ints, Floats]:
-    """(D,) the first row of highest IoU among the truths with a detection's key, -1 without one; (D,) that IoU."""
+def enough(overlaps: Floats, iou: float, overlap: Overlap) -> Bools:
+    """Which overlaps are those of a hit."""
+    return overlaps > iou if overlap == "above" else overlaps >= iou
+
+
+def most_overlapped(
+    boxes: Floats, keys: Ints, truths: Floats, truth_keys: Ints, unlike: tuple[Ints, Ints] | None = None
+) -> tuple[Ints, Floats]:
+    """(D,) the first row of highest IoU among the truths with a detection's key, -1 without one; (D,) that IoU.
+
+    unlike: labels (D,) and (G,): only truths of another label than the detection's count.
+    """
     order = np.argsort(truth_keys, kind="stable")
     ordered = truth_keys[order]
     first, end = np.searchsorted(ordered, keys, "left"), np.searchsorted(ordered, keys, "right")
@@ -94,13 +101,23 @@ def _most_overlapped(boxes: NDArray[Any], keys: Ints, truths: NDArray[Any], trut
     start = np.cumsum(many) - many  # where each detection's pairs begin
     pair = np.repeat(np.arange(len(keys)), many)
     partner = order[first[pair] + np.arange(len(pair)) - start[pair]]
-    overlap = _pair_iou(boxes[pair].astype(np.float64), truths[partner].astype(np.float64))
+    if unlike is not None:
+        differ = unlike[0][pair] != unlike[1][partner]
+        pair, partner = pair[differ], partner[differ]
+        many = np.bincount(pair, minlength=len(keys))
+        start = np.cumsum(many) - many
+    overlap = _pair_iou(boxes[pair], truths[partner])
     best, highest = np.full(len(keys), -1), np.zeros(len(keys))
     if len(pair):
         highest[many > 0] = np.maximum.reduceat(overlap, start[many > 0])
     top = overlap == highest[pair]
     best[pair[top][::-1]] = partner[top][::-1]  # of several the last one written stays: the first
     return best, highest
+
+
+def boxes_of(images: Sequence[Detections] | Sequence[Truth]) -> Floats:
+    """(D, 4) or (G, 4) of all images, in float64."""
+    return _joined([image.boxes for image in images]).reshape(-1, 4).astype(np.float64)
 
 
 def _pair_iou(first: Floats, second: Floats) -> Floats:

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
+from vedette.evaluate.matching import Floats
 from vedette.evaluate.truth import Annotated, Truth, truths_of
 from vedette.evaluate.voc import voc_average_precision
 from vedette.structures import Detections
 
 Metric = Literal["coco", "voc07", "voc12"]
+CLASS = "AP/"  # before a class's name, where its AP stands among other numbers
 
 
 class AnnotatedClasses(Annotated, Protocol):
@@ -44,10 +46,27 @@ def measure(
 
     Raises ImportError for "coco" without hotcoco.
     """
+    overall, _ = _measured(found, truths, num_classes, metric)
+    return overall
+
+
+def measure_classes(
+    found: Sequence[Detections], truths: Sequence[Truth], classes: Sequence[str], metric: Metric = "voc12"
+) -> dict[str, float]:
+    """`measure`, and behind its numbers each class's AP as AP/NAME; NaN for a class without boxes to find."""
+    overall, per_class = _measured(found, truths, len(classes), metric)
+    return overall | {f"{CLASS}{name}": ap for name, ap in zip(classes, per_class.tolist(), strict=True)}
+
+
+def _measured(
+    found: Sequence[Detections], truths: Sequence[Truth], num_classes: int, metric: Metric
+) -> tuple[dict[str, float], Floats]:
+    """The main numbers, and AP (C,)."""
     if metric == "coco":
         table = coco_average_precision(found, truths, num_classes)
-        return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}
-    return {"mAP": voc_average_precision(found, truths, num_classes, metric=metric).mean_ap}
+        return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}, table.per_class
+    voc = voc_average_precision(found, truths, num_classes, metric=metric)
+    return {"mAP": voc.mean_ap}, voc.per_class
 
 
 def _labels(dataset: AnnotatedClasses, classes: Sequence[str]) -> Tensor:

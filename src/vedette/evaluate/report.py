@@ -1,46 +1,41 @@
-"""The report of an evaluation: a folder with report.html and the pictures it shows."""
+"""The report of an evaluation: a folder with report.html, pictures.html and the pictures that these show."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import unquote
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from vedette.data.atomic import write_text
+from vedette.evaluate.album import Gallery, Picture, Pictures, Progress, remove_pictures, save_pictures
+from vedette.evaluate.analysis import Analysis, analyse
 from vedette.evaluate.coco import CocoResult
+from vedette.evaluate.errors import KINDS
 from vedette.evaluate.examples import ImageScores, marks_of, score_images
-from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Outcomes, Overlap, judge
+from vedette.evaluate.galleries import confused_pairs, galleries
+from vedette.evaluate.history import read_history, training_curves
+from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Overlap
 from vedette.evaluate.measure import Metric
+from vedette.evaluate.thresholds import Aims, Points, Sweep
 from vedette.evaluate.truth import Truth
-from vedette.evaluate.voc import VocResult, summarise
+from vedette.evaluate.voc import VocResult
 from vedette.pages.curves import curve_svg
 from vedette.pages.fonts import legible
-from vedette.pages.marks import COLOURS, Mark, draw_marks
+from vedette.pages.lines import lines_svg
+from vedette.pages.marks import COLOURS, Mark
 from vedette.pages.render import render
 from vedette.structures import Detections
 
-SHOWN_SCORE = 0.5
+PAGES = ("report.html", "pictures.html")
 METRIC_NAMES: dict[Metric, str] = {
     "voc07": "VOC AP, 11-point (2007)",
     "voc12": "VOC AP, area (2010 on)",
     "coco": "COCO AP at IoU .50:.95",
 }
 SIGNS: dict[Overlap, str] = {"above": ">", "from": "≥"}
-Marks = Callable[[int], list[Mark]]  # what is drawn on the image of an index
-
-
-class Pictures(Protocol):
-    """What is asked of a data set: `vedette.data.annotations.Dataset` has it."""
-
-    def file(self, index: int, /) -> Path: ...
-    def size(self, index: int, /) -> tuple[int, int]: ...
-    def image(self, index: int, /) -> Image.Image: ...
 
 
 def write_report(
@@ -56,46 +51,66 @@ def write_report(
     iou: float = 0.5,
     overlap: Overlap = "above",
     examples: int = 9,
+    aims: Aims | None = None,
+    weights: Path | None = None,
+    progress: Progress | None = None,
 ) -> Path:
-    """Writes report.html, best/ and worst/ into `folder`, which is made, and returns the page's path.
+    """Writes report.html, pictures.html and pictures/ into `folder`, which is made, and returns the first page's path.
 
     detections, truths: of the data set's images, in annotated pixels, labels into `classes`. coco: the table where the
-    metric is "coco"; curves and pictures go by VOC's rules in any case. facts: what the head of the page names, such as
-    model and data. overlap: of a hit, see `judge`. examples: how many of the best and of the worst images to show.
+    metric is "coco"; all else goes by VOC's rules in any case. facts: what the head of the page names, such as model
+    and data. overlap: of a hit, see `judge`. examples: how many of the best and of the worst images to show. aims:
+    which scores to name, and from which on to count. weights: the file, beside which the log of its training may lie.
+    progress: hears of the pictures that are saved.
 
     Raises ValueError for "coco" without its table, InputError for an image that cannot be read.
     """
     if metric == "coco" and coco is None:
         raise ValueError('write_report(metric="coco") needs the table: coco=coco_average_precision(…)')
-    outcomes = judge(detections, truths, iou, overlap)
-    result = summarise(outcomes, len(classes), iou, "voc12" if metric == "coco" else metric, overlap)
-    path = folder / "report.html"
+    analysis = analyse(detections, truths, classes, metric, iou, overlap, aims)
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_pictures(path)
+    remove_pictures(folder, PAGES)
 
     def marks(index: int) -> list[Mark]:
-        return marks_of(index, outcomes, detections[index], truths[index], legible(classes), SHOWN_SCORE)
+        return marks_of(index, analysis.outcomes, detections[index], truths[index], legible(classes), analysis.score)
 
-    images = score_images(outcomes, len(truths), SHOWN_SCORE)
+    images = score_images(analysis.outcomes, len(truths), analysis.score)
     chosen = {"worst": images.worst(examples), "best": images.best(examples)}
+    shown = galleries(analysis)
+    wanted = [index for one in shown.values() for index, _ in one.shown] + chosen["worst"] + chosen["best"]
+    saved = save_pictures(folder, dataset, wanted, marks, progress)
+    common = {"facts": facts or {}, "colours": COLOURS, "score": analysis.score, "why": analysis.why}
     page = render(
-        "report.html",
+        PAGES[0],
         title=f"Evaluation · {METRIC_NAMES[metric]}",
-        facts=facts or {},
-        results=_results(result, coco, metric),
-        counts={"images": len(truths), "boxes to find": _boxes_to_find(result, truths, coco)},
+        counts={"images": len(truths), "boxes to find": _boxes_to_find(analysis.result, truths, coco)},
         rules=conventions(iou, metric, overlap),
-        precisions=["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"],
-        classes=_class_rows(result, coco, outcomes, classes),
-        curves=_curves(result, classes),
-        **{name: _pictures(folder / name, rows, dataset, images, marks) for name, rows in chosen.items()},
-        colours=COLOURS,
-        score=SHOWN_SCORE,
+        links=shown,
+        training=training_curves(read_history(weights)) if weights is not None else None,
+        **{name: _examples(rows, images, saved) for name, rows in chosen.items()},
         sign=SIGNS[overlap],
         iou=iou,
+        **_sections(analysis, coco, metric),
+        **common,
     )
-    write_text(path, page)
-    return path
+    write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=_figures(shown, saved), **common))
+    write_text(folder / PAGES[0], page)
+    return folder / PAGES[0]
+
+
+def _sections(analysis: Analysis, coco: CocoResult | None, metric: Metric) -> dict[str, Any]:
+    """The numbers and curves of the page, by what the template calls them."""
+    return {
+        "results": _results(analysis.result, coco, metric),
+        "precisions": ["AP"] if coco is None else ["AP .50:.95", "AP50 (VOC)"],
+        "classes": _class_rows(analysis, coco),
+        "aims": analysis.aims,
+        "points": _point_rows(analysis),
+        "sweeps": _sweeps(analysis),
+        "curves": _curves(analysis),
+        "errors": _error_rows(analysis),
+        "confusions": _confusions(analysis),
+    }
 
 
 def conventions(iou: float, metric: Metric, overlap: Overlap = "above") -> list[str]:
@@ -133,20 +148,19 @@ def _boxes_to_find(result: VocResult, truths: Sequence[Truth], coco: CocoResult 
     return int(result.positives.sum()) if coco is None else sum(int((~truth.crowd).sum()) for truth in truths)
 
 
-def _class_rows(
-    result: VocResult, coco: CocoResult | None, outcomes: Outcomes, classes: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """What each class's line of the table says."""
-    shown = outcomes.score >= SHOWN_SCORE
-    hits = np.bincount(outcomes.label[shown & (outcomes.kind == HIT)], minlength=len(classes))
-    false = np.bincount(outcomes.label[shown & (outcomes.kind == FALSE_POSITIVE)], minlength=len(classes))
+def _class_rows(analysis: Analysis, coco: CocoResult | None) -> list[dict[str, Any]]:
+    """A class's row of the table; counts and ratios are those from the shown score on."""
+    outcomes, many = analysis.outcomes, len(analysis.classes)
+    shown = outcomes.score >= analysis.score
+    hits = np.bincount(outcomes.label[shown & (outcomes.kind == HIT)], minlength=many)
+    false = np.bincount(outcomes.label[shown & (outcomes.kind == FALSE_POSITIVE)], minlength=many)
     rows = []
-    for label, name in enumerate(classes):
-        found, wrong, boxes = int(hits[label]), int(false[label]), int(result.positives[label])
+    for label, name in enumerate(analysis.classes):
+        found, wrong, boxes = int(hits[label]), int(false[label]), int(analysis.result.positives[label])
         counted = {"boxes": boxes, "hits": found, "missed": boxes - found, "false": wrong}
         ratios = {"precision": _ratio(found, found + wrong), "recall": _ratio(found, boxes)}
-        aps = [float(of.per_class[label]) for of in (coco, result) if of is not None]
-        rows.append({"name": name, **counted, **ratios, "aps": aps})
+        aps = [float(of.per_class[label]) for of in (coco, analysis.result) if of is not None]
+        rows.append({"label": label, "name": name, **counted, **ratios, "aps": aps})
     return rows
 
 
@@ -154,38 +168,71 @@ def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
 
-def _curves(result: VocResult, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    each = zip(classes, result.per_class.tolist(), result.curves, strict=True)
-    return [{"name": name, "ap": ap, "svg": curve_svg(curve, SHOWN_SCORE)} for name, ap, curve in each]
+def _point_rows(analysis: Analysis) -> list[tuple[str, Points]]:
+    """Of all classes, then of each, the scores that stand out."""
+    return list(zip(("all classes", *analysis.classes), analysis.points, strict=True))
 
 
-def _pictures(
-    folder: Path, chosen: list[int], dataset: Pictures, images: ImageScores, marks: Marks
-) -> list[dict[str, Any]]:
-    """Saves the chosen images, in their order, with their marks; what the page says of each."""
+def _sweeps(analysis: Analysis) -> list[dict[str, Any]]:
+    """Precision, recall and F1 over the score, of all classes and of each; a mark at its own best F1."""
     rows = []
-    for rank, index in enumerate(chosen, 1):
-        file = dataset.file(index)
-        picture = folder / f"{rank:02d}-{file.stem}.jpg"
-        _save(picture, dataset, index, marks(index))
-        counted = {name: getattr(images, name)[index] for name in ("f1", "hits", "missed", "false")}
-        rows.append({"file": f"{folder.name}/{picture.name}", "name": file.name, **counted})
+    for name, own, points in zip(("all classes", *analysis.classes), analysis.sweeps, analysis.points, strict=True):
+        best = None if points.best_f1 is None else points.best_f1.score
+        rows.append({"name": name, "best": points.best_f1, "svg": _sweep_svg(name, own, best)})
     return rows
 
 
-def _remove_pictures(report: Path) -> None:
-    """Removes the pictures that an earlier report shows, and no other file."""
-    text = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
-    for shown in map(unquote, re.findall(r'<img src="([^"]+)"', text)):
-        if re.fullmatch(r"(best|worst)/\d\d-[^/]*\.jpg", shown):
-            (report.parent / shown).unlink(missing_ok=True)
+def _sweep_svg(name: str, own: Sweep, best: float | None) -> str:
+    scores = own.scores[::-1].tolist()
+    lines = [list(zip(scores, values[::-1].tolist(), strict=True)) for values in (own.precision, own.recall, own.f1)]
+    title = f"{name}: precision, recall and F1 over score"
+    return lines_svg(lines, title, "score", x=(0.0, 1.0), y=(0.0, 1.0), at=best, dots=False)
 
 
-def _save(path: Path, dataset: Pictures, index: int, marks: list[Mark]) -> None:
-    """The picture with its marks, which are in the pixels of the annotation's frame."""
-    picture = dataset.image(index)
-    width, height = dataset.size(index)
-    if width and height and (width, height) != picture.size:
-        picture = picture.resize((width, height))
-    path.parent.mkdir(exist_ok=True)
-    draw_marks(picture, marks).save(path, quality=88)
+def _curves(analysis: Analysis) -> list[dict[str, Any]]:
+    result = analysis.result
+    each = zip(analysis.classes, result.per_class.tolist(), result.curves, strict=True)
+    return [{"name": name, "ap": ap, "svg": curve_svg(curve, analysis.score, name)} for name, ap, curve in each]
+
+
+def _error_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    most = max(analysis.kinds.values()) or 1
+    return [
+        {
+            "kind": kind,
+            "count": analysis.kinds[kind],
+            "share": analysis.kinds[kind] / most,
+            "gain": analysis.gains[kind],
+        }
+        for kind in KINDS
+    ]
+
+
+def _confusions(analysis: Analysis) -> dict[str, Any]:
+    """The matrix, rows as shares of their sums, without classes that are neither annotated nor detected."""
+    matrix = analysis.confusions.matrix
+    there = [label for label in range(len(matrix)) if matrix[label].any() or matrix[:, label].any()]
+    there = sorted({*there, len(matrix) - 1})
+    names = (*analysis.classes, "")
+    rows = []
+    for row in there:
+        total = int(matrix[row].sum())
+        cells = [{"label": column, "count": int(matrix[row, column])} for column in there]
+        rows.append({"label": row, "name": names[row], "total": total, "cells": cells})
+    pairs = [{"annotated": a, "detected": d, "count": count} for a, d, count in confused_pairs(analysis)]
+    return {"rows": rows, "names": names, "pairs": pairs, "last": len(matrix) - 1}
+
+
+def _examples(chosen: list[int], images: ImageScores, saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
+    """What the page says of each of the chosen images, in their order."""
+    names = ("f1", "hits", "missed", "false")
+    return [{"picture": saved[index], **{name: getattr(images, name)[index] for name in names}} for index in chosen]
+
+
+def _figures(shown: Mapping[str, Gallery], saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
+    """Each gallery with its pictures, and the boxes to point at."""
+    rows = []
+    for one in shown.values():
+        pictures = [{"picture": saved[index], "boxes": boxes} for index, boxes in one.shown]
+        rows.append({"gallery": one, "pictures": pictures})
+    return rows

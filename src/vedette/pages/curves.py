@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Protocol
 
 import numpy as np
@@ -23,17 +24,19 @@ class Curve(Protocol):
     def scores(self) -> NDArray[np.float64]: ...  # (K,) falling
 
 
-def curve_svg(curve: Curve, score: float) -> str:
+def curve_svg(curve: Curve, score: float, name: str) -> str:
     """One class: precision over recall, the area under its envelope, a dot where detections of `score` end."""
+    title = f"{name}: precision over recall"
     grid = "".join(_grid_line(step / 4) for step in range(5))
     axes = f'<g class="grid">{grid}</g>'
     if not len(curve.scores) or np.isnan(curve.recall).any():
-        return _svg(axes)
+        return _svg(axes, title)
     recall, precision, envelope = _thinned(curve)
     area = [(0.0, 0.0), (0.0, envelope[0]), *_steps(recall, envelope), (recall[-1], 0.0)]
     line = list(zip(recall, precision, strict=True))
     return _svg(
-        f'{axes}<path class="area" d="{_path(area)}Z"/><path class="line" d="{_path(line)}"/>{_dot(curve, score)}'
+        f'{axes}<path class="area" d="{_path(area)}Z"/><path class="line" d="{_path(line)}"/>{_dot(curve, score)}',
+        title,
     )
 
 
@@ -61,7 +64,7 @@ def _dot(curve: Curve, score: float) -> str:
     if not count:
         return ""
     recall, precision = curve.recall[count - 1], curve.precision[count - 1]
-    title = f"score ≥ {score:g}: recall {recall:.2f}, precision {precision:.2f}"
+    title = f"score ≥ {score:.3g}: recall {recall:.2f}, precision {precision:.2f}"
     return f'<circle class="dot" cx="{_x(recall):.1f}" cy="{_y(precision):.1f}" r="3.5"><title>{title}</title></circle>'
 
 
@@ -86,5 +89,5 @@ def _y(precision: float) -> float:
     return HEIGHT - BOTTOM - precision * (HEIGHT - TOP - BOTTOM)
 
 
-def _svg(content: str) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{content}</svg>'
+def _svg(content: str, title: str) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{content}</svg>'

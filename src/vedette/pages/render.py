@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
-from math import isnan
+from math import floor, isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+GENERATOR = '<meta name="generator" content="Vedette">'
+
+
+def is_our_page(path: Path) -> bool:
+    """Whether a page was rendered here, so that another may take its place."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return GENERATOR in file.read(1000)
 
 
 def render(template: str, **what: Any) -> str:
@@ -23,6 +33,11 @@ def number(value: float, digits: int = 3) -> str:
     return "—" if isnan(value) else f"{value:.{digits}f}"
 
 
+def as_score(value: float) -> str:
+    """A score in three digits, rounded down: whoever asks for it gets all that are counted."""
+    return f"{floor(value * 1000 + 1e-6) / 1000:.3f}" if value >= 0.001 else f"{value:.1e}" if value else "0"
+
+
 def percent(value: float) -> str:
     """A fraction as a length in CSS, none for NaN."""
     return f"{0.0 if isnan(value) else 100 * value:.1f}%"
@@ -36,5 +51,6 @@ def _environment() -> Environment:
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": number, "percent": percent}
+    environment.globals["generator"] = GENERATOR
+    environment.filters |= {"number": number, "percent": percent, "shown": as_score}
     return environment

@@ -21,7 +21,7 @@ from vedette.train.cache import pictures_for
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
 from vedette.train.halt import Halt, NotFiniteError
-from vedette.train.log import RunLog
+from vedette.train.log import RunLog, epoch_record, overall
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
 from vedette.train.optim import build_optimizer, build_schedule, freeze, go_to
 from vedette.train.processes import accelerator_for, largest, of_each
@@ -46,7 +46,7 @@ class Training:
 
     `validate` measures a model and returns numbers, the first of which is the one that chooses the best checkpoint;
     `save_weights` writes a weight file. Files in the folder: last.pt (all to resume) and previous.pt, the one before;
-    last.safetensors, best.safetensors, log.jsonl, tensorboard/. `proposals`: see `data.loader`.
+    last.safetensors, best.safetensors, log.jsonl, log.csv, tensorboard/. `proposals`: see `data.loader`.
     """
 
     def __init__(
@@ -292,18 +292,11 @@ class Training:
 
     def _report_epoch(self, results: Mapping[str, float], progress: ProgressLine) -> None:
         """A line in the log, and one to read."""
-        losses = {name: round(value, 4) for name, value in progress.losses.items()}
-        record: dict[str, Any] = {
-            "epoch": self.epoch + 1,
-            **losses,
-            **results,
-        }
-        if progress.rate() > 0:  # 0: resumed to be measured alone
-            record["images_per_second"] = round(progress.rate(), 2)
+        rate = self.optimizer.param_groups[-1]["lr"]
+        record = epoch_record(self.epoch + 1, progress.losses, results, rate, progress.rate())
         if self.log is not None:
             self.log.epoch(record, self.steps)
-            numbers = "  ".join(f"{name} {value:.4f}" for name, value in results.items())
-            self.say(f"{progress.line(self.epoch + 1)}  {numbers}".rstrip())
+            self.say(f"{progress.line(self.epoch + 1)}  {overall(results)}".rstrip())
 
     def keep_log(self) -> None:
         """What was logged after the last checkpoint belongs to it."""

@@ -12,7 +12,7 @@ from vedette.data.read import parse_source, read_datasets, validation_source
 from vedette.errors import InputError
 from vedette.train.around import Around
 from vedette.train.defaults import notes_on, rate_for, sized
-from vedette.train.log import LOG
+from vedette.train.log import LOG, TABLE
 from vedette.train.precision import fast_precision
 from vedette.train.processes import number_of_processes
 from vedette.train.recipe import Elsewhere, FourStep, Recipe, RecipeKind, without_pretraining
@@ -90,8 +90,9 @@ def check_folder(around: Around) -> None:
         raise InputError(f"--out {folder}: it is a file; give a folder")
     if not around.resume and holds_a_run(folder):
         raise InputError(f"{folder} already holds a run: go on with --resume, or choose another --out")
-    if not (folder / NAME).exists() and (folder / LOG).exists():
-        raise InputError(f"{folder}: holds a {LOG} of something else, to be written over; choose another --out")
+    for log in (LOG, TABLE):
+        if not (folder / NAME).exists() and (folder / log).exists():
+            raise InputError(f"{folder}: holds a {log} of something else, to be written over; choose another --out")
 
 
 def read_data(data: Sequence[str], purpose: Literal["train", "evaluate"], around: Around) -> Dataset:

@@ -24,7 +24,7 @@ from vedette.papers.rcnn import RegionClassifier
 from vedette.train.around import Around
 from vedette.train.checkpoint import removed_if_damaged, save_tensors
 from vedette.train.fit_rcnn import ImageFeatures, Linear, fit_box_regression, fit_svms
-from vedette.train.log import RunLog, logged
+from vedette.train.log import RunLog, logged, overall
 from vedette.train.loop import SaveWeights, Training, Validate
 from vedette.train.processes import is_first_process, meet, own_share
 from vedette.train.recipe import Recipe
@@ -116,7 +116,7 @@ class RCNNTraining:
         if results and is_first_process():
             log = RunLog(self.folder, self.tuning.marks)
             log.epoch(whole | results, self.tuning.steps)
-            self.say("  ".join(f"{name} {value:.4f}" for name, value in results.items()))
+            self.say(overall(results))
             log.close()
             self.tuning.keep_log()
 

@@ -16,7 +16,7 @@ from torch import nn
 from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
 from vedette.errors import InputError
-from vedette.evaluate.measure import measure, truths_for
+from vedette.evaluate.measure import measure_classes, truths_for
 from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
@@ -158,7 +158,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
         with around.count(len(part), "images") as bar:
             found = evaluate_model(model, part, passes, around.device, **how, progress=bar.reach)
         found = in_order(found)  # of all images, where this process is to measure
-        numbers = measure(found, truths, len(run.classes), run.metric) if is_first_process() else {}
+        numbers = measure_classes(found, truths, run.classes, run.metric) if is_first_process() else {}
         return dict(of_the_first(numbers))
 
     return validate
