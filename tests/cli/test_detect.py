@@ -146,7 +146,7 @@ def test_bad_sources_alone(photos: Path, capsys: Captured) -> None:
     [
         (["in/a.jpg", "--out", "in"], "--out in: "),
         (["in/a.jpg", "--out", "in/b.png"], "--out in/b.png: "),
-        (["in/a.jpg", "--model", "none"], "none: no such model"),
+        (["in/a.jpg", "--model", "none"], "none: neither a weight file nor a model's name"),
         ([""], "an empty name is no image"),
         (["in/a.jpg", "--device", "toaster"], "device toaster: "),
         (["in/a.jpg", "--nms", "lineal"], "Invalid value for '--nms': "),

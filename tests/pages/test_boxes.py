@@ -126,7 +126,7 @@ def test_a_dashed_box_is_not_closed() -> None:
     rows = [
         [drawn.getpixel((x, 20)) == colour for x in range(20, 80)]
         for dashed in (None, [False], [True])
-        for drawn in [draw_boxes(picture, [[20, 20, 80, 80]], [""], [1], dashed)]
+        for drawn in [draw_boxes(picture, [[20, 20, 80, 80]], [""], [1], dashed=dashed)]
     ]
     assert all(rows[0])
     assert rows[0] == rows[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # Of SSD: files, lines of them, and of the definitions in them; may fall. The last rise, 32 lines: a step of several
 # processes, which divide by the numbers of all.
-FILES, LINES, REACHED = 13, 2040, 1232
+FILES, LINES, REACHED = 14, 2140, 1414  # NMS is called as a function since, and so seen to be read
 
 
 def counted(paper: str, *words: str) -> list[str]:
