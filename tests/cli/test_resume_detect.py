@@ -110,7 +110,7 @@ def test_a_run_that_was_not_finished_is_not_begun_anew_unasked(capsys: Captured)
     ("now", "message"),
     [
         (["--score", "0.7"], "out was begun with score 0.5, and now it is 0.7"),
-        (["--model", "in/a.jpg"], 'out was begun with model "refinedet320-lite0", and now it is "in/a.jpg"'),
+        (["--model", "in/0.png"], 'out was begun with model "refinedet320-lite0", and now it is "in/0.png"'),
         (["--flip"], "out was begun with flip false, and now it is true"),
         (["--scales", "32,64"], "out was begun with scales null, and now it is [32, 64]"),
         (["--nms", "linear"], 'out was begun with nms null, and now it is "linear"'),

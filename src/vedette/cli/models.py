@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-IN_A_FILE = 200  # columns: a line a model, for grep and awk
+from vedette.cli.tables import table_lines
 
 
 def show_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """List the detectors: name, paper, input size, parameters, bundled weights, results.
+    """List the detectors: name, input size, parameters, paper, bundled weights, results.
 
     Example: vedette models --json
     """
@@ -23,32 +23,20 @@ def show_models(
     rows = models()
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
-    else:
-        _show(rows)
+        return
+    shown = [_cells(row) for row in rows]
+    for line, row in zip(table_lines([("name", "input", "parameters"), *shown]), [None, *rows], strict=True):
+        typer.echo(f"{line}  {'paper' if row is None else row['paper']}")
+        if row is not None and row["weights"]:
+            typer.echo(f"{'':4}weights: {row['weights']}; {_brief(row['results'])}")
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None)
-    table.add_column("name", no_wrap=True)
-    table.add_column("paper")
-    for title in ("input", "parameters"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("weights", no_wrap=True)
-    table.add_column("results")
-    for row in rows:
-        millions = f"{row['parameters'] / 1e6:.1f} M"
-        table.add_row(
-            row["name"], row["paper"], str(row["input"]), millions, row["weights"] or "-", _brief(row["results"])
-        )
-    console = Console()
-    (console if console.is_terminal else Console(width=max(console.width, IN_A_FILE))).print(table)
+def _cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["name"], str(row["input"]), f"{row['parameters'] / 1e6:.1f} M"
 
 
 def _brief(results: Any) -> str:
-    """The numbers of a model card in one cell; tables inside it are left to the card."""
+    """The numbers of a model card in a line; tables inside it are left to the card."""
     if not isinstance(results, dict):
-        return "-" if results is None else str(results)
+        return "no results" if results is None else str(results)
     return ", ".join(f"{key} {value}" for key, value in results.items() if isinstance(value, str | int | float))
