@@ -112,6 +112,8 @@ def test_the_script_runs(here: Path) -> None:
             "def build(**fields): ...",
             r"mine:biuld: mine \(.*\) has no function biuld; did you mean build\?",
         ),
+        ("mine:build", "def build(width): ...", "^mine:build: .*num_classes"),
+        ("os:getcwd", "", "^os:getcwd: .* write def getcwd"),
         ("mine:build", "def build(**fields): return 3", "mine:build: gives a int, not a torch.nn.Module"),
         (
             "mine:build",

@@ -223,7 +223,7 @@ def restore(
     from vedette.weights.files import check_fit, load_into, read_weights
 
     stored = read_weights(path)
-    if ":" in stored.name and not trust and name != stored.name:
+    if ":" in stored.name and name is None and not trust:
         raise InputError(
             f"{path}: is of {stored.name}, which is code that did not come with Vedette and would be run; if you know "
             "it, give --trust (in Python trust=True)"

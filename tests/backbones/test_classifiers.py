@@ -19,7 +19,11 @@ from vedette.weights.imagenet import load_imagenet
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "sizes"), [(AlexNet, alexnet, (224, 227, 63)), (VGG16Classifier, vgg16, (224, 40))]
+    ("ours", "theirs", "sizes"),
+    [
+        (AlexNet, alexnet, (224, 227, 63)),
+        pytest.param(VGG16Classifier, vgg16, (224, 40), marks=pytest.mark.slow),  # half a gigabyte, twice
+    ],
 )
 def test_torchvisions_weights_give_torchvisions_features(
     ours: Callable[[], Classifier], theirs: Callable[[], nn.Module], sizes: tuple[int, ...], tmp_path: Path

@@ -208,6 +208,7 @@ def begun(count: int) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.slow  # a process and its torch, several times
 def test_killed_and_gone_on_with() -> None:
     assert run(COMMAND) == 1
     whole = RESULTS.read_bytes()

@@ -157,7 +157,7 @@ def test_a_whole_detector_gives_all_but_its_class_layers(tmp_path: Path) -> None
         (["--val", "nowhere"], "nowhere"),
         (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--init", ""], "an empty name is no model"),
-        (["--resume"], "no run to resume"),
+        (["--resume"], "no run is there"),
         (["--device", "cuda:77"], "cuda:77"),
         (["--accumulate", "3"], "accumulate is 3: an epoch has 2 batches"),
         (["--set", "nms_iou=2"], "nms_iou is 2: give a number from 0 to 1"),

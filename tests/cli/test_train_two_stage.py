@@ -41,7 +41,9 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name.startswith("retinanet") else pytest.mark.slow) for name in NAMES]
+)
 def test_trains_resumes_evaluates_and_detects(name: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["train", name, "--data", str(data), "--out", str(out), "--backbone", "random", *SMALL, *NAMES[name]]
@@ -135,6 +137,7 @@ def four_steps(name: str, data: Path, out: Path) -> list[str]:
     return [*words, "--batch-size", "2", "--workers", "0", "--device", "cpu", "--precision", "fp32"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["faster-rcnn-timm/resnet10t", "faster-rcnn-timm/resnet10t-fpn"])
 def test_four_steps_from_pictures_to_pictures(
     name: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

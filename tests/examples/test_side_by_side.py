@@ -43,6 +43,7 @@ def words(data: Path, tmp_path: Path) -> list[str]:
     return [*words, "--batch-size", "2", "--workers", "0", "--device", "cpu", "--only", "single-map"]
 
 
+@pytest.mark.slow
 def test_from_pictures_to_the_table(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip(LITE0_PACKAGE)
     assert side_by_side.main([*words, "--picture", "1.png"]) == 0

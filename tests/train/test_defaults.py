@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from vedette.errors import InputError
 from vedette.train.defaults import notes_on, rate_for, sized, steps_of
 from vedette.train.plan import Wanted, recipe_of
 from vedette.train.recipe import Recipe
@@ -35,10 +36,12 @@ def test_a_batch_leaves_six_steps_an_epoch(images: int, processes: int, batch: i
 
 
 def test_the_rate_follows_the_images_of_a_step() -> None:
-    assert rate_for(replace(FINE, batch_size=8), FINE, 1) == pytest.approx(1e-3 / 2)  # √(8 / 32)
-    assert rate_for(replace(FINE, batch_size=8, accumulate=2), FINE, 8) == pytest.approx(1e-3 * 2)
-    assert rate_for(replace(PYRAMIDS, batch_size=4), PYRAMIDS, 1) == pytest.approx(0.005)
-    assert rate_for(PYRAMIDS, PYRAMIDS, 2) == pytest.approx(0.04)
+    assert rate_for(replace(FINE, batch_size=8), FINE, 6504, 1) == pytest.approx(1e-3 / 2)  # √(8 / 32)
+    assert rate_for(replace(FINE, batch_size=8, accumulate=2), FINE, 6504, 8) == pytest.approx(1e-3 * 2)
+    assert rate_for(replace(PYRAMIDS, batch_size=4), PYRAMIDS, 6504, 1) == pytest.approx(0.005)
+    assert rate_for(PYRAMIDS, PYRAMIDS, 6504, 2) == pytest.approx(0.04)
+    assert rate_for(replace(FINE, batch_size=1000), FINE, 8, 1) == pytest.approx(1e-3 / 2)  # eight images are a step
+    assert rate_for(replace(PYRAMIDS, batch_size=1000), PYRAMIDS, 4, 1) == pytest.approx(0.005)
 
 
 def test_sixty_images() -> None:
@@ -84,7 +87,9 @@ def test_papers_lengths_change_the_rate_alone_and_with_the_batch_alone() -> None
 
 
 def test_every_process_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("WORLD_SIZE", "4")  # of a scheduler's, without torchrun
+    assert recipe_of(Wanted(model="ssd300-vgg16", data=(), kind="paper"), 6504, "cpu").lr == pytest.approx(1e-3)
+    monkeypatch.setenv("LOCAL_RANK", "0")
     assert recipe_of(Wanted(model="ssd300-vgg16", data=(), kind="paper"), 6504, "cpu").lr == pytest.approx(4e-3)
 
 
@@ -130,7 +135,18 @@ def test_what_is_told() -> None:
     first, second, third = notes_on(a_run(sized(usual, 60, 1, {}), 60, "some-lite0"), usual, ["epochs"])
     assert first == "for 60 images and 48 steps: batch_size 8, lr 0.0005, warmup 0.5, ema 0.833"
     assert second.startswith("begins with the bundled some-lite0; --backbone imagenet ")
-    assert third.startswith("48 steps are too few to learn much, 500 are a beginning: more --epochs")
+    assert third == (
+        "too few to learn much (this run has 48 steps, 500 are a beginning): "
+        "more --epochs (by default 6), or a smaller --batch-size"
+    )
+    usual = replace(FINE, epochs=150)
+    alone = notes_on(a_run(sized(usual, 1, 1, {}), 1), usual, [])[-1]
+    assert alone.endswith("(this run has 150 steps, 500 are a beginning): more images, or more --epochs")
     long = replace(FINE, epochs=23)
     assert notes_on(a_run(sized(long, 6504, 1, {}), 6504), long, []) == []
     assert notes_on(a_run(long, 6504, "own.safetensors"), long, ["init"]) == []
+
+
+def test_a_field_that_there_is_not_is_told_and_not_put_aside() -> None:
+    with pytest.raises(InputError, match="no field 'match_iuo'; did you mean match_iou"):
+        start_for("refinedet320-lite0", 60, ("a",), {"match_iuo": 0.4})

@@ -200,3 +200,21 @@ def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
     run = Training(Explodes(10**6), IMAGES, SPEC, RECIPE, Around(folder=tmp_path, device="cpu"), **ways)
     with pytest.raises(NotFiniteError, match=r"^the training diverged in step \d+: the loss rose from .*: lower --lr"):
         run.run()
+
+
+class Grows(MeanColour):
+    """A loss that grows by half with each step and stays finite."""
+
+    def loss(self, predictions: Tensor, targets: TargetBatch) -> dict[str, Tensor]:
+        losses = super().loss(predictions, targets)
+        self.seen = getattr(self, "seen", 0) + 1
+        return {name: value * 1.5**self.seen for name, value in losses.items()}
+
+
+def test_a_training_that_diverges_and_stays_finite_is_told(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    told: list[str] = []
+    ways: dict[str, Any] = {"validate": None, "save_weights": lambda *_: None}
+    recipe = replace(RECIPE, epochs=1, lr=1e-9)
+    Training(Grows(), IMAGES, SPEC, recipe, Around(folder=tmp_path, device="cpu", say=told.append), **ways).run()
+    assert any(line.startswith("note: the loss rose from ") and "lower --lr" in line for line in told), told

@@ -319,7 +319,7 @@ def test_the_fits_are_kept(data: Path, tmp_path: Path) -> None:
         (["--max-zoom-out", "3"], "--max-zoom-out: RCNN"),
         (["--set", "warp_size=0"], "warp_size is 0"),
         (["--set", "image_size=300"], "has no field 'image_size'"),
-        (["--resume"], "no run to resume"),
+        (["--resume"], "no run is there"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(

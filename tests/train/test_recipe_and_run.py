@@ -145,7 +145,7 @@ def test_a_run_from_before_there_were_four_steps_has_none(tmp_path: Path) -> Non
 
 
 def test_no_run_and_a_damaged_one_are_told_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no run to resume"):
+    with pytest.raises(InputError, match="no run is there"):
         Run.read(tmp_path)
     a_run().save(tmp_path)
     path = tmp_path / "run.json"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vedette.cli.findings import finding_lines, watched
+from vedette.cli.findings import BOXES_ALONE, finding_lines, watched
 from vedette.cli.places import check_file, check_folder, place
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def _say(converted: Converted, out: Path) -> None:
         typer.echo(f"{shown(name)}: images {images}, boxes {boxes}")
     for line in converted.lost:
         typer.echo(line)
+    typer.echo(BOXES_ALONE)
     if converted.findings:
         typer.echo("found in the source:")
         for line in finding_lines(converted.findings):

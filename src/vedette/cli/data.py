@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.convert import convert
-from vedette.cli.findings import finding_lines, watched
+from vedette.cli.findings import BOXES_ALONE, finding_lines, watched
 from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.proposals import proposals
 from vedette.cli.show import show
@@ -65,6 +65,7 @@ def check_command(
     if fixed is not None:
         for line in _fixed_lines(fixed):
             typer.echo(line)
+        typer.echo(BOXES_ALONE)
         typer.echo(f"written: {fix_to}")
     raise typer.Exit(1 if (report.harmful if fixed is None else fixed.left) else 0)
 

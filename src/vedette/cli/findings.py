@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # findings of a kind on the screen; --json has all
 
+BOXES_ALONE = "written are boxes, classes and flags; outlines, keypoints and other fields of the source are not"
+
 
 def finding_lines(findings: Sequence[Finding]) -> Iterable[str]:
     """A heading for each kind that occurs, and the first findings under it."""

@@ -174,7 +174,7 @@ def train(
         )
     else:
         best = start(run, around, dataset)
-        around.tell(f"weights: {best}  (vedette detect PHOTO --model {best})")
+        around.tell(f"weights: {best}  (vedette detect PHOTO --model {best}{' --trust' * (':' in run.model)})")
 
 
 def _wanted(options: dict[str, Any]) -> Wanted:

@@ -35,7 +35,7 @@ def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]
     steps = steps_of(own, images, processes)
     short = sqrt(min(1.0, steps / ENOUGH_STEPS)) if own.optimizer == "sgd" else 1.0
     fitting = {
-        "lr": rate_for(own, recipe, processes) * short,
+        "lr": rate_for(own, recipe, images, processes) * short,
         "warmup": max(own.warmup, min(0.5, LEAST_WARMUP / steps)),
         "ema": min(own.ema, max(0.0, 1 - AVERAGED / steps)),
         "eval_every": max(own.eval_every, own.epochs // EVALUATIONS) if evaluated else own.eval_every,
@@ -44,12 +44,12 @@ def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]
     return replace(own, **(fitting | dict(chosen)))
 
 
-def rate_for(recipe: Recipe, usual: Recipe, processes: int) -> float:
-    """The usual recipe's rate for the images of a step of this one.
+def rate_for(recipe: Recipe, usual: Recipe, images: int, processes: int) -> float:
+    """The usual recipe's rate for the images of a step of this one, which are no more than there are.
 
     In proportion with SGD (Goyal et al., 2017, section 2.1), by the square root with AdamW (Malladi et al., 2022).
     """
-    ratio = recipe.batch_size * recipe.accumulate * processes / usual.batch_size
+    ratio = min(images, recipe.batch_size * recipe.accumulate * processes) / usual.batch_size
     return usual.lr * (ratio if recipe.optimizer == "sgd" else sqrt(ratio))
 
 
@@ -68,12 +68,16 @@ def notes_on(run: Run, usual: Recipe, chosen: Collection[str]) -> list[str]:
     fitted = [field.name for field in fields(own) if field.name not in ("precision", *chosen)]
     other = [f"{name} {getattr(own, name):.3g}" for name in fitted if getattr(own, name) != getattr(usual, name)]
     if other:
-        notes.append(f"for {run.images} images and {steps} steps: {', '.join(other)}")
+        notes.append(f"for {_counted(run.images, 'image')} and {_counted(steps, 'step')}: {', '.join(other)}")
     if run.init is not None and "init" not in chosen:
         notes.append(f"begins with the bundled {run.init}; --backbone imagenet begins with ImageNet's weights alone")
     if steps < ENOUGH_STEPS // 2:
-        notes.append(
-            f"{steps} steps are too few to learn much, {ENOUGH_STEPS} are a beginning: more --epochs "
-            f"(by default {usual.epochs}), or a smaller --batch-size"
-        )
+        longer = f"more --epochs (by default {usual.epochs})" if "epochs" in chosen else "more images, or more --epochs"
+        smaller = ", or a smaller --batch-size" * (min(own.batch_size, run.images) > SMALLEST_BATCH)
+        few = f"too few to learn much (this run has {_counted(steps, 'step')}, {ENOUGH_STEPS} are a beginning)"
+        notes.append(f"{few}: {longer}{smaller}")
     return notes
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"

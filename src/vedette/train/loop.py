@@ -20,7 +20,7 @@ from vedette.train.batches import StepInput, in_steps, on_device
 from vedette.train.cache import pictures_for
 from vedette.train.checkpoint import LAST, read_state, save_state
 from vedette.train.epochs import Epochs
-from vedette.train.halt import Halt, NotFiniteError
+from vedette.train.halt import ROSE, Halt, NotFiniteError
 from vedette.train.log import RunLog, epoch_record, overall
 from vedette.train.losses import PATIENCE, Given, Losses, Reading
 from vedette.train.optim import build_optimizer, build_schedule, freeze, go_to
@@ -265,6 +265,9 @@ class Training:
 
     def _finish_epoch(self, progress: ProgressLine) -> None:
         """Evaluates and keeps the weights; a line in the log, and one to read. Saved before and after."""
+        first, last = progress.first_loss, progress.last_loss
+        if first is not None and last > ROSE * first:
+            self._tell(f"note: the loss rose from {first:.3g} to {last:.3g}: the training diverges; lower --lr")
         due = self.epoch + 1 == self.recipe.epochs or (self.epoch + 1) % self.recipe.eval_every == 0
         measured = self.validate is not None and due
         wanted = self._wanted()

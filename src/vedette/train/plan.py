@@ -189,7 +189,7 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     default = replace(default, precision=fast_precision(torch.device(device)))
     if wanted.kind in ("paper", "paper-voc12", "paper-coco"):
         own = replace(default, **wanted.recipe)
-        return replace(own, **({"lr": rate_for(own, default, number_of_processes())} | dict(wanted.recipe)))
+        return replace(own, **({"lr": rate_for(own, default, images, number_of_processes())} | dict(wanted.recipe)))
     evaluated = not in_stages(wanted.model)
     return sized(default, images, number_of_processes(), wanted.recipe, evaluated)
 

@@ -26,13 +26,13 @@ def is_first_process() -> bool:
 
 
 def number_of_processes() -> int:
-    """How many torchrun started, or one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """How many torchrun started, or one: schedulers leave a WORLD_SIZE of their own."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
 
 
 def begin(device: str) -> None:
     """Lets the processes know each other, where there are several: before any of them works long by itself."""
-    if "LOCAL_RANK" in os.environ and number_of_processes() > 1:  # torchrun's
+    if number_of_processes() > 1:  # torchrun's
         PartialState(cpu=device == "cpu", timeout=ANSWER)
     if dist.is_initialized():
         _waiting()

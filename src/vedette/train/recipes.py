@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
+import torch
+
 from vedette import zoo
 from vedette.errors import InputError
 from vedette.train.recipe import (
@@ -152,6 +154,8 @@ def start_for(name: str, images: int, classes: tuple[str, ...], config: Mapping[
     bundled = zoo.WEIGHTS / f"{name}.safetensors"
     if images >= FEW_IMAGES or not bundled.is_file():
         return None
+    with torch.device("meta"):
+        zoo.build(name, len(classes), **config)  # a field that there is not is told, not put aside
     try:
         zoo.restore(bundled, name, classes, **(dict(config) | {"num_classes": len(classes)}))
     except InputError:

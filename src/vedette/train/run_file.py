@@ -42,7 +42,7 @@ class Run:
         """Raises InputError where there is no run, or one that this version cannot read."""
         path = folder / NAME
         if not path.is_file():
-            raise InputError(f"{folder}: no run to resume (there is no {NAME}); start it without --resume")
+            raise InputError(f"{folder}: no run is there (no {NAME}); to begin one, leave --resume out")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             recipe = Recipe(**stored.pop("recipe"))

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     """
     module, _, function = name.partition(":")
     if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)  # a script of the command line has its own folder there instead
+        sys.path.append(here)  # where a module is looked for that no package has
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -35,6 +36,10 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     if not callable(builder):
         meant = likely(function, dir(found))
         raise InputError(f"{name}: {module} ({found.__file__}) has no function {function}{meant}")
+    try:
+        signature(builder).bind(**fields)
+    except TypeError as error:
+        raise InputError(f"{name}: {error}; write def {function}(**fields), of which num_classes is one") from None
     return _checked(builder(**fields), name)
 
 
