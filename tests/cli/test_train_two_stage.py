@@ -192,7 +192,7 @@ def test_four_steps_are_refused_in_a_line_where_they_cannot_be(
     assert run(["train", "faster-rcnn-lite0", *more, "--schedule", "paper"]) == 2
     assert "--schedule paper is --recipe paper, and --recipe is four-step" in capsys.readouterr().err
     words = four_steps("faster-rcnn-timm/resnet10t", data, tmp_path / "run")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("vedette.train.trainings.number_of_processes", lambda: 2)
     assert run([*words, "--recipe", "four-step", "--backbone", "random"]) == 2
     error = capsys.readouterr().err.strip()
     assert error == "error: --recipe four-step is trained by one process: start it without torchrun"

@@ -65,6 +65,6 @@ def test_only_a_new_run_of_one_process_is_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_data(tmp_path / "data", 8)
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("vedette.train.processes.number_of_processes", lambda: 2)
     assert run(words(tmp_path / "data", tmp_path / "run", "--find-lr")) == 2
     assert "--find-lr tries a new run in one process" in capsys.readouterr().err

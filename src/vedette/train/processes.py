@@ -32,7 +32,9 @@ def number_of_processes() -> int:
 
 def begin(device: str) -> None:
     """Lets the processes know each other, where there are several: before any of them works long by itself."""
-    if number_of_processes() > 1:  # torchrun's
+    if "LOCAL_RANK" not in os.environ:
+        os.environ.pop("WORLD_SIZE", None)  # a scheduler's; accelerate would wait for processes that nobody started
+    elif number_of_processes() > 1:  # torchrun's
         PartialState(cpu=device == "cpu", timeout=ANSWER)
     if dist.is_initialized():
         _waiting()
