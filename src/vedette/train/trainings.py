@@ -27,20 +27,12 @@ UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every", "patience")
 def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Around, **ways: Any) -> AnyTraining:
     """The training of a model that says itself how its input is; `ways`: `validate` and `save_weights` of `Training`.
 
-    Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
+    Raises InputError as `check_fits` does.
     """
+    check_fits(model, recipe)
     if getattr(model, "trains_in_stages", False):
-        _check_stages(type(model).__name__, recipe)
         return RCNNTraining(model, data, recipe, around, **ways)
-    _check_start_size(recipe.start_size, model.config)
-    for what, size in {"image_size": model.input_spec.size, "--start-size": recipe.start_size}.items():
-        if size:
-            _check_anchors(model, what, size)
     if recipe.alternating:
-        if number_of_processes() > 1:
-            raise InputError("--recipe four-step is trained by one process: start it without torchrun")
-        if recipe.patience:
-            raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
     proposals: Proposals | None = None
     if getattr(model, "needs_proposals", False):
@@ -48,6 +40,21 @@ def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Aroun
         if not around.resume:  # a run gone on with has its statistics
             _measure_targets(model, data, proposals, recipe, around)
     return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
+
+
+def check_fits(model: Any, recipe: Recipe) -> None:
+    """Raises InputError for a setting that the model has no use for, and where what it needs is not installed."""
+    if getattr(model, "trains_in_stages", False):
+        _check_stages(type(model).__name__, recipe)
+        return
+    _check_start_size(recipe.start_size, model.config)
+    for what, size in {"image_size": model.input_spec.size, "--start-size": recipe.start_size}.items():
+        if size:
+            _check_anchors(model, what, size)
+    if recipe.alternating and number_of_processes() > 1:
+        raise InputError("--recipe four-step is trained by one process: start it without torchrun")
+    if recipe.alternating and recipe.patience:
+        raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
 
 
 def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, recipe: Recipe, around: Around) -> None:
