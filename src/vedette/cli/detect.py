@@ -76,6 +76,8 @@ def detect(
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     batch = plan(out, sources.files, asked, resume, overwrite)
+    for note in batch.notes:
+        typer.echo(f"note: {_shown(note)}", err=True)
     _check_font()
     detector = _load(weights, device, graphs, nms, trust)
     passes = _plan(detector, sizes, flip, vote, batch_size)
