@@ -21,11 +21,12 @@ def fault_of(error: BaseException) -> str | None:
     what = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     places = extract_tb(error.__traceback__)
     own = [place for place in places if any(_holds(module, place) for module in modules)]
+    last = (own or places)[-1]
     if own:
-        return f"{own[-1].filename}:{own[-1].lineno}: {what} (in {own[-1].name})"
+        return f"{last.filename}:{last.lineno}: {what} (in {last.name})"
     if isinstance(error, OSError | MemoryError):
         return None
-    return f"{', '.join(sorted(modules))}: what it made could not be used: {what} (at {places[-1].filename}:{places[-1].lineno})"
+    return f"{', '.join(sorted(modules))}: what it made could not be used: {what} (at {last.filename}:{last.lineno})"
 
 
 def _holds(module: str, place: FrameSummary) -> bool:
