@@ -290,6 +290,9 @@ def test_bad_input_is_one_line(run, data, tmp_path):
         assert isinstance(exception, InputError)
         assert "\n" not in str(exception)
     assert isinstance(run("--data", data, "--json", tmp_path / "file" / "x.json").exception, InputError)
+    for option in ("--report", "--results"):
+        exception = run("--data", data, option, data / "images").exception
+        assert str(exception) == f"{option} {data / 'images'}: pictures of --data lie there; give another folder"
 
 
 def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):

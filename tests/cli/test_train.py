@@ -194,6 +194,14 @@ def test_a_run_goes_on_from_any_folder(data: Path, tmp_path: Path, monkeypatch: 
     assert run(["train", MODEL, "--data", f"{data}:val", "--out", str(out), *QUICK, "--epochs", "4", "--resume"]) == 2
 
 
+def test_a_run_is_not_written_among_the_pictures(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, data / "images") == 2
+    assert f"--out {data / 'images'}: pictures of --data lie there; give another folder" in capsys.readouterr().err
+    assert sorted(file.suffix for file in (data / "images").iterdir()) == [".jpg"] * 5
+
+
 def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     out.mkdir()
@@ -275,6 +283,8 @@ def test_from_scratch_all_layers_are_normalised_and_learn(
         (["--accumulate", "3"], "accumulate is 3: an epoch has 2 batches"),
         (["--start-size", "100"], "--start-size 100: give a multiple of 64"),
         (["--val", "nowhere"], "nowhere"),
+        (["--set", "image_size=640000"], "image_size 640000: a batch of 2 such images takes "),
+        (["--start-size", "99968"], "--start-size 99968: a batch of 2 such images takes "),
         (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
         (["--backbone", "nowhere.pth"], "nowhere.pth: no such file"),
     ],

@@ -12,7 +12,7 @@ import typer
 from vedette.cli import evaluate_options as options
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
-from vedette.cli.places import check_apart, check_file, check_folder, check_pages
+from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
 from vedette.cli.progress import Counted, Progress
 from vedette.errors import InputError
 
@@ -69,7 +69,10 @@ def evaluate(
     from vedette.evaluate.thresholds import Aims
 
     looks = [_load(model, context.params, sizes) for model in models]
-    images = AnnotatedData(_read(data), ", ".join(data), metric, overlap or "above", max_detections)
+    dataset = _read(data)
+    for option, folder in {"--report": report, "--results": results}.items():
+        check_outside(option, folder, map(dataset.file, range(len(dataset))))
+    images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
     every = _measured(looks, images, context.params)
     aims = Aims(at_score, at_precision, at_recall)
     if len(every) > 1:

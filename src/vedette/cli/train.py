@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli import train_options as options
-from vedette.cli.places import check_folder
+from vedette.cli.places import check_folder, check_outside
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
 from vedette.errors import InputError
@@ -101,6 +101,8 @@ def train(
     from vedette.train.plan import plan, repeated
 
     run, dataset = plan(_wanted(given), around) if from_run is None else repeated(from_run, around, trust)
+    if not around.resume:
+        check_outside("--out", out, map(dataset.file, range(len(dataset))))
     _do(given, run, around, dataset)
 
 

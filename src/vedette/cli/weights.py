@@ -70,12 +70,28 @@ def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
 
     if layout not in NAMES:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(NAMES)}")
-    checkpoint = read_foreign(source, layout, key)
+    try:
+        checkpoint = read_foreign(source, layout, key)
+    except InputError:
+        if _is_ours(source):
+            raise InputError(f"{source}: is a weight file of Vedette's already; use it as it is") from None
+        raise
     if layout == "auto":
         typer.echo(f"note: {source} is read as --from {checkpoint.layout}", err=True)
     for note in checkpoint.notes:
         typer.echo(f"note: {note}", err=True)
     return checkpoint
+
+
+def _is_ours(source: Path) -> bool:
+    """Whether it is what this command would make."""
+    from vedette.weights.files import read_weights
+
+    try:
+        read_weights(source)
+    except InputError:
+        return False
+    return True
 
 
 def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:

@@ -69,7 +69,7 @@ def check(run: Run, around: Around, dataset: Dataset) -> None:
     check_folder(around)
     check_boxes(dataset, run.recipe, around)
     model = _untrained(run, around)
-    check_fits(model, run.recipe)
+    check_fits(model, run.recipe, len(dataset))
     Epochs(dataset, model.input_spec, run.recipe, 0, number_of_processes(), None)
     _validation(run, model.input_spec, around)
     if around.resume and not run.recipe.alternating:
