@@ -63,6 +63,12 @@ def test_a_folder_with_a_score_and_another_place(photos: Path, capsys: Captured)
     ]
 
 
+def test_a_file_is_no_place_for_results(photos: Path, capsys: Captured) -> None:
+    Path("taken").touch()
+    assert run(["detect", "in/a.jpg", "--out", "taken"]) == 2
+    assert capsys.readouterr().err.endswith("taken is a file; give a place in a folder\n")
+
+
 def test_nothing_found(photos: Path, capsys: Captured) -> None:
     assert run(["detect", "in/*.png", "--score", "0.95"]) == 0
     assert capsys.readouterr().out.startswith("in/b.png: nothing found\n1 image, 0 detections")

@@ -28,6 +28,7 @@ class Batch:
     names: list[str]
     written: list[str]  # files of this command's in the folder, those of this run too
     rows: dict[str, Row] = field(default_factory=dict)  # by the picture's real path
+    notes: Sequence[str] = ()  # what is odd about it
     stream: BinaryIO | None = None
 
     def begin(self) -> None:
@@ -105,7 +106,8 @@ def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: boo
     names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
     check_places(out, files, [*names, RESULTS, ROWS], record["written"], overwrite)
     written = sorted({*record["written"], *names, RESULTS, ROWS})
-    return Batch(out, files, settings, names, written, rows)
+    notes = [f"--resume: nothing is done in {out} yet, so all begins"] if resume and not rows else []
+    return Batch(out, files, settings, names, written, rows, notes)
 
 
 def _read_rows(path: Path) -> dict[str, Row]:

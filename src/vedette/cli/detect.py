@@ -6,14 +6,13 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vedette.cli import detect_options as options
 from vedette.cli.batch import Batch, Row, plan
-from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
-from vedette.cli.complete import complete_model
-from vedette.cli.places import place
+from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
 from vedette.errors import InputError
@@ -27,37 +26,22 @@ NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
-    source: Annotated[
-        list[str], typer.Argument(help="Images, folders (without subfolders), quoted globs; - for names on stdin.")
-    ],
-    model: Annotated[
-        str,
-        typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model),
-    ] = "refinedet320-lite0",
-    out: Annotated[
-        Path, place(help="Folder for the pictures, detections.json and, as they come, detections.jsonl.")
-    ] = Path("detections"),
-    score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,
-    batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 8,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
-    graphs: Annotated[
-        bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
-    ] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
-    ] = False,
+    source: options.Source,
+    model: options.Model = "refinedet320-lite0",
+    out: options.Out = Path("detections"),
+    score: options.Score = 0.5,
+    batch_size: BatchSize = 8,
+    device: Device = None,
+    bf16: Bf16 = False,
+    graphs: options.Graphs = False,
+    trust: Trust = False,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done is not done again.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over files in --out that are not of this command, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")] = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
@@ -76,6 +60,8 @@ def detect(
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     batch = plan(out, sources.files, asked, resume, overwrite)
+    for note in batch.notes:
+        typer.echo(f"note: {_shown(note)}", err=True)
     _check_font()
     detector = _load(weights, device, graphs, nms, trust)
     passes = _plan(detector, sizes, flip, vote, batch_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,6 @@ from vedette.cli.places import check_folder, place
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from vedette.structures import InputSpec
     from vedette.weights.layouts.checkpoint import Checkpoint
 
 app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
@@ -59,29 +56,42 @@ def import_(
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
-    from vedette.weights.files import save_weights
+    checkpoint = _read(source, layout, key)
+    name = _choose(checkpoint, source, model)
+    names, category_ids = _classes(checkpoint, classes)
+    extra = {"imported_from": f"{checkpoint.layout} {source.name}"}
+    _save(out, checkpoint, name, classes=names, category_ids=category_ids, extra=extra)
+    typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+
+
+def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
+    """The foreign file; what is odd about it is told."""
     from vedette.weights.layouts.known import NAMES, read_foreign
 
     if layout not in NAMES:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(NAMES)}")
-    checkpoint = read_foreign(source, layout, key)
+    try:
+        checkpoint = read_foreign(source, layout, key)
+    except InputError:
+        if _is_ours(source):
+            raise InputError(f"{source}: is a weight file of Vedette's already; use it as it is") from None
+        raise
     if layout == "auto":
         typer.echo(f"note: {source} is read as --from {checkpoint.layout}", err=True)
     for note in checkpoint.notes:
         typer.echo(f"note: {note}", err=True)
-    name = _choose(checkpoint, source, model)
-    names, category_ids = _classes(checkpoint, classes)
-    detector = _detector(checkpoint, name)
-    save_weights(
-        out,
-        detector,
-        name=name,
-        classes=names,
-        category_ids=category_ids,
-        input_spec=replace(cast("InputSpec", detector.input_spec), **checkpoint.input),
-        extra={"imported_from": f"{checkpoint.layout} {source.name}"},
-    )
-    typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+    return checkpoint
+
+
+def _is_ours(source: Path) -> bool:
+    """Whether it is what this command would make."""
+    from vedette.weights.files import read_weights
+
+    try:
+        read_weights(source)
+    except InputError:
+        return False
+    return True
 
 
 def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
@@ -115,9 +125,11 @@ def _choose(checkpoint: Checkpoint, source: Path, model: str | None) -> str:
     return name
 
 
-def _detector(checkpoint: Checkpoint, name: str) -> nn.Module:
+def _save(out: Path, checkpoint: Checkpoint, name: str, **facts: Any) -> None:
+    """Writes the detector of that name with the checkpoint's tensors and input, and with these facts."""
+    from vedette.weights.files import save_weights
     from vedette.zoo import build
 
-    detector = build(name, checkpoint.num_classes, **checkpoint.config)
+    detector: Any = build(name, checkpoint.num_classes, **checkpoint.config)
     detector.load_state_dict(checkpoint.tensors)
-    return detector
+    save_weights(out, detector, name=name, input_spec=replace(detector.input_spec, **checkpoint.input), **facts)

@@ -19,15 +19,15 @@ ENOUGH_STEPS = 500  # for a detector to learn something; Detectron's rate rises 
 LEAST_WARMUP = 100  # steps, but half of the run at most
 EVALUATIONS = 30  # in a run, at most
 CLIP_NORM = 10.0
-AVERAGED = 8  # an average goes back over this part of the run at most
+LONGEST_AVERAGE = 1 / 8  # of the run's steps, over which an average of the weights goes back at most
 
 
-def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any], evaluated: bool = True) -> Recipe:
+def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]) -> Recipe:
     """The recipe for so many images, shared by so many processes; the fields that were chosen stay as they are.
 
     Batch: smaller where an epoch would have fewer than six steps. Rate: see `rate_for`; SGD's is lower in a run of
     fewer than 500 steps too, by the square root of the share. Warm-up: 100 steps at least. Average: over an eighth of
-    the steps at most. Evaluations (where an epoch has one): 30 at most. Gradients are clipped.
+    the steps at most. Evaluations: 30 at most. Gradients are clipped.
     """
     share = max(1, images // (STEPS_AN_EPOCH * processes))
     batch = min(recipe.batch_size, max(SMALLEST_BATCH, 1 << (share.bit_length() - 1)))
@@ -37,8 +37,8 @@ def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]
     fitting = {
         "lr": rate_for(own, recipe, images, processes) * short,
         "warmup": max(own.warmup, min(0.5, LEAST_WARMUP / steps)),
-        "ema": min(own.ema, max(0.0, 1 - AVERAGED / steps)),
-        "eval_every": max(own.eval_every, own.epochs // EVALUATIONS) if evaluated else own.eval_every,
+        "ema": min(own.ema, max(0.0, 1 - 1 / (LONGEST_AVERAGE * steps))),
+        "eval_every": max(own.eval_every, own.epochs // EVALUATIONS),
         "clip_norm": own.clip_norm or CLIP_NORM,
     }
     return replace(own, **(fitting | dict(chosen)))

@@ -21,7 +21,7 @@ from vedette.pages.plot import log_plot
 from vedette.train.around import Around
 from vedette.train.batches import in_steps
 from vedette.train.loop import Training
-from vedette.train.run import begun, check_boxes, model_of
+from vedette.train.run import begun, check, model_of
 from vedette.train.run_file import Run
 
 LEAST, MOST, STEPS = 1e-6, 1.0, 120  # rates, and how many of them
@@ -48,7 +48,7 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
     The run's other rates keep their proportion to `lr`. Raises InputError for a training in stages, and where the loss
     is not finite before anything can be said.
     """
-    check_boxes(dataset, run.recipe, around)
+    check(run, around, dataset)
     rates = [LEAST * (MOST / LEAST) ** (step / (STEPS - 1)) for step in range(STEPS)]
     with TemporaryDirectory() as folder:
         quiet = replace(around, folder=Path(folder), say=lambda line: None, trackers=(), cache="none")

@@ -190,8 +190,8 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     if wanted.kind in ("paper", "paper-voc12", "paper-coco"):
         own = replace(default, **wanted.recipe)
         return replace(own, **({"lr": rate_for(own, default, images, number_of_processes())} | dict(wanted.recipe)))
-    evaluated = not in_stages(wanted.model)
-    return sized(default, images, number_of_processes(), wanted.recipe, evaluated)
+    measured = {"eval_every": default.eval_every} if in_stages(wanted.model) else {}  # at the end alone
+    return sized(default, images, number_of_processes(), measured | dict(wanted.recipe))
 
 
 def _check_patience(recipe: Recipe, val: str | None) -> None:

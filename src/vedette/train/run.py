@@ -21,16 +21,29 @@ from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 from vedette.train.around import Around
+from vedette.train.checkpoint import epochs_done
+from vedette.train.epochs import Epochs
 from vedette.train.facts import facts_of
 from vedette.train.four_step import START
 from vedette.train.lock import locked
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
-from vedette.train.processes import begin, in_order, is_first_process, of_the_first, others_heard, own_share
+from vedette.train.processes import (
+    begin,
+    in_order,
+    is_first_process,
+    number_of_processes,
+    of_the_first,
+    others_heard,
+    own_share,
+)
 from vedette.train.recipe import Recipe
+from vedette.train.resume import check_epochs
 from vedette.train.run_file import Run
-from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
+from vedette.train.trainings import AnyTraining, check_can_go_on, check_fits, training_of
 from vedette.weights.files import input_spec_of, save_weights
+from vedette.weights.imagenet import check_imagenet
+from vedette.weights.own import takes_imagenet
 from vedette.zoo import build, restore, weight_file
 
 
@@ -49,6 +62,31 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     check_boxes(dataset, run.recipe, around)
     with locked(around.folder):
         return _trained(run, around, dataset, model)
+
+
+def check(run: Run, around: Around, dataset: Dataset) -> None:
+    """Raises InputError for what `start` would refuse before its first step; writes and fetches nothing."""
+    check_folder(around)
+    check_boxes(dataset, run.recipe, around)
+    model = _untrained(run, around)
+    check_fits(model, run.recipe, len(dataset))
+    Epochs(dataset, model.input_spec, run.recipe, 0, number_of_processes(), None)
+    _validation(run, model.input_spec, around)
+    if around.resume and not run.recipe.alternating:
+        check_epochs(around.folder, epochs_done(around.folder), run.recipe.epochs)
+
+
+def _untrained(run: Run, around: Around) -> Any:
+    """The detector of a run, with the weights that lie in files, and without ImageNet's, which may have to be fetched.
+
+    Raises InputError where it cannot be built, and where these weights cannot be had.
+    """
+    if around.resume or run.init is not None or run.backbone not in ("imagenet", "random"):
+        return model_of(run, around)
+    model: Any = build(run.model, len(run.classes), None, **run.config)
+    if run.backbone == "imagenet" and takes_imagenet(model):
+        check_imagenet(model.backbone)
+    return model
 
 
 def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
