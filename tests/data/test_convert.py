@@ -187,7 +187,7 @@ def test_what_is_at_fault_is_said_and_not_carried_over(coco: Write, tmp_path: Pa
     done = convert(coco([[4, 5, 10, 10], [4, 5, 0, 10]], change=change), "voc", tmp_path / "out")
     kinds = ["unknown class", "missing file", "degenerate box", "image without boxes", "image without boxes"]
     assert [finding.kind for finding in done.findings] == kinds
-    assert done.lost[0] == "left out: 1 of the 3 images of train, for what was found there"
+    assert done.lost[0] == "left out: 1 of 3 images of train, for what was found there"
     assert done.counts == {"train": (2, 1)}
     assert not check(tmp_path / "out").harmful
 

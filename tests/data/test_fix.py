@@ -60,7 +60,7 @@ def test_a_coco_set_with_every_fault(coco: Write, picture: Callable[..., Path], 
     kinds += ["width and height swapped", "wrong unit", "unknown class", "missing file", "unreadable file"]
     kinds += ["truncated file", "annotation unreadable"]
     assert done >= {(kind, DONE[kind]) for kind in kinds}
-    assert said["left_out"] == ["left out: 5 of the 8 images of train, for what was found there"]
+    assert said["left_out"] == ["left out: 5 of 8 images of train, for what was found there"]
 
 
 def test_voc_images_whose_xml_cannot_be_read_whole_are_left_out(voc: Write, tmp_path: Path) -> None:

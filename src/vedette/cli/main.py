@@ -15,6 +15,7 @@ from vedette.cli import config, data, detect, evaluate, models, train, weights
 from vedette.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+LONGEST_ERROR = 2000  # letters of a line: a path may have a thousand, and a list of models too
 
 app = typer.Typer(
     name="vedette",
@@ -81,5 +82,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    from vedette.data.findings import shown
+
+    typer.echo(f"error: {shown(' '.join(message.split()), LONGEST_ERROR)}", err=True)
     return BAD_INPUT

@@ -70,7 +70,7 @@ def stats(
 
 
 def _data_lines(numbers: dict[str, Any]) -> Iterable[str]:
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
 
     yield f"images {numbers['images']}, {numbers['without_boxes']} of them without boxes"
     ignored = f"difficult {numbers['difficult']}, crowds {numbers['crowds']}, counted nowhere else"
@@ -82,7 +82,7 @@ def _data_lines(numbers: dict[str, Any]) -> Iterable[str]:
             yield f"{key.replace('_', ' ')}: {values}"
     yield ""
     header = ["class", "images", "boxes", "ignored", "small", "medium", "large"]
-    rows = [[shown(name), *own.values()] for name, own in numbers["classes"].items()]
+    rows = [[shown(name, LONGEST_NAME), *own.values()] for name, own in numbers["classes"].items()]
     ignored_in_all = numbers["difficult"] + numbers["crowds"]
     rows.append(["all", numbers["images"], numbers["boxes"], ignored_in_all, *numbers["sizes"].values()])
     yield from table_lines([header, *rows])
@@ -119,7 +119,8 @@ def _on_meta(model: str, fields: dict[str, Any]) -> Any:
 
 
 def _anchor_lines(numbers: dict[str, Any]) -> Iterable[str]:
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
+    from vedette.data.values import counted
 
     boxes, missed = numbers["boxes"], numbers["not_reached"]
     fields = "".join(f" --set {name}={value}" for name, value in numbers["set"].items())
@@ -127,10 +128,12 @@ def _anchor_lines(numbers: dict[str, Any]) -> Iterable[str]:
         f"{numbers['anchor_sides'][1]:.3g} px of the input"
     )
     reasons = ", ".join(f"{count} {why}" for why, count in numbers["why"].items() if count)
-    yield f"{missed} of {boxes} boxes reach none at IoU {numbers['iou']:g}" + (f": {reasons}" if reasons else "")
+    yield f"{missed} of {counted(boxes, 'box')} reach none at IoU {numbers['iou']:g}" + (
+        f": {reasons}" if reasons else ""
+    )
     yield ""
     rows: list[list[object]] = [["class", "boxes", "reach none", "%"]]
-    rows += [[shown(name), *_cells(own)] for name, own in numbers["classes"].items()]
+    rows += [[shown(name, LONGEST_NAME), *_cells(own)] for name, own in numbers["classes"].items()]
     yield from table_lines(rows)
     yield ""
     rows = [["side, px of the input", "boxes", "reach none", "%"]]

@@ -10,6 +10,7 @@ import typer
 
 from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from vedette.structures import InputSpec
     from vedette.weights.layouts.checkpoint import Checkpoint
 
-app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def weights() -> None:
-    """Weight files from elsewhere."""
+    """Weight files from elsewhere.
+
+    Example: vedette weights import ssd300_vgg16.pth --out ssd300.safetensors
+    """
 
 
 @app.command("import")
@@ -59,6 +63,7 @@ def import_(
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
+    from vedette.data.findings import LONGEST_NAME, shown
     from vedette.weights.files import save_weights
     from vedette.weights.layouts.known import NAMES, read_foreign
 
@@ -81,7 +86,8 @@ def import_(
         input_spec=replace(cast("InputSpec", detector.input_spec), **checkpoint.input),
         extra={"imported_from": f"{checkpoint.layout} {source.name}"},
     )
-    typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+    first = ", ".join(shown(one, LONGEST_NAME) for one in names[:3]) + (", …" if len(names) > 3 else "")
+    typer.echo(f"{shown(str(out))}: {name}, {counted(len(names), 'class')} ({first})")
 
 
 def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:

@@ -8,6 +8,8 @@ from typing import Literal
 
 from vedette.errors import InputError
 
+LONGEST_LINE, LONGEST_NAME = 600, 60  # letters of a line, and of a class's name in one, on a terminal
+
 Kind = Literal[
     "image without boxes",
     "picture not annotated",
@@ -58,7 +60,7 @@ class Finding:
     detail: str
 
     def __str__(self) -> str:
-        return shown(f"{self.file}: {self.detail}")
+        return f"{shown(self.file)}: {shown(self.detail)}"
 
 
 def is_harmful(findings: Iterable[Finding]) -> bool:
@@ -66,9 +68,16 @@ def is_harmful(findings: Iterable[Finding]) -> bool:
     return any(finding.kind in STOPS or finding.kind in CHANGES for finding in findings)
 
 
-def shown(text: str) -> str:
-    """A text as one line that any terminal takes: names of files may hold line breaks and bytes that are no letters."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+def shown(text: str, most: int = LONGEST_LINE) -> str:
+    """A text as one line that any terminal takes: names may hold line breaks, bytes that are no letters, or a novel.
+
+    Of what has more letters than `most`, the beginning and the end, and how many letters are between.
+    """
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    if len(line) <= most:
+        return line
+    head, tail = line[: most * 2 // 3], line[-(most // 3) :]
+    return f"{head}… ({len(line) - len(head) - len(tail)} more letters) …{tail}"
 
 
 def refuse_faults(findings: Iterable[Finding]) -> None:
@@ -89,6 +98,6 @@ def notes_of(findings: Iterable[Finding], clipped: bool = True) -> tuple[str, ..
     for kind, phrases in (CHANGES | TOLD).items():
         these = [finding for finding in found if finding.kind == kind]
         if these and (clipped or kind != "box clipped"):
-            first = shown(f"{these[0].file}, {these[0].detail}")
+            first = f"{shown(these[0].file)}, {shown(these[0].detail)}"
             notes.append(f"{len(these)} {phrases[len(these) > 1]} (first: {first})")
     return tuple(notes)

@@ -15,6 +15,7 @@ from vedette.data.atomic import refuse_filled, whole_folder
 from vedette.data.groups import group_images
 from vedette.data.read import find_splits, read_dataset
 from vedette.data.stratify import stratify
+from vedette.data.values import counted
 from vedette.data.write_coco import write_json
 from vedette.errors import InputError
 
@@ -58,8 +59,8 @@ def split_dataset(
     for name, part in parted.items():
         if not len(part):
             raise InputError(
-                f"the part {name} would have no image: {len(dataset)} images in {len(summed)} groups are "
-                f"too few for a share of {parts[name]:g}"
+                f"the part {name} would have no image: {counted(len(dataset), 'image')} in "
+                f"{counted(len(summed), 'group')} are too few for a share of {parts[name]:g}"
             )
     with whole_folder(Path(out)) as folder:
         for name, part in parted.items():

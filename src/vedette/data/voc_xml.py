@@ -131,7 +131,7 @@ def _find_strays(root: Element, objects: list[Element], annotation: Annotation) 
     empty = [one for one in root.iter("object") if one not in known and not one.findall("bndbox")]
     if strays or empty:
         annotation.faults.append(
-            f"{len(strays) + len(empty)} boxes or objects are not where VOC has them, in <object> in <annotation>"
+            f"boxes or objects elsewhere than VOC has them, in <object> in <annotation>: {len(strays) + len(empty)}"
         )
 
 

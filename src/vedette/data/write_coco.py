@@ -16,7 +16,7 @@ import numpy as np
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
 from vedette.data.atomic import write_text
 from vedette.data.decimals import decimals
-from vedette.data.picture_names import distinct, names_below
+from vedette.data.picture_names import names_in_copy
 
 IMAGES = "images"
 Record = dict[str, Any]
@@ -29,10 +29,9 @@ def write_coco(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[
     """
     pictures: dict[Path, str] = {}
     for split, dataset in splits.items():
-        files = [dataset.files[index] for index in range(len(dataset))]
-        names = distinct(names_below(files, data, split), by_stem=False)
-        write_json(folder / f"{split}.json", dataset, names)
-        pictures |= {folder / IMAGES / split / name: file for name, file in zip(names, files, strict=True)}
+        files = names_in_copy(dataset, data, split)
+        write_json(folder / f"{split}.json", dataset, list(files))
+        pictures |= {folder / IMAGES / split / name: file for name, file in files.items()}
     return pictures
 
 

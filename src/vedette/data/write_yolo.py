@@ -13,7 +13,7 @@ import numpy as np
 import yaml  # type: ignore[import-untyped]
 
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset
-from vedette.data.picture_names import distinct, names_below
+from vedette.data.picture_names import names_in_copy
 from vedette.data.read_yolo import IMAGES, LABELS
 from vedette.data.seen import seen_boxes
 from vedette.data.values import counted
@@ -50,10 +50,9 @@ def write_yolo(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[
     keys = {split: f"{split}_" if split in NOT_A_SPLIT else split for split in splits}
     pictures: dict[Path, str] = {}
     for split, dataset in splits.items():
-        files = [dataset.files[index] for index in range(len(dataset))]
-        names = distinct(names_below(files, data, split), by_stem=True)
-        _write_labels(folder / LABELS / keys[split], dataset, names, number_of)
-        pictures |= {folder / IMAGES / keys[split] / name: file for name, file in zip(names, files, strict=True)}
+        files = names_in_copy(dataset, data, split, by_stem=True)
+        _write_labels(folder / LABELS / keys[split], dataset, list(files), number_of)
+        pictures |= {folder / IMAGES / keys[split] / name: file for name, file in files.items()}
     _write_yaml(folder / "data.yaml", classes, list(keys.values()))
     return pictures
 

@@ -59,7 +59,7 @@ class Epochs:
         """Batches that fill whole steps: gradients that are summed across epochs no checkpoint would hold."""
         accumulate = self.recipe.accumulate
         if batches < accumulate:
-            raise InputError(f"accumulate is {accumulate}: an epoch has {batches} batches; give no more than these")
+            raise InputError(f"accumulate is {accumulate}: give no more than an epoch has batches, {batches}")
         return batches - batches % accumulate
 
     def _spec_of(self, epoch: int) -> InputSpec:
