@@ -36,9 +36,7 @@ def test_every_verb_and_group_has_help_with_an_example(verb: str, capsys: pytest
     assert written.err == ""
 
 
-def test_an_error_about_a_name_without_end_is_one_short_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_about_an_endless_name_is_one_short_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["detect", str(tmp_path / ("n" * 5000))]) == 2
     assert run(["data", "check", "m" * 5000]) == 2
     lines = capsys.readouterr().err.splitlines()

@@ -62,7 +62,7 @@ def test_one_is_one(tmp_path: Path) -> None:
     Image.new("RGB", (5, 5)).save(tmp_path / "a.png")
     assert expand(str(tmp_path))[1] == "passed over 1 folder"
     os.mkfifo(tmp_path / "p")
-    assert expand(str(tmp_path))[1] == "passed over 1 folder, 1 special file"
+    assert set(expand(str(tmp_path))[1].removeprefix("passed over ").split(", ")) == {"1 folder", "1 special file"}
     for number in range(7):
         (tmp_path / f"n.x{number}").touch()
     assert "1 other" in expand(str(tmp_path))[1]

@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from vedette.data.files import walk
+from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
 from vedette.errors import InputError
 
@@ -44,7 +45,9 @@ def find_images(sources: Sequence[str]) -> Sources:
             found.faults.append(str(error))
             continue
         except (OSError, ValueError) as error:  # a name too long, or with a null byte
-            found.faults.append(f"{source}: cannot be read ({getattr(error, 'strerror', None) or error})")
+            found.faults.append(
+                f"{shown(source, LONGEST_NAME)}: cannot be read ({getattr(error, 'strerror', None) or error})"
+            )
             continue
         found.notes += [f"{source}: {passed}"] if passed else []
         for file in files:
