@@ -93,6 +93,16 @@ def test_turned_pictures_stay_as_they_are_annotated(coco: Write, picture: Callab
     assert [one.kind for one in check(tmp_path / "out").findings][:1] == ["image without boxes"]
 
 
+def test_corners_in_another_order_are_mended_and_listed(yolo: Write, tmp_path: Path) -> None:
+    source = yolo({"images/a": "0 0.5 0.5 -0.5 0.4\n0 0.5 0.5 0.5 0.4\n"}, "train: images\nnames: [cat]\n")
+    fixed = fix(source, tmp_path / "out")
+    assert splits_of(tmp_path / "out")["train"].all_boxes.tolist() == [[10, 9, 30, 21]]
+    said = [(one["kind"], one["done"]) for one in json.loads((tmp_path / "out" / "fixes.json").read_text())["fixes"]]
+    exchanged = ("corners exchanged", "corners put in order")
+    assert said == [exchanged, ("duplicate box", "removed, the first is kept")]
+    assert not fixed.left
+
+
 @pytest.mark.parametrize("marks", [{}, {"difficult": 1}, {"iscrowd": 1}])
 def test_marks_and_ids_are_kept(coco: Write, tmp_path: Path, marks: dict) -> None:
     source = coco(change=lambda content: content["annotations"][0].update(marks))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.convert import convert
-from vedette.cli.findings import BOXES_ALONE, finding_lines, watched
+from vedette.cli.findings import KEPT, finding_lines, watched
 from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.proposals import proposals
 from vedette.cli.show import show
@@ -71,7 +71,7 @@ def check_command(
     if fixed is not None:
         for line in _fixed_lines(fixed):
             typer.echo(line)
-        typer.echo(BOXES_ALONE)
+        typer.echo(KEPT)
         typer.echo(f"written: {shown(str(fix_to))}")
     raise typer.Exit(1 if (report.harmful if fixed is None else fixed.left) else 0)
 
@@ -113,6 +113,7 @@ def _fixed_lines(fixed: Fixed) -> Iterable[str]:
     for kind in dict.fromkeys(finding.kind for finding in fixed.report.findings):
         count = sum(finding.kind == kind for finding in fixed.report.findings)
         yield f"  {kind}: {count}, {DONE[kind]}"
+    yield from (f"  {line}" for line in fixed.left_out)
     if fixed.left:
         yield "what is left to mend by hand:"
         yield from (f"  {line}" for line in finding_lines(fixed.left))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.cli.findings import BOXES_ALONE
+from vedette.cli.findings import KEPT
 from vedette.cli.places import check_file, check_folder, place
 from vedette.errors import InputError
 
@@ -61,7 +61,7 @@ def split(
         write_json(json_file, {"seed": seed, "groups": parted.groups, "parts": numbers})
     for line in _lines(parted, numbers):
         typer.echo(line)
-    typer.echo(BOXES_ALONE)
+    typer.echo(KEPT)
     typer.echo(f"written: {shown(str(out))}")
 
 

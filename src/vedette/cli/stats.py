@@ -40,6 +40,8 @@ def stats(
 ) -> None:
     """Count images and boxes, by class, size and shape, and the boxes that no anchor of a detector reaches.
 
+    All of them as a training has them: cut to their image, without those that have no area there.
+
     Example: vedette data stats my-photos:train --model refinedet320-lite0 --set image_size=512
     """
     from vedette.data.atomic import write_json
@@ -51,7 +53,7 @@ def stats(
     fields = read_settings(settings or [])
     if no_anchors and (model is not None or fields):
         raise InputError("--no-anchors: --model and --set are for anchors; leave them out")
-    dataset = read_whole(*parse_source(source))
+    dataset = read_whole(*parse_source(source), "train")
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     numbers: dict[str, Any] = {"data": source, **statistics_of(dataset)}
@@ -74,7 +76,7 @@ def _data_lines(numbers: dict[str, Any]) -> Iterable[str]:
 
     yield f"images {numbers['images']}, {numbers['without_boxes']} of them without boxes"
     ignored = f"difficult {numbers['difficult']}, crowds {numbers['crowds']}, counted nowhere else"
-    yield f"boxes {numbers['boxes']} ({ignored})"
+    yield f"boxes {numbers['boxes']}, cut to their image ({ignored})"
     for key in ("boxes_an_image", "picture_widths", "picture_heights", "sides"):
         spread = numbers[key]
         if spread is not None:

@@ -54,7 +54,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
 
     Raises InputError where nothing is at the path, or nothing that is a data set.
     """
-    splits = find_splits(path)
+    splits = find_splits(path, shapes=True)  # they may be unreadable too
     if split is not None and split not in splits:
         raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
     counts: dict[str, SplitCount] = {}

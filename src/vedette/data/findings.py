@@ -14,6 +14,7 @@ Kind = Literal[
     "image without boxes",
     "picture not annotated",
     "degenerate box",
+    "corners exchanged",
     "box outside image",
     "box clipped",
     "duplicate box",
@@ -29,6 +30,7 @@ Kind = Literal[
     "truncated file",
     "rotated by EXIF",
     "annotation unreadable",
+    "outline unreadable",
 ]
 STOPS: frozenset[Kind] = frozenset(
     (
@@ -38,6 +40,10 @@ STOPS: frozenset[Kind] = frozenset(
 )
 CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
     "degenerate box": ("degenerate box left out", "degenerate boxes left out"),
+    "corners exchanged": (
+        "box whose right or lower side came first: its corners are put in order",
+        "boxes whose right or lower sides came first: their corners are put in order",
+    ),
     "box outside image": ("box outside its image left out", "boxes outside their images left out"),
     "box clipped": ("box clipped to its image", "boxes clipped to their images"),
     "image size differs": (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vedette.data.annotations import Dataset, union
 from vedette.data.atomic import refuse_filled, whole_folder
 from vedette.data.groups import group_images
-from vedette.data.read import find_splits, read_dataset
+from vedette.data.read import Purpose, find_splits, read_dataset
 from vedette.data.stratify import stratify
 from vedette.data.values import counted
 from vedette.data.write_coco import write_json
@@ -47,7 +47,7 @@ def split_dataset(
     Raises InputError where the data cannot be read, or a part would have no image.
     """
     refuse_filled(Path(out))
-    dataset = read_whole(path, split)
+    dataset = read_whole(path, split, shapes=True)
     order = _order(dataset)
     groups, ungrouped = group_images([dataset.files[index] for index in order], group_by)
     counts = _classes_shown(dataset)[order]
@@ -68,13 +68,16 @@ def split_dataset(
     return Parted(parted, len(summed), ungrouped, dataset.notes)
 
 
-def read_whole(path: str | Path, split: str | None = None) -> Dataset:
+def read_whole(
+    path: str | Path, split: str | None = None, purpose: Purpose = "evaluate", shapes: bool = False
+) -> Dataset:
     """A split, or all of them as one data set in which an image of several splits is once.
 
-    Boxes are as annotated. Raises InputError for what cannot be right, as `read_dataset` does.
+    Boxes are as annotated, or as trained on: cut to their image. shapes: with outlines and keypoints. Raises InputError
+    for what cannot be right, as `read_dataset` does.
     """
     names = [split] if split is not None else list(find_splits(path))
-    whole = union([read_dataset(path, name, "evaluate") for name in names])
+    whole = union([read_dataset(path, name, purpose, shapes) for name in names])
     first = {os.path.realpath(whole.files[index]): index for index in reversed(range(len(whole)))}
     return whole if len(first) == len(whole) else whole.part(sorted(first.values()))
 

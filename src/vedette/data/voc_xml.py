@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from vedette.data.files import Unreadable, read_bytes
-from vedette.data.values import brief, number, truth
+from vedette.data.values import brief, counted, number, truth
 
 Box = tuple[float, float, float, float]
 Element = ElementTree.Element
@@ -130,16 +130,23 @@ def _find_strays(root: Element, objects: list[Element], annotation: Annotation) 
     strays = [box for box in root.iter("bndbox") if box not in read and box not in of_parts]
     empty = [one for one in root.iter("object") if one not in known and not one.findall("bndbox")]
     if strays or empty:
-        annotation.faults.append(
-            f"boxes or objects elsewhere than VOC has them, in <object> in <annotation>: {len(strays) + len(empty)}"
-        )
+        lost = counted(len(strays), "box") if strays else counted(len(empty), "object")
+        annotation.faults.append(f"{lost} elsewhere than VOC has them, in <object> in <annotation>")
 
 
 def _edges(xmin: float, ymin: float, xmax: float, ymax: float) -> Box:
     """Pixel numbers → edges x1 y1 x2 y2."""
-    if xmax <= xmin or ymax <= ymin:
+    if xmax == xmin or ymax == ymin:
         return xmin, ymin, xmax, ymax
-    return _first_edge(xmin), _first_edge(ymin), xmax, ymax
+    (x1, x2), (y1, y2) = _side(xmin, xmax), _side(ymin, ymax)
+    return x1, y1, x2, y2
+
+
+def _side(first: float, last: float) -> tuple[float, float]:
+    """The edges around pixels from one number to another, in the order in which these come."""
+    if first > last:
+        return first, _first_edge(last)
+    return _first_edge(first), last
 
 
 def _first_edge(pixel: float) -> float:
