@@ -53,6 +53,14 @@ def test_boxes_that_stick_out_are_counted_as_they_are_trained_on(folder: Path, t
     assert "note: 1 box clipped to its image" in result.stderr
 
 
+def test_a_data_set_without_boxes_is_counted_all_the_same(folder: Path) -> None:
+    (folder / "labels" / "a.txt").write_text("")
+    result = run(folder)
+    assert result.exit_code == 0
+    assert "images 1, 1 of them without boxes" in result.output
+    assert "nothing that an anchor could reach" in result.output
+
+
 def test_settings_are_the_models(folder: Path) -> None:
     result = run(folder, "--set", "image_size=1024")
     assert "0 of 2 boxes reach none" in result.output

@@ -95,7 +95,7 @@ def test_an_image_may_have_another_suffix_or_name(voc: Write, picture: Callable[
             "<annotation><object><name>cat</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
             "object 1, cat: xmin is 'nan', not a number",
         ),
-        ("<annotation><object><name>cat</name></object></annotation>", "object 1, cat: xmin is None, not a number"),
+        ("<annotation><object><name>cat</name></object></annotation>", "object 1, cat: there is no <bndbox>"),
     ],
 )
 def test_what_cannot_be_read_is_found(voc: Write, text: str, detail: str) -> None:
@@ -311,3 +311,11 @@ def test_fractions_are_no_pixels(voc: Write) -> None:
     ((kind, name, detail),) = [one for one in found_in(folder, "train") if one[0] != "degenerate box"]
     assert (kind, name) == ("wrong unit", "a.jpg")
     assert detail == "object 1: cat at (0, 0, 0.5, 0.6): fractions of the image, where pixels are due"
+
+
+def test_a_rotated_box_is_called_so(voc: Write) -> None:
+    folder = voc({"a": []}, train="a")
+    text = "<object><name>cat</name><robndbox><cx>9</cx><cy>9</cy><w>4</w><h>4</h><angle>0</angle></robndbox></object>"
+    (folder / "Annotations" / "a.xml").write_text(f"<annotation>{text}</annotation>")
+    detail = "object 1, cat: there is no <bndbox>, but a rotated <robndbox>; write the box around it"
+    assert ("annotation unreadable", "a.xml", detail) in found_in(folder, "train")

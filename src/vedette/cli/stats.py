@@ -58,7 +58,9 @@ def stats(
         typer.echo(f"note: {note}", err=True)
     numbers: dict[str, Any] = {"data": source, **statistics_of(dataset)}
     lines = list(_data_lines(numbers))
-    if not no_anchors:
+    if not no_anchors and not numbers["boxes"]:
+        lines += ["", "no box that is neither difficult nor a crowd, so nothing that an anchor could reach"]
+    elif not no_anchors:
         from vedette.evaluate.coverage_words import coverage_numbers
 
         name = model or DEFAULT

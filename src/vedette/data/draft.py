@@ -6,8 +6,9 @@ for a fault in the data: both write it down, and who reads for training refuses 
 
 from __future__ import annotations
 
+import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
+from vedette.data.files import composed
 from vedette.data.findings import Finding, Kind
 from vedette.data.frames import frames_of
 from vedette.data.shapes import cut, moved
@@ -110,7 +112,7 @@ def settle(draft: Draft, clip: bool = True) -> tuple[Dataset, list[Finding]]:
     they stay as annotated.
     """
     sizes, of_frames = frames_of(draft.files, draft.sizes)
-    findings = [*draft.findings, *of_frames]
+    findings = [*draft.findings, *of_frames, *_alike_classes(draft)]
     owners = np.array(draft.owners, dtype=np.int64)
     order = np.argsort(owners, kind="stable")
     owners = owners[order]
@@ -232,6 +234,15 @@ def _about_box(draft: Draft, kind: Kind, box: NDArray[np.float64], place: int) -
     name = draft.classes[draft.labels[place]]
     advice = ": fractions of the image, where pixels are due" if kind == "wrong unit" else ""
     return Finding(kind, draft.files[image], f"{draft.unit} {draft.numbers[place]}: {name} at ({corners}){advice}")
+
+
+def _alike_classes(draft: Draft) -> Iterator[Finding]:
+    """Classes that somebody wrote in two ways, perhaps: Cat and cat."""
+    first: dict[str, str] = {}
+    for name in draft.classes:
+        other = first.setdefault("".join(composed(name).casefold().split()), name)
+        if other != name and draft.files:
+            yield Finding("class names alike", os.path.dirname(draft.files[0]), f"{other!r} and {name!r}: one class?")
 
 
 def _ids(ids: list[int | str]) -> NDArray[np.int64] | Texts:

@@ -24,6 +24,8 @@ Kind = Literal[
     "unknown class",
     "class left out",
     "class ids numbered",
+    "class names alike",
+    "several pictures in a file",
     "name collision",
     "missing file",
     "unreadable file",
@@ -53,6 +55,10 @@ CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
 }
 TOLD: dict[Kind, tuple[str, str]] = {  # read as it is meant; said all the same
     "class left out": ("class left out", "classes left out"),
+    "class names alike": (
+        "pair of classes whose names differ in capitals or blanks alone: two classes",
+        "pairs of classes whose names differ in capitals or blanks alone: two classes each",
+    ),
     "class ids numbered": ("file whose class ids are words: numbered", "files whose class ids are words: numbered"),
 }
 

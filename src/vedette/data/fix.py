@@ -38,6 +38,8 @@ DONE: Mapping[Kind, str] = {
     "unknown class": "box removed",
     "class left out": "not in the copy",
     "class ids numbered": "numbered so",
+    "class names alike": "kept as two classes",
+    "several pictures in a file": "kept as it is: the first is looked at",
     "name collision": "images left out",
     "missing file": "left out",
     "unreadable file": "image left out",

@@ -82,7 +82,7 @@ class _Reader:
         """One of `categories`."""
         key, name = (record.get("id"), record.get("name")) if isinstance(record, dict) else (None, None)
         key = category_key(key)
-        if not is_id(key) or not isinstance(name, str):
+        if not is_id(key) or not isinstance(name, str) or not name.strip():
             self.fault(f"category at place {place} has no id (a whole number or a word) and name")
         elif key in self.categories or name in self.categories.values():
             self.fault(f"category {key}, {name[:60]}: this id or name is there twice")
@@ -130,7 +130,7 @@ class _Reader:
             box,
             self.category_numbers.of(category_key(record.get("category_id"))),
             key,
-            area=float("nan") if area is None else area,
+            area=area if area is not None and area > 0 else float("nan"),  # 0 where a tool reckons none
             difficult=self.mark(record, "difficult", key) or (ignored and not crowd),
             crowd=crowd,
             shape=self.shape(record, key) if self.draft.with_shapes else "",

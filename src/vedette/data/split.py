@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,21 @@ def read_whole(
     names = [split] if split is not None else list(find_splits(path))
     whole = union([read_dataset(path, name, purpose, shapes) for name in names])
     first = {os.path.realpath(whole.files[index]): index for index in reversed(range(len(whole)))}
-    return whole if len(first) == len(whole) else whole.part(sorted(first.values()))
+    if len(first) == len(whole):
+        return whole
+    once = whole.part(sorted(first.values()))
+    others = [(index, first[os.path.realpath(whole.files[index])]) for index in range(len(whole))]
+    otherwise = sum(_annotated(whole, index) != _annotated(whole, other) for index, other in others)
+    if not otherwise:
+        return once
+    note = f"annotated otherwise in another split: {counted(otherwise, 'image')}; the first split's boxes are taken"
+    return replace(once, notes=(*once.notes, note))
+
+
+def _annotated(dataset: Dataset, index: int) -> tuple[bytes, ...]:
+    """What is said of an image, to be compared."""
+    rows = slice(*dataset.ends[index : index + 2].tolist())
+    return tuple(one[rows].tobytes() for one in (dataset.all_boxes, dataset.all_labels, dataset.all_flags))
 
 
 def shown_classes(dataset: Dataset) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ Element = ElementTree.Element
 DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["'][^>]*\?>""")
 WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}  # what is called so often holds signs of the larger set
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ROTATED = "robndbox"  # of one tool: centre, size and angle
 BODY_PART = "part"  # of a person, in VOC's own files: a box in a box, no object
 
 
@@ -96,9 +97,13 @@ def _read_object(place: int, element: Element, annotation: Annotation) -> None:
         return
     where = f"object {place}, {brief(name)[1:-1]}: "
     box = _only(element, "bndbox", where, faults)
+    if box is None:
+        turned = element.find(ROTATED) is not None
+        faults.append(f"{where}there is no <bndbox>" + f", but a rotated <{ROTATED}>; write the box around it" * turned)
+        return
     corners = []
     for side in CORNERS:
-        found = None if box is None else _only(box, side, where, faults)
+        found = _only(box, side, where, faults)
         value = None if found is None else number(found.text)
         if value is None:
             faults.append(f"{where}{side} is {brief(None if found is None else found.text)}, not a number")
