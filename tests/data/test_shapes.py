@@ -192,6 +192,7 @@ def test_outlines_are_cut_as_their_boxes_are(coco: Write, tmp_path: Path) -> Non
         ({"keypoints": [1, 2]}, "keypoints [1, 2] are not x, y and a mark each"),
         ({"keypoints": {}, "segmentation": [[]]}, ""),
         ({"keypoints": "no"}, "keypoints 'no'"),
+        ({"keypoints": [1e305, 2, 2]}, "keypoints"),
     ],
 )
 def test_what_is_no_shape_is_said_and_left_out(record: dict[str, Any], fault: str) -> None:
@@ -230,3 +231,29 @@ def test_outlines_turn_with_the_picture(
     convert(source, "yolo", tmp_path / "boxes", boxes_only=True)
     boxes = [read_dataset(tmp_path / one).boxes(0).numpy() for one in ("outlines", "boxes")]
     assert boxes[0] == pytest.approx(boxes[1], abs=1e-4)
+
+
+def test_outlines_stay_with_their_boxes_when_others_are_left_out(coco: Write, tmp_path: Path) -> None:
+    other = [1, 1, 5, 1, 5, 6]
+    shapes: list[dict[str, Any]] = [{"segmentation": [other]} for _ in range(3)]
+    shapes[0]["category_id"], shapes[2]["iscrowd"] = 99, 1  # no class; left out in YOLO
+    boxes = [[1, 1, 4, 5], [1, 1, 0, 5], [1, 1, 4, 5], BOX]
+    source = coco(boxes, change=with_shapes(*shapes, {"segmentation": [TRIANGLE]}))
+    convert(source, "yolo", tmp_path / "yolo")
+    (shape,) = points_of(tmp_path / "yolo")
+    assert shape["segmentation"][0] == pytest.approx(TRIANGLE, abs=1e-5)
+    fix(source, tmp_path / "fixed")
+    assert annotations_of(tmp_path / "fixed") == [{"segmentation": [other]}, {"segmentation": [TRIANGLE]}]
+
+
+@pytest.mark.parametrize("keypoint", ["1e305 .5 2", ".5 -7 2", ".5 .5 1e300"])
+def test_keypoints_far_beyond_the_image_are_said(yolo: Write, tmp_path: Path, keypoint: str) -> None:
+    source = yolo({"images/a": f"0 .5 .5 .5 .5 {keypoint}\n"}, "train: images\nnames: [cat]\nkpt_shape: [1, 3]\n")
+    assert [one.kind for one in check(source).findings] == ["outline unreadable"]
+    convert(source, "coco", tmp_path / "coco")
+    assert annotations_of(tmp_path / "coco") == [{}]
+
+
+def test_a_mark_that_is_a_score_stays_one(yolo: Write) -> None:
+    source = yolo({"images/a": "0 .5 .5 .5 .5 .5 .5 .93\n"}, "train: images\nnames: [cat]\nkpt_shape: [1, 3]\n")
+    assert points_of(source)[0]["keypoints"] == [20, 15, 0.93]

@@ -15,7 +15,7 @@ from vedette.data.draft import Draft
 from vedette.data.files import Unreadable, composed, file_in, is_picture, list_folder, located, read_text, visible, walk
 from vedette.data.shapes import written
 from vedette.data.values import counted
-from vedette.data.yolo_labels import read_lines
+from vedette.data.yolo_labels import are_beyond, read_lines
 from vedette.data.yolo_yaml import YoloYaml, read_yaml
 
 YAMLS = ("data.yaml", "data.yml")
@@ -102,7 +102,11 @@ class _Reader:
             if line.fault is not None:
                 self.draft.find(line.fault[0], text, line.fault[1])
             else:
-                self.draft.add_box(image, line.box, line.label, line.place, shape=written(line.shape))
+                beyond = are_beyond(line.shape)
+                if beyond and self.draft.with_shapes:
+                    self.draft.find("outline unreadable", text, f"line {line.place}: keypoints far beyond the image")
+                shape = "" if beyond else written(line.shape)
+                self.draft.add_box(image, line.box, line.label, line.place, shape=shape)
 
     def find_lost_labels(self) -> None:
         """Writes down folders of images whose labels are not where they should be.

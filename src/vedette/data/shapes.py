@@ -20,6 +20,7 @@ from vedette.data.values import brief, counted, number
 Shape = dict[str, Any]
 Points = NDArray[np.float64]  # (P, 2)
 Move = Callable[[Points], Points]
+LARGEST = 2**31  # pixels: what lies beyond is on no picture
 DIGITS = 6  # behind the point of what was reckoned: a millionth of a pixel
 
 
@@ -131,12 +132,16 @@ def _numbers(values: Any) -> list[float] | None:
     found = [
         value if isinstance(value, int | float) else given for value in values if (given := number(value)) is not None
     ]
-    return found if len(found) == len(values) else None
+    return found if len(found) == len(values) and all(abs(value) < LARGEST for value in found) else None
 
 
 def _marked(rows: NDArray[np.float64]) -> list[float]:
-    """(P, 3) of x, y and the mark, a whole number."""
-    return [value for x, y, mark in rows.round(DIGITS).tolist() for value in (x, y, int(mark))]
+    """(P, 3) of x, y and the mark, a whole number unless it is a score."""
+    return [
+        value
+        for x, y, mark in rows.round(DIGITS).tolist()
+        for value in (x, y, int(mark) if mark.is_integer() else mark)
+    ]
 
 
 def _flat(points: Points) -> list[float]:

@@ -100,6 +100,11 @@ def _box(values: list[float], keypoints: tuple[int, int] | None) -> Box:
     return min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])
 
 
+def are_beyond(shape: Shape) -> bool:
+    """Whether keypoints are not fractions of the image, or their marks none."""
+    return any(abs(value) > LARGEST for value in shape.get("keypoints", []))
+
+
 def _shape(values: list[float], keypoints: tuple[int, int] | None) -> Shape:
     """The outline, without its first point once more at the end; or the keypoints, marked visible where none marks."""
     more = values[BOX_VALUES:]
