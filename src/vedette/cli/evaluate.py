@@ -205,7 +205,7 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
     if images:
         classes = "" if of_a_class is None else f", the metric {of_a_class} of a class"
         typer.echo(
-            f"note: more objects than are counted in {images} of {counted(len(truths), 'image')} (the detector keeps "
+            f"note: {images} of {counted(len(truths), 'image')} have more objects than are counted (the detector keeps "
             f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )

@@ -59,7 +59,9 @@ class Epochs:
         """Batches that fill whole steps: gradients that are summed across epochs no checkpoint would hold."""
         accumulate = self.recipe.accumulate
         if batches < accumulate:
-            raise InputError(f"accumulate is {accumulate}: give no more than an epoch has batches, {batches}")
+            raise InputError(
+                f"accumulate is {accumulate}: an epoch has {batches} {'batch' if batches == 1 else 'batches'}; give no more than these"
+            )
         return batches - batches % accumulate
 
     def _spec_of(self, epoch: int) -> InputSpec:

@@ -90,7 +90,7 @@ def check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> Non
             "`vedette data check` says what is there"
         )
     if empty:
-        around.tell(f"note: without a box to learn from: {empty} of {counted(len(dataset), 'image')}")
+        around.tell(f"note: {empty} of {counted(len(dataset), 'image')} have no box to learn from")
 
 
 def has_boxes(dataset: AnnotatedImages, index: int, recipe: Recipe) -> bool:
