@@ -34,7 +34,8 @@ from vedette.zoo import RCNN, SPPNET, known, names
 def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int) -> dict[str, Any]:
     """One run: whether it ended finite, with which losses and which mAP."""
     with tempfile.TemporaryDirectory() as folder:
-        around = Around(folder=Path(folder) / "run", device=arguments.device, few=arguments.measured, say=lambda line: None)
+        ways: dict[str, Any] = {"device": arguments.device, "few": arguments.measured, "say": lambda line: None}
+        around = Around(folder=Path(folder) / "run", **ways)
         dataset = read_data([arguments.data], "train", around)
         order = list(range(len(dataset)))
         random.Random(0).shuffle(order)

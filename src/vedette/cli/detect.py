@@ -15,6 +15,8 @@ from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
+from vedette.data.findings import LONGEST_NAME, shown
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def detect(
     """
     sources = find_images(source)
     for note in sources.notes:
-        typer.echo(f"note: {_shown(note)}", err=True)
+        typer.echo(f"note: {shown(note)}", err=True)
     if not sources.files:
         raise _failure(sources.faults)
     from vedette.zoo import weight_file
@@ -61,7 +63,7 @@ def detect(
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     batch = plan(out, sources.files, asked, resume, overwrite)
     for note in batch.notes:
-        typer.echo(f"note: {_shown(note)}", err=True)
+        typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
     detector = _load(weights, device, graphs, nms, trust)
     passes = _plan(detector, sizes, flip, vote, batch_size)
@@ -69,7 +71,7 @@ def detect(
     try:
         _run(batch, detector, passes, score, bf16, quiet=as_json)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(_shown(batch.state()), err=True)
+        typer.echo(shown(batch.state()), err=True)
         raise
     results = batch.finish()
     _tell(batch, results if as_json else "", sources.faults)
@@ -121,7 +123,7 @@ def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: b
             batch.add(rows)
     if several:
         named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
-        typer.echo(f"note: {_shown(named)}: more than one picture in a file, the first was looked at", err=True)
+        typer.echo(f"note: {shown(named)}: more than one picture in a file, the first was looked at", err=True)
 
 
 def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
@@ -135,7 +137,7 @@ def _take(results: list[Detections | InputError], file: Path, picture: Path) -> 
     named = zip(found.to_coco(), found.names, strict=True)
     boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]
     row |= {"output": picture.name, **size, "detections": boxes, **({"error": error} if error else {})}
-    return row, f"{_shown(file)}: {_summary(found)}"
+    return row, f"{shown(str(file))}: {_summary(found)}"
 
 
 def _save(found: Detections, file: Path, picture: Path) -> str | None:
@@ -157,32 +159,24 @@ def _tell(batch: Batch, results: str, faults: Sequence[str]) -> None:
     seen = [row["detections"] for row in rows if "detections" in row]
     if not seen:
         raise _failure(faults)
-    counts = f"{_plural(len(seen), 'image')}, {_plural(sum(map(len, seen)), 'detection')}"
-    typer.echo(results or f"{counts}: see {_shown(batch.out)}/")
+    counts = f"{counted(len(seen), 'image')}, {counted(sum(map(len, seen)), 'detection')}"
+    typer.echo(results or f"{counts}: see {shown(str(batch.out))}/")
     for fault in faults:
-        typer.echo(f"error: {_shown(fault)}", err=True)
+        typer.echo(f"error: {shown(fault)}", err=True)
     if faults:
         raise typer.Exit(1)
 
 
-def _shown(text: Path | str) -> str:
-    """A name, or a line that holds one, in letters that a terminal can print."""
-    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in str(text))
-
-
 def _summary(found: Detections) -> str:
     """Names and scores, the best first."""
-    named = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores.tolist(), strict=True)]
+    names = (shown(name, LONGEST_NAME) for name in found.names)
+    named = [f"{name} {score:.2f}" for name, score in zip(names, found.scores.tolist(), strict=True)]
     more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    return _shown(", ".join(named[:NAMED] + more)) or "nothing found"
+    return shown(", ".join(named[:NAMED] + more)) or "nothing found"
 
 
 def _failure(faults: Sequence[str]) -> InputError:
     """The last of the faults as the command's error; the others are told before."""
     for fault in faults[:-1]:
-        typer.echo(f"error: {_shown(fault)}", err=True)
-    return InputError(_shown(faults[-1]))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        typer.echo(f"error: {shown(fault)}", err=True)
+    return InputError(shown(faults[-1]))

@@ -14,6 +14,7 @@ from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trus
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
 from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
 from vedette.cli.progress import Counted, Progress
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
     if images:
         classes = "" if of_a_class is None else f", the metric {of_a_class} of a class"
         typer.echo(
-            f"note: {images} of {len(truths)} images have more objects than are counted (the detector keeps "
+            f"note: {images} of {counted(len(truths), 'image')} have more objects than are counted (the detector keeps "
             f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )

@@ -18,6 +18,7 @@ from vedette.weights import faults
 
 TRACEBACK = "VEDETTE_TRACEBACK"  # of the environment: mistakes in one's own code with all that led to them
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+LONGEST_ERROR = 2000  # letters of a line: a path may have a thousand, and a list of models too
 
 app = typer.Typer(
     name="vedette",
@@ -95,5 +96,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    from vedette.data.findings import shown
+
+    typer.echo(f"error: {shown(' '.join(message.split()), LONGEST_ERROR)}", err=True)
     return BAD_INPUT

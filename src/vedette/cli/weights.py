@@ -10,17 +10,21 @@ import typer
 
 from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.weights.layouts.checkpoint import Checkpoint
 
-app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def weights() -> None:
-    """Weight files from elsewhere."""
+    """Weight files from elsewhere.
+
+    Example: vedette weights import ssd300_vgg16.pth --out ssd300.safetensors
+    """
 
 
 @app.command("import")
@@ -56,12 +60,15 @@ def import_(
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
+    from vedette.data.findings import LONGEST_NAME, shown
+
     checkpoint = _read(source, layout, key)
     name = _choose(checkpoint, source, model)
     names, category_ids = _classes(checkpoint, classes)
     extra = {"imported_from": f"{checkpoint.layout} {source.name}"}
     _save(out, checkpoint, name, classes=names, category_ids=category_ids, extra=extra)
-    typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+    first = ", ".join(shown(one, LONGEST_NAME) for one in names[:3]) + (", …" if len(names) > 3 else "")
+    typer.echo(f"{shown(str(out))}: {name}, {counted(len(names), 'class')} ({first})")
 
 
 def _read(source: Path, layout: str, key: str | None) -> Checkpoint:

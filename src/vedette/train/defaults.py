@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from math import ceil, sqrt
 from typing import Any
 
+from vedette.data.values import counted
 from vedette.train.processes import number_of_processes
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
@@ -68,16 +69,12 @@ def notes_on(run: Run, usual: Recipe, chosen: Collection[str]) -> list[str]:
     fitted = [field.name for field in fields(own) if field.name not in ("precision", *chosen)]
     other = [f"{name} {getattr(own, name):.3g}" for name in fitted if getattr(own, name) != getattr(usual, name)]
     if other:
-        notes.append(f"for {_counted(run.images, 'image')} and {_counted(steps, 'step')}: {', '.join(other)}")
+        notes.append(f"for {counted(run.images, 'image')} and {counted(steps, 'step')}: {', '.join(other)}")
     if run.init is not None and "init" not in chosen:
         notes.append(f"begins with the bundled {run.init}; --backbone imagenet begins with ImageNet's weights alone")
     if steps < ENOUGH_STEPS // 2:
         longer = f"more --epochs (by default {usual.epochs})" if "epochs" in chosen else "more images, or more --epochs"
         smaller = ", or a smaller --batch-size" * (min(own.batch_size, run.images) > SMALLEST_BATCH)
-        few = f"too few to learn much (this run has {_counted(steps, 'step')}, {ENOUGH_STEPS} are a beginning)"
+        few = f"too few to learn much (this run has {counted(steps, 'step')}, {ENOUGH_STEPS} are a beginning)"
         notes.append(f"{few}: {longer}{smaller}")
     return notes
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"

@@ -16,6 +16,7 @@ import torch
 from vedette.data.annotations import Dataset
 from vedette.data.atomic import write_text
 from vedette.data.loader import workers_heard
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.pages.plot import log_plot
 from vedette.train.around import Around
@@ -89,7 +90,9 @@ def answer_of(rates: Sequence[float], losses: Sequence[float]) -> Answer:
     Raises InputError for too few of them, and where the loss does not fall.
     """
     if len(losses) < FEWEST:
-        raise InputError(f"the loss was not finite after {len(losses)} steps at rates up to {MOST:g}: look at the data")
+        raise InputError(
+            f"the loss was not finite after {counted(len(losses), 'step')} at rates up to {MOST:g}: look at the data"
+        )
     averages = smooth(losses)
     lowest = min(range(FEWEST // 2, len(averages)), key=averages.__getitem__)
     if averages[lowest] > (1 - LEAST_FALL) * averages[FEWEST // 2]:

@@ -9,6 +9,7 @@ import torch
 
 from vedette.data.annotations import Dataset
 from vedette.data.read import parse_source, read_datasets, validation_source
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.train.around import Around
 from vedette.train.defaults import notes_on, rate_for, sized
@@ -170,7 +171,7 @@ def _check_the_same(run: Run, wanted: Wanted, dataset: Dataset) -> None:
     if seed != run.recipe.seed:
         raise InputError(f"--seed {seed}: the run was started with {run.recipe.seed}; leave it out, or {anyway}")
     if len(dataset) != run.images:
-        raise InputError(f"--data: {len(dataset)} images, and the run was started on {run.images}; {anyway}")
+        raise InputError(f"--data: {counted(len(dataset), 'image')}, and the run was started on {run.images}; {anyway}")
     if dataset.fingerprint != run.fingerprint:
         raise InputError(f"--data: the names of its images or its annotations changed since the run began; {anyway}")
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure_classes, truths_for
 from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
@@ -123,11 +124,11 @@ def check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> Non
     empty = sum(not has_boxes(dataset, index, recipe) for index in range(len(dataset)))
     if empty == len(dataset):
         raise InputError(
-            f"nothing to learn from in these {len(dataset)} images: no box that is not a crowd or difficult; "
+            f"nothing to learn from in {counted(len(dataset), 'image')}: no box that is not a crowd or difficult; "
             "`vedette data check` says what is there"
         )
     if empty:
-        around.tell(f"note: {empty} of {len(dataset)} images have no box to learn from")
+        around.tell(f"note: {empty} of {counted(len(dataset), 'image')} have no box to learn from")
 
 
 def has_boxes(dataset: AnnotatedImages, index: int, recipe: Recipe) -> bool:
@@ -204,7 +205,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
 
 def _tell(run: Run, images: int, config: Any, around: Around) -> None:
     """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
-    around.tell(f"{run.model} on {images} images of {len(run.classes)} classes, {around.device}")
+    around.tell(f"{run.model} on {counted(images, 'image')} of {counted(len(run.classes), 'class')}, {around.device}")
     for kind, settings in (("recipe", run.recipe), ("detector", config)):
         values = "  ".join(f"{field.name} {getattr(settings, field.name)}" for field in fields(settings))
         around.tell(f"  {kind}: {values}")
