@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
 from vedette.parts.config import Suppression
-from vedette.parts.detection import Candidates, suppress, unpad
+from vedette.parts.detection import Candidates, Found, suppress, unpad
 from vedette.structures import Detections, InputSpec
 
 LEAST = 32  # pixels a side: below it there is nothing to see
@@ -88,18 +88,27 @@ def merge(
     """
     if len(passes) == 1:
         return list(passes[0])
-    config: Suppresses = model.config  # type: ignore[assignment]
-    lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
-    if lacking:  # of a detector that did not come with Vedette
-        raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
-    found = _side_by_side(passes)
-    kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
+    found = suppress_passes(passes, model, score)
+    kept = found.kept
     if vote:
-        kept = kept._replace(boxes=vote_boxes(kept, found))
+        kept = kept._replace(boxes=vote_boxes(kept, found.candidates))
     merged = zip(unpad(kept), passes[0], strict=True)
     return [
         replace(one, classes=first.classes, image=first.image, category_ids=first.category_ids) for one, first in merged
     ]
+
+
+def suppress_passes(passes: Sequence[Sequence[Detections]], model: nn.Module, score: float) -> Found:
+    """What the model's own suppression makes of all passes' detections, those of a pass after those of the one before.
+
+    Raises InputError where the model's config does not say how it suppresses.
+    """
+    config: Suppresses = model.config  # type: ignore[assignment]
+    lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
+    if lacking:  # of a detector that did not come with Vedette
+        raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
+    given = _side_by_side(passes)
+    return suppress(given, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
 
 
 def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:

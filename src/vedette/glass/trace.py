@@ -1,0 +1,138 @@
+"""The trace of one picture: how the detector reached each box, and where it lost an object.
+
+    trace = vedette.explain(detector, "photo.jpg")
+    for step in trace.steps:
+        print(step)
+
+It is made from the very functions that detect, and holds what they left: nothing is detected a second time, and what
+costs time (all pairs of anchor and class, receptive fields, JSON) is computed when it is asked for.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from vedette.errors import InputError
+from vedette.glass.families import anchors_of, stages_of
+from vedette.glass.frame import Frame
+from vedette.glass.lost import Lost, check_object, lost_in_stages
+from vedette.glass.portable import portable
+from vedette.glass.record import Step
+from vedette.glass.stage import Stage
+from vedette.infer.detector import Detector
+from vedette.infer.multiscale import Passes, merge, plan_passes
+from vedette.infer.pictures import ImageLike, as_picture
+from vedette.parts.anchors import Anchors
+from vedette.parts.detection import check_score, unpad
+from vedette.structures import Detections, InputSpec, Target
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One look at the picture: in one size, as it is or mirrored."""
+
+    spec: InputSpec
+    frame: Frame
+    padded: tuple[int, int]  # height and width of what the network saw
+    predictions: Any
+    anchors: Anchors | None
+    stages: tuple[Stage, ...]
+    detections: Detections  # of this look alone
+
+    def steps(self) -> Iterator[Step]:
+        """Through every stage."""
+        for stage in self.stages:
+            yield from stage.steps()
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The glass box of one picture; boxes in its pixels, tensors on the CPU."""
+
+    detector: Detector
+    picture: Image.Image
+    score: float  # the least that was asked for
+    passes: tuple[Pass, ...]
+    vote: bool
+    target: Target | None = None  # ground truth in the picture's pixels
+
+    @cached_property
+    def detections(self) -> Detections:
+        """The very ones of `Detector.detect`."""
+        found = merge([[one.detections] for one in self.passes], self.detector.model, self.score, self.vote)[0]
+        return replace(
+            found, classes=self.detector.classes, image=self.picture, category_ids=self.detector.category_ids
+        )
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """What came in, what went out and why, look by look."""
+        return [replace(step, look=look) for look, one in enumerate(self.passes) for step in one.steps()]
+
+    def step(self, name: str) -> Step:
+        """The first step of that name; raises InputError where there is none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise InputError(f"no step {name!r}: there are {', '.join(dict.fromkeys(step.name for step in self.steps))}")
+
+    def lost(self, box: Tensor | Sequence[float], label: int) -> Lost:
+        """Which step lost the object of that class (0..C-1) in that box (4,), in the picture's pixels.
+
+        Raises InputError for a box without area and a label that there is not.
+        """
+        return lost_in_stages(self.passes[0].stages, check_object(box, label, self.num_classes), label)
+
+    def to_json(self) -> str:
+        """All of it as one line of JSON, told in `vedette.glass.portable`."""
+        return json.dumps(portable(self), separators=(",", ":"))
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the C classes."""
+        return list(self.detector.classes or (f"class {label}" for label in range(self.num_classes)))
+
+    @property
+    def num_classes(self) -> int:
+        """C, without background."""
+        return self.passes[0].stages[-1].scores.shape[1]
+
+
+def explain(
+    detector: Detector,
+    picture: ImageLike,
+    target: Target | None = None,
+    *,
+    score: float = 0.5,
+    scales: Sequence[int] | None = None,
+    flip: bool = False,
+    vote: bool = False,
+) -> Trace:
+    """The glass box of one picture: its trace, whose `detections` are those of `detector.detect`, told the same.
+
+    target: the picture's ground truth, in its pixels, for what a training would make of it.
+
+    Raises InputError as `detect` does, and for a detector without a model in Python or without anchors and proposals.
+    """
+    score = check_score(score)
+    image = as_picture(picture)
+    passes = plan_passes(detector.input_spec, scales, flip, vote)
+    return Trace(detector, image, score, tuple(_passes(detector, image, passes, score)), vote, target)
+
+
+def _passes(detector: Detector, picture: Image.Image, passes: Passes, score: float) -> Iterator[Pass]:
+    for spec in passes.specs:
+        inputs, look = detector.prepare([picture], spec), detector.look_in(spec)
+        for mirrored in passes.flips:
+            predictions, found = look.record(inputs.mirrored() if mirrored else inputs, score)
+            frame = Frame(inputs.shapes[0], inputs.frames[0], mirrored)
+            (own,) = unpad(type(found.kept)(*(column.cpu() for column in found.kept)))
+            padded = (inputs.images.shape[2], inputs.images.shape[3])
+            stages = stages_of(detector.model, predictions, found, frame)
+            anchors = anchors_of(detector.model, predictions)
+            yield Pass(spec, frame, padded, predictions, anchors, stages, frame.detections(own))
