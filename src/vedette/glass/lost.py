@@ -8,16 +8,18 @@ Shapes: `A` rows of a stage (anchors, or regions).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vedette.errors import InputError
+from vedette.glass.merge import Merge
 from vedette.glass.record import REASONS, Reason
 from vedette.glass.stage import STEPS, Stage
 from vedette.ops.boxes import clip, iou
+from vedette.structures import Detections
 
 REACHES = 0.5  # IoU from which on a box is the object's, in VOC's measure
 REFINE, FLOOR, DECODE, SUPPRESS, FOUND = (*(STEPS.index(name) for name in ("refine", "floor", "decode", "suppress")), 7)
@@ -76,6 +78,36 @@ def lost_in_stages(stages: Sequence[Stage], box: Tensor, label: int) -> Lost:
     if len(stages) == 1 or bool((reach.best >= REACHES).any()):
         return _lost_in(last, reach, label)
     return _lost_in(stages[0], reach_of(stages[0], box, 0), 0)
+
+
+def lost_in_merge(merge: Merge, detections: Detections, box: Tensor, label: int, seen: Lost) -> Lost:
+    """Where several looks' merging lost the object in the box (1, 4) that one of them had `seen`."""
+    step = merge.suppress
+    reaches = iou(step.boxes, box)[:, 0] * (step.labels == label)
+    final = iou(detections.boxes, box)[:, 0] * (detections.labels == label)
+    if bool((final >= REACHES).any()):
+        row = int(final.argmax())
+        own = {"iou": float(final[row]), "score": float(detections.scores[row]), "box": detections.boxes[row]}
+        return replace(seen, step=merge.keep.name, **own)
+    near = torch.where(reaches >= REACHES, step.after, -1.0)
+    row = int(near.argmax())
+    by, last = int(step.by[row]), merge.keep.rows == row
+    if bool(step.kept[row]):
+        reason = REASONS[int(merge.keep.reasons[last][0])]
+        name = merge.keep.name if reason != Reason.KEPT else "vote"
+        return replace(seen, step=name, reason=Reason.MISPLACED if reason == Reason.KEPT else reason)
+    return replace(
+        seen,
+        reason=step.reason(row),
+        step=step.name,
+        box=step.boxes[row],
+        iou=float(reaches[row]),
+        score=float(step.scores[row]),
+        source=int(step.source[row]),
+        by=None if by < 0 else step.boxes[by],
+        overlap=float(step.overlap[row]),
+        look=int(merge.looks[row]),
+    )
 
 
 def reach_of(stage: Stage, box: Tensor, column: int) -> Reach:

@@ -8,7 +8,8 @@ picture     {"width", "height"} in pixels, after EXIF rotation; the pixels thems
 score       the floor that was asked for; lowest: the floor down to which all candidates are in it
 reasons     words; "fates" and "reasons" below are indices into them
 detections  COLUMNS boxes (picture's pixels), scores, labels, source
-merge       {"rule", "votes"} of several passes, else null
+merge       of several passes {"rule", "votes": bool, "looks": (K,) int32, "fates": (K,) uint8, "by": (K,) int32}, of the
+            passes' detections one after the other, else null; rule: {"floor", "iou", "method", "sigma", "keep"}, as below
 left_out    sentences: what is not in it
 
 A PASS is a look at the picture: {"input", "levels", "stages", "steps", "detections"}
@@ -59,6 +60,7 @@ from torch import Tensor
 
 from vedette.glass.columns import column, quantised, quantised_boxes
 from vedette.glass.levels import Level, levels_of
+from vedette.glass.merge import Merge
 from vedette.glass.record import REASONS, Step
 from vedette.glass.stage import Stage
 from vedette.ops.nms import soft_nms
@@ -91,21 +93,18 @@ def portable(trace: "Trace", receptive: bool = False) -> dict[str, Any]:
         "lowest": lowest,
         "reasons": [str(reason) for reason in REASONS],
         "passes": passes,
-        "merge": None if len(passes) == 1 else {"rule": merge_rule(config, trace.score), "votes": trace.vote},
+        "merge": None if trace.merge is None else _merge(trace.merge, config, trace.score),
         "detections": _detections(trace.detections),
         "left_out": list(dict.fromkeys(left_out)),
     }
 
 
-def merge_rule(config: Any, score: float) -> dict[str, Any]:
-    """How several passes' detections are suppressed."""
-    return {
-        "floor": score,
-        "iou": config.nms_iou,
-        "method": config.nms,
-        "sigma": SIGMA,
-        "keep": config.keep,
-    }
+def _merge(merge: Merge, config: Any, score: float) -> dict[str, Any]:
+    rule = {"floor": score, "iou": config.nms_iou, "method": config.nms, "sigma": SIGMA, "keep": config.keep}
+    fates = merge.suppress.reasons.clone()
+    fates[merge.keep.rows] = merge.keep.reasons
+    columns = {"looks": column(merge.looks), "fates": column(fates), "by": column(merge.suppress.by)}
+    return {"rule": rule, "votes": merge.votes is not None} | columns
 
 
 def _pass(

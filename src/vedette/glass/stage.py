@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from vedette.glass.frame import Frame
+from vedette.glass.outcome import outcome_of
 from vedette.glass.record import Reason, Step
-from vedette.ops.boxes import iou
-from vedette.ops.nms import nms, soft_nms
-from vedette.ops.suppressors import suppressors, weakeners
 from vedette.parts.detection import Found, Search, at_least
 
 STEPS = ("refine", "floor", "pick", "decode", "suppress", "keep", "frame")
@@ -78,39 +76,22 @@ class Stage:
 
     @cached_property
     def rivals(self) -> Rivals:
-        """What was picked, by the functions that suppress, without their limit to what is wanted."""
-        s, (boxes, scores, groups, _) = self.search, self.found.candidates
-        if s.method == "hard":
-            after, stays = scores, nms(boxes, scores, groups, s.iou)
-            by = suppressors(boxes, scores, groups, stays, s.iou)
-        else:
-            after = soft_nms(boxes, scores, groups, method=s.method, iou=s.iou)
-            stays = at_least(after, s.floor) > 0
-            by = weakeners(boxes, scores, after, groups, s.iou if s.method == "linear" else 0.0)
-        kept = torch.zeros_like(stays).scatter(1, self.found.places, self.found.kept.scores > 0)
-        return self._told(by, after, stays, kept)
-
-    def _told(self, by: Tensor, after: Tensor, stays: Tensor, kept: Tensor) -> Rivals:
-        """(1, K) each, padded → the rivals, unpadded."""
-        picked, boxes, visible = self.search.picked, self.found.candidates.boxes, self.found.candidates.scores > 0
-        hard = self.search.method == "hard"
-        reasons = torch.full_like(by, Reason.KEPT.code, dtype=torch.uint8)
-        reasons[~kept] = Reason.BEYOND_KEEP.code
-        reasons[~stays] = (Reason.SUPPRESSED if hard else Reason.WEAKENED).code
-        reasons[~visible] = Reason.SMALL.code
-        there = (picked.scores > 0)[0]
+        """What was picked, and what suppression made of it."""
+        s, candidates = self.search, self.found.candidates
+        outcome = outcome_of(self.found, iou=s.iou, method=s.method, floor=s.floor)
+        there = (s.picked.scores > 0)[0].cpu()
         number = there.cumsum(0) - 1  # of each candidate without the padding
-        by = torch.where(by == torch.arange(len(number), device=by.device), -1, by)[0, there].cpu()
-        own, rows, groups = (x[0, there].cpu() for x in (boxes, picked.rows, picked.labels))
-        by = torch.where(by >= 0, number.cpu()[by.clamp(min=0)], -1)
-        reasons = reasons[0, there].cpu()
+        boxes, scores, rows, groups = (
+            x[0].cpu()[there] for x in (candidates.boxes, s.picked.scores, s.picked.rows, s.picked.labels)
+        )
+        after, reasons, by, overlap = (x[there] for x in outcome)
         if self.last:
-            gone = (reasons == Reason.KEPT.code) & ~self.frame.visible(own)
+            gone = (reasons == Reason.KEPT.code) & ~self.frame.visible(boxes)
             reasons[gone] = Reason.OUTSIDE.code
-        scores = picked.scores[0, there].float().cpu()
-        softened = torch.where(visible[0, there].cpu(), after[0, there].float().cpu(), scores)
+        after = torch.where(reasons == Reason.SMALL.code, scores.float(), after)
+        by = torch.where(by >= 0, number[by.clamp(min=0)], -1)
         columns = groups if self.scores.shape[1] > 1 else torch.zeros_like(groups)
-        return Rivals(rows, columns, own, scores, softened, reasons, by, _paired_iou(own, by))
+        return Rivals(rows, columns, boxes.float(), scores.float(), after, reasons, by, overlap)
 
     @cached_property
     def fates(self) -> Tensor:
@@ -147,6 +128,11 @@ class Stage:
         """(A, 4) the final boxes of all rows for one class, in the picture's pixels."""
         rows = torch.arange(len(self.scores))
         return self.frame.boxes(self.boxes_at(rows, torch.full_like(rows, column)))
+
+    @property
+    def names(self) -> list[str]:
+        """Of its steps, those that only some detectors have among them."""
+        return [self.enter, *(self.name + step for step in STEPS)]
 
     def steps(self) -> Iterator[Step]:
         """From the anchors or regions to what is kept of them."""
@@ -222,9 +208,3 @@ def plain_step(
         overlap=torch.zeros(len(rows)),
         after=scores,
     )
-
-
-def _paired_iou(boxes: Tensor, by: Tensor) -> Tensor:
-    """(K,) IoU of each box (K, 4) with that one's, 0 for nobody's."""
-    own = iou(boxes[:, None].double(), boxes[by.clamp(min=0)][:, None].double())[:, 0, 0]
-    return torch.where(by >= 0, own, 0.0).float()

@@ -20,12 +20,14 @@ from torch import Tensor
 from vedette.errors import InputError
 from vedette.glass.families import anchors_of, stages_of
 from vedette.glass.frame import Frame
-from vedette.glass.lost import Lost, check_object, lost_in_stages
+from vedette.glass.lost import Lost, check_object, lost_in_merge, lost_in_stages
+from vedette.glass.merge import Merge, merge_of
 from vedette.glass.portable import portable
-from vedette.glass.record import Step
+from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
 from vedette.infer.detector import Detector
-from vedette.infer.multiscale import Passes, merge, plan_passes
+from vedette.infer.multiscale import Passes, plan_passes
+from vedette.infer.multiscale import merge as merge_passes
 from vedette.infer.pictures import ImageLike, as_picture
 from vedette.parts.anchors import Anchors
 from vedette.parts.detection import check_score, unpad
@@ -64,15 +66,23 @@ class Trace:
     @cached_property
     def detections(self) -> Detections:
         """The very ones of `Detector.detect`."""
-        found = merge([[one.detections] for one in self.passes], self.detector.model, self.score, self.vote)[0]
+        found = merge_passes([[one.detections] for one in self.passes], self.detector.model, self.score, self.vote)[0]
         return replace(
             found, classes=self.detector.classes, image=self.picture, category_ids=self.detector.category_ids
         )
 
     @cached_property
     def steps(self) -> list[Step]:
-        """What came in, what went out and why, look by look."""
-        return [replace(step, look=look) for look, one in enumerate(self.passes) for step in one.steps()]
+        """What came in, what went out and why, look by look; of several looks, how they are merged in the end."""
+        steps = [replace(step, look=look) for look, one in enumerate(self.passes) for step in one.steps()]
+        return steps if self.merge is None else [*steps, *self.merge.steps]
+
+    @cached_property
+    def merge(self) -> Merge | None:
+        """What became of the detections of several looks; None for one."""
+        if len(self.passes) == 1:
+            return None
+        return merge_of([one.detections for one in self.passes], self.detector.model, self.score, self.vote)
 
     def step(self, name: str) -> Step:
         """The first step of that name; raises InputError where there is none."""
@@ -86,7 +96,17 @@ class Trace:
 
         Raises InputError for a box without area and a label that there is not.
         """
-        return lost_in_stages(self.passes[0].stages, check_object(box, label, self.num_classes), label)
+        own = check_object(box, label, self.num_classes)
+        looks = [replace(lost_in_stages(one.stages, own, label), look=n) for n, one in enumerate(self.passes)]
+        furthest = max(looks, key=lambda lost: (lost.reason == Reason.KEPT, self.order.index(lost.step), lost.iou))
+        if self.merge is None or furthest.reason != Reason.KEPT:
+            return furthest
+        return lost_in_merge(self.merge, self.detections, own, label, furthest)
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The names of the steps of a look, in their order."""
+        return list(dict.fromkeys(step for one in self.passes for stage in one.stages for step in stage.names))
 
     def to_json(self) -> str:
         """All of it as one line of JSON, told in `vedette.glass.portable`."""

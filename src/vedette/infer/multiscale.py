@@ -111,11 +111,16 @@ def suppress_passes(passes: Sequence[Sequence[Detections]], model: nn.Module, sc
     return suppress(given, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
 
 
-def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
-    """(B, N, 4): the mean, weighted by score, of the found boxes of a kept one's class with IoU ≥ 0.5 with it."""
+def votes(kept: Candidates, found: Candidates) -> Tensor:
+    """(B, N, K) how much each found box counts for a kept one: its score, of the same class and with IoU ≥ 0.5."""
     same = kept.labels[:, :, None] == found.labels[:, None]
     near = iou(kept.boxes, found.boxes) >= VOTING_IOU
-    weights = torch.where(same & near, found.scores[:, None], 0.0)  # (B, N, K)
+    return torch.where(same & near, found.scores[:, None], 0.0)
+
+
+def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
+    """(B, N, 4): the mean of the found boxes by their votes for a kept one."""
+    weights = votes(kept, found)
     total = weights.sum(2, keepdim=True)
     return torch.where(total > 0, weights @ found.boxes / total, kept.boxes)  # a box without area has no IoU
 
