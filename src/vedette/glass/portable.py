@@ -19,8 +19,8 @@ input       {"width", "height", "padded": [height, width], "size", "mirrored", "
             without area it is outside and gone. This comes after NMS. null for none.
 levels      of the anchors, fine to coarse: {"first": its first anchor, "rows", "columns", "per_cell", "stride": [x, y],
             "shapes": [[width, height], …] of the first cell's anchors, "receptive"}: input pixels. Anchors run level by
-            level, row by row, cell by cell. receptive: [width, height] of what a cell sees, or null where not measured
-            (`Trace.to_json(receptive=True)`). [] where regions are given.
+            level, row by row, cell by cell. receptive: {head: [x1, y1, x2, y2]} of what its middle cell sees ("arm" and "odm",
+            "rpn" or "head"), or null where not measured (`Trace.to_json(receptive=True)`). [] where regions are given.
 steps       [{"name", "in", "on", "reasons": {word: number}}, …] as in `Trace.steps`
 detections  of this pass alone, as above
 
@@ -121,14 +121,14 @@ def _pass(
             "mirrored": one.frame.mirrored,
             "scale": one.frame.scale.tolist(),
         },
-        "levels": [_level(level) for level in levels],
+        "levels": [_level(level, trace.receptive_fields(number) if receptive else {}, n) for n, level in enumerate(levels)],
         "stages": [_stage(stage, one, levels, lowest, left_out) for stage in one.stages],
         "steps": [_step(step) for step in trace.steps if step.look == number],
         "detections": _detections(one.detections),
     }
 
 
-def _level(level: Level) -> dict[str, Any]:
+def _level(level: Level, fields: dict[str, Tensor], number: int) -> dict[str, Any]:
     return {
         "first": level.first,
         "rows": level.rows,
@@ -136,7 +136,7 @@ def _level(level: Level) -> dict[str, Any]:
         "per_cell": level.per_cell,
         "stride": list(level.stride),
         "shapes": level.shapes.tolist(),
-        "receptive": None,
+        "receptive": {head: boxes[number].tolist() for head, boxes in fields.items()} or None,
     }
 
 
