@@ -156,5 +156,7 @@ def test_columns_by_hand() -> None:
     assert column(torch.tensor([1, -1]))["type"] == "int32"
     scores = quantised(torch.tensor([0.0, 0.25, 0.5]))
     assert numbers(scores).tolist() == pytest.approx([0.0, 0.25, 0.5], abs=0.001)
-    assert numbers(quantised_boxes(torch.tensor([[1.0, 2.5, -3.25, 5000.0]]))).tolist() == [[1.0, 2.5, -3.25, 32767 / 16]]
+    assert numbers(quantised_boxes(torch.tensor([[1.0, 2.5, -3.25, 5000.0]]))).tolist() == [
+        [1.0, 2.5, -3.25, 32767 / 16]
+    ]
     assert numbers(quantised(torch.zeros(0, 3))).shape == (0, 3)

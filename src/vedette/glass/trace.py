@@ -26,6 +26,7 @@ from vedette.glass.merge import Merge, merge_of
 from vedette.glass.portable import portable
 from vedette.glass.receptive import receptive_fields
 from vedette.glass.record import Reason, Step
+from vedette.glass.regions import Regions, regions_of
 from vedette.glass.stage import Stage
 from vedette.glass.training import Training, training_of
 from vedette.infer.detector import Detector
@@ -112,7 +113,7 @@ class Trace:
         return list(dict.fromkeys(step for one in self.passes for stage in one.stages for step in stage.names))
 
     def to_json(self, receptive: bool = False) -> str:
-        """All of it as one line of JSON, told in `vedette.glass.portable`; with the levels' receptive fields: seconds."""
+        """All of it as a line of JSON, told in `vedette.glass.portable`; receptive: with what cells see, in seconds."""
         return json.dumps(portable(self, receptive), separators=(",", ":"))
 
     @cached_property
@@ -141,6 +142,16 @@ class Trace:
     def receptive_fields(self, look: int = 0) -> dict[str, Tensor]:
         """(L, 4) of each head: what the middle cell of every level sees, in the input's pixels; takes seconds."""
         return receptive_fields(self.detector.model, self._anchors(look), self.passes[look].padded)
+
+    def regions(self, look: int = 0) -> Regions:
+        """Where the regions of the last stage are pooled: level, window and bins, in the order of its rows.
+
+        Raises InputError for a detector of one stage.
+        """
+        stage = self.passes[look].stages[-1]
+        if stage.enter != "regions":
+            raise InputError(f"{type(self.detector.model).__name__} pools no regions: it looks at its anchors alone")
+        return regions_of(self.detector.model, stage.references, self.passes[look].padded)
 
     def _anchors(self, look: int) -> Anchors:
         anchors = self.passes[look].anchors

@@ -20,7 +20,6 @@ from vedette.parts.losses import class_loss, gather_labels
 from vedette.parts.matching import IGNORED, NEGATIVE
 from vedette.structures import Target, TargetBatch
 
-
 REGION_IOU = 0.0  # regions take by threshold alone
 
 
@@ -41,7 +40,7 @@ class Matches:
     matched: Tensor  # (A,) int64 the object, -1 background, -2 ignored
     how: Tensor  # (A,) uint8 of How
     counts: Tensor  # (A,) bool: it enters the loss of the classes; of background, those that were mined or drawn
-    loss: Tensor  # (A,) its own cross-entropy; 0 where the head has sigmoids, and of regions that are judged in the loss
+    loss: Tensor  # (A,) its own cross-entropy; 0 where the head has sigmoids or judges in the loss alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,9 @@ class _Lesson:
             yield self._drawn(model.assign(predictions, truth))
         elif getattr(model, "classes_alone", False):
             least = model.config.positive_iou
-            yield self._of("head", predictions.anchors, model.assign(predictions, truth), predictions.logits, None, least)
+            yield self._of(
+                "head", predictions.anchors, model.assign(predictions, truth), predictions.logits, None, least
+            )
         else:
             least = model.config.match_iou
             matched = model.assign(predictions, truth)
@@ -123,13 +124,12 @@ class _Lesson:
     def _of(
         self, name: str, boxes: Tensor, matched: Tensor, logits: Tensor, labels: Tensor | None, least: float
     ) -> Matches:
-        """boxes (A, 4) or (1, A, 4), matched (1, A), logits (1, A, …), labels (1, G) as indices of them, None: sigmoids."""
-        loss = torch.zeros(matched.shape[1:]) if labels is None else self._cross_entropy(logits, labels, matched)
+        """boxes (A, 4) or (1, A, 4), matched (1, A), logits (1, A, …), labels (1, G) of the logits' order."""
+        loss = torch.zeros(matched.shape[1])
+        if labels is not None:
+            loss = class_loss(logits.detach(), gather_labels(labels, matched))[0].cpu()
         own = boxes[0] if boxes.ndim == 3 else boxes
         return self._told(name, own, matched[0], self._moves(logits), loss, least)
-
-    def _cross_entropy(self, logits: Tensor, labels: Tensor, matched: Tensor) -> Tensor:
-        return class_loss(logits.detach(), gather_labels(labels, matched))[0].cpu()
 
     def _moves(self, logits: Tensor) -> Tensor:
         """(A,) bool: which rows of (1, A, …) logits the loss moves."""
@@ -152,9 +152,7 @@ class _Lesson:
         loss = class_loss(logits.detach(), labels.clamp(min=0))[0].cpu()
         return self._told("regions", boxes, matched, self._moves(logits), loss, REGION_IOU)
 
-    def _told(
-        self, name: str, boxes: Tensor, matched: Tensor, counts: Tensor, loss: Tensor, least: float
-    ) -> Matches:
+    def _told(self, name: str, boxes: Tensor, matched: Tensor, counts: Tensor, loss: Tensor, least: float) -> Matches:
         """All of one picture; least: the IoU from which on an object takes by threshold."""
         matched, boxes = matched.cpu(), boxes.detach().cpu()
         how = torch.where(matched >= 0, int(How.BY_THRESHOLD), int(How.NONE))
