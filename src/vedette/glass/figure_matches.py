@@ -8,7 +8,7 @@ from vedette.glass.trace import Trace
 from vedette.glass.training import How, Matches
 from vedette.pages.overlay import Canvas, Panel, canvas_of, overlay
 
-MOST_NEGATIVES, MOST_POSITIVES = 400, 120
+MOST_NEGATIVES, MOST_POSITIVES = 400, 24
 
 
 def matches(trace: Trace, level: int | None, label: int | None) -> str:

@@ -24,6 +24,11 @@ def in_words(count: int) -> str:
     return SMALL[count] if 0 <= count < len(SMALL) else f"{count:,}"
 
 
+def alone(count: int) -> str:
+    """A number without its thing: "none", "one", "6,375"."""
+    return in_words(count) if count else "none"
+
+
 def listed(things: Iterable[object], last: str = "and") -> str:
     """ "8, 16 and 32"."""
     words = [str(thing) for thing in things]
