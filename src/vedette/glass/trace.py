@@ -188,9 +188,7 @@ def explain(
     """
     score = check_score(score)
     if not hasattr(detector.model, "find"):
-        raise InputError(
-            f"{type(detector.model).__name__} has no `find` whose record could be told: only its detections"
-        )
+        raise InputError(f"{type(detector.model).__name__} has no `find` whose record could be told")
     image = as_picture(picture)
     passes = plan_passes(detector.input_spec, scales, flip, vote)
     return Trace(detector, image, score, tuple(_passes(detector, image, passes, score)), vote, target)
