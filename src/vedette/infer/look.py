@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vedette.infer.graphs import Graphs, Kept
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
-from vedette.parts.detection import unpad
+from vedette.parts.detection import Found, unpad
 from vedette.structures import Detections, InputSpec
 
 
@@ -71,16 +71,27 @@ class Look(nn.Module):
 
         mirrored: the pictures are looked at in a mirror; the boxes are those of the pictures as they are.
         """
-        device = self.normalize.mean.device
         seen = inputs.mirrored() if mirrored else inputs
         with torch.inference_mode():
-            images = seen.images.to(device, non_blocking=True)
-            shapes = seen.shapes.to(device, non_blocking=True)
-            found = _to_cpu(self._detect(images, shapes, seen.proposals, score))
+            found = _to_cpu(self._detect(*self._on_device(seen), seen.proposals, score))
         if mirrored:
             widths = inputs.shapes[:, 1].tolist()
             found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
         return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
+
+    def record(self, inputs: Inputs, score: float) -> tuple[Any, Found]:
+        """What `find` goes by: the predictions, and the model's own record of what it made of them, in the input's
+        pixels and on the model's device.
+        """
+        with torch.inference_mode():
+            images, shapes = self._on_device(inputs)
+            predictions = self(images, shapes, inputs.proposals)
+            with self.autocast(images.device):
+                return predictions, self.model.find(predictions, score)  # type: ignore[operator]
+
+    def _on_device(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        device = self.normalize.mean.device
+        return inputs.images.to(device, non_blocking=True), inputs.shapes.to(device, non_blocking=True)
 
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
