@@ -13,7 +13,9 @@ from papers import tiny
 from vedette import Target
 from vedette.errors import InputError
 from vedette.glass.figure_steps import MOST_BOXES
+from vedette.glass.phrases import many
 from vedette.glass.trace import Trace
+from vedette.glass.training import How
 from vedette.infer.detector import Detector
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -26,7 +28,9 @@ def traced(model: Any = None, score: float = 0.2, **how: Any) -> Trace:
 
 
 def target() -> Target:
-    return Target(torch.tensor([[10.0, 12.0, 50.0, 44.0], [56.0, 20.0, 84.0, 55.0]]), torch.tensor([0, 2]))
+    """Two objects and one that is smaller than every anchor."""
+    boxes = torch.tensor([[10.0, 12.0, 50.0, 44.0], [56.0, 20.0, 84.0, 55.0], [2.0, 2.0, 6.0, 6.0]])
+    return Target(boxes, torch.tensor([0, 2, 1]))
 
 
 def count(svg: str, kind: str) -> int:
@@ -95,11 +99,12 @@ def test_heat_is_where_the_scores_are() -> None:
 def test_matches_are_those_of_the_target() -> None:
     trace = traced(target=target())
     svg = trace.figure("matches").svg
-    assert count(svg, "gt") == 2 * 2  # two objects in two heads
-    for head in trace.training.heads:
-        assert f"{head.name}: {int((head.matched >= 0).sum())} match" in svg.replace("one match", "1 match") or True
-    assert "arm:" in svg
-    assert "odm:" in svg
+    assert count(svg, "gt") == 3 * 2  # three objects in two heads
+    positives = {head.name: int((head.matched >= 0).sum()) for head in trace.training.heads}
+    assert f"arm: {many(positives['arm'], 'match', 'matches')}, " in svg
+    assert f"odm: {many(positives['odm'], 'match', 'matches')}, " in svg
+    as_best = [(head.how == How.AS_BEST).sum() for head in trace.training.heads]
+    assert count(svg, "best") == int(sum(as_best)) > 0
 
 
 def test_what_there_is_not_is_refused() -> None:

@@ -39,4 +39,4 @@ def test_the_strongest_may_be_lost() -> None:
 def test_shifts_and_overlaps_by_hand() -> None:
     before, after = torch.tensor([0.0, 0.0, 10.0, 20.0]), torch.tensor([5.0, 0.0, 25.0, 10.0])
     assert shift(before, after) == (10.0, -5.0, 2.0, 0.5)
-    assert overlap(before, after) == 50 / 350
+    assert overlap(before, after) == pytest.approx(50 / 350)
