@@ -24,7 +24,7 @@ from glass.detectors import detector_of, pictures
 from glass.planted import OBJECT, PICTURE, SURE, UNSURE, anchor, crowd, refinedet, two_stage
 from vedette.glass.columns import column, quantised_boxes
 from vedette.glass.packed import pack
-from vedette.glass.portable import portable
+from vedette.glass.page import page_trace
 from vedette.glass.record import Reason
 from vedette.glass.trace import Trace
 from vedette.infer.detector import Detector
@@ -107,7 +107,7 @@ def cases(detector: Detector, name: str, count: int, **how: Any) -> Iterator[dic
         trace, dice = vedette.explain(detector, picture, score=0.2, **how), random.Random(number)
         chosen = [knobs_of(trace, dice) for _ in range(count)]
         settings = [{"knobs": knobs, "detections": rows_of(found_at(trace, knobs))} for knobs in chosen]
-        yield {"name": f"{name}, picture {number}", "packed": pack(portable(trace)), "settings": settings}
+        yield {"name": f"{name}, picture {number}", "packed": pack(page_trace(trace)), "settings": settings}
 
 
 def test_columns_come_out_as_they_went_in(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def lost_case(name: str, trace: Trace, objects: list[tuple[list[float], int]]) -
         lost = trace.lost(box, label)
         expected = {"reason": str(lost.reason), "step": lost.step, "iou": lost.iou}
         rows.append({"box": box, "label": label, "expected": expected})
-    return {"name": name, "packed": pack(portable(trace)), "objects": rows}
+    return {"name": name, "packed": pack(page_trace(trace)), "objects": rows}
 
 
 def boxes_in(picture: Image.Image, count: int, dice: random.Random) -> list[list[float]]:
@@ -240,7 +240,7 @@ def test_photographs_give_the_same(name: str, tmp_path: Path) -> None:
     trace = vedette.explain(detector, DEMO / f"{name}.jpg", score=0.5)
     chosen = [knobs_of(trace, dice) for _ in range(200)]
     settings = [{"knobs": knobs, "detections": rows_of(found_at(trace, knobs))} for knobs in chosen]
-    write(tmp_path, "find", [{"name": name, "packed": pack(portable(trace)), "settings": settings}])
+    write(tmp_path, "find", [{"name": name, "packed": pack(page_trace(trace)), "settings": settings}])
     run_node("find", tmp_path)
     objects = [(box, dice.randrange(20)) for box in boxes_in(trace.picture, 40, dice)]
     objects += [(one, 14) for one in boxes_in(trace.picture, 20, dice)]

@@ -5,7 +5,8 @@ from typing import Any
 
 from vedette.glass.papers import paper_of
 from vedette.glass.phrases import Told, capital, in_words, many, plain
-from vedette.glass.portable import PICKED_OF, SIGMA
+from vedette.glass.candidates import PICKED_OF
+from vedette.glass.portable import SIGMA
 from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace

@@ -79,6 +79,12 @@ export function fateAt(look, stage, row, label, found, knobs) {
   if (place >= 0) return (found ?? stage.candidates).fates[place];
   if (!stage.last) return stage.best.fates[row];
   if (isBarred(stage, row, knobs.theta)) return EASY;
-  if (stage.best.labels[row] === label && knobs.floor === stage.rule.floor) return stage.best.fates[row];
+  if (knobs.floor === stage.rule.floor) return isBeyond(stage, row, label) ? BEYOND_COUNT : UNDER_FLOOR;
   return scoreAt(look, stage, row, label).score >= knobs.floor ? BEYOND_COUNT : UNDER_FLOOR;
+}
+
+/** Whether a pair was beyond the best that are picked, at the trace's own knobs. */
+function isBeyond({ beyond, classes }, row, label) {
+  const bit = row * classes + label;
+  return beyond !== null && (beyond[bit >> 3] & (128 >> (bit & 7))) !== 0;
 }
