@@ -3,7 +3,7 @@
 import { element } from "./draw.js";
 import { cellAt } from "./grid.js";
 import { classIn, hypotheses } from "./here.js";
-import { lostAt } from "./lost.js";
+import { fateOf, lostAt } from "./lost.js";
 import { mend } from "./mend.js";
 import { article, nearly, score } from "./phrases.js";
 import { KEPT, MISPLACED, NOT_PROPOSED, NO_ANCHOR, UNDER_FLOOR, markOf } from "./reasons.js";
@@ -22,7 +22,7 @@ export function listenToPicture(pane) {
   stage.addEventListener("pointermove", (event) => {
     const point = pane.pointOf(event);
     if (from && isBox(pane, from, point)) pane.store.change({ drawing: spanned(from, point) });
-    else if (pane.store.now.layer === "grid") pane.store.change({ cell: cellAt(pane.trace, pane.store.now.level, point) });
+    else if (pane.store.now.layer !== "found") pane.store.change({ cell: cellAt(pane.trace, pane.store.now.level, point) });
   });
   stage.addEventListener("pointerup", (event) => {
     if (!from) return;
@@ -49,7 +49,11 @@ export function spanned([ax, ay], [bx, by]) {
 export function answersFor(trace, { outcome, knobs, asked }, place) {
   const lost = (box, label) => ({ box, label, lost: lostAt(trace, outcome, knobs, box, label) });
   if (place.length === 4) return [lost(place, asked ?? classIn(trace, place))];
-  return hypotheses(trace, place, asked).map(({ box, label }) => lost(box, label));
+  return hypotheses(trace, place, asked).map((had) => {
+    const answer = lost(had.box, had.label);
+    const isOwn = answer.lost.reason === KEPT;
+    return isOwn ? answer : { ...answer, lost: fateOf(trace, outcome, knobs, had) };
+  });
 }
 
 export function showAnswers(pane) {
@@ -72,12 +76,14 @@ function answerOf(pane, now, { label, lost }, place) {
   const found = lost.reason === KEPT ? mark.name : `lost ${mark.name}`;
   const head = element("h4", { class: found }, element("i", { class: `sign ${mark.name}`, "aria-hidden": "true" }, mark.sign), ` ${place + 1} ${name}, ${verdict}`);
   const follow = lost.row < 0 ? [] : [followButton(pane, lost, name)];
-  return element("div", { class: "answer" }, head, element("p", {}, whyOf(pane, lost, name)), ...mending(pane, now, lost), ...follow);
+  const [words, turn] = mending(pane, now, lost);
+  const buttons = element("p", { class: "row" }, ...[...follow, turn].filter(Boolean));
+  return element("div", { class: "answer" }, head, element("p", {}, whyOf(pane, lost, name), " ", words), buttons);
 }
 
 function followButton(pane, lost, name) {
   const subject = { look: lost.look, stage: pane.trace.passes[lost.look].stages.indexOf(lost.stage), row: lost.row, label: lost.label };
-  const words = lost.reason === KEPT ? "Follow how it was found" : "Follow its best box to where it was lost";
+  const words = lost.reason === KEPT ? "Follow how it was found" : "Follow it to where it was lost";
   return element("button", { onclick: () => pane.follow(subject, article(name)) }, words);
 }
 
@@ -96,7 +102,7 @@ function whyOf({ trace, titleOf }, lost, name) {
     case UNDER_FLOOR:
       return `The network looked here, and did not believe it: ${name} has ${value}, and ${floor} is asked for. ${insteadOf(trace, lost)}`;
     case MISPLACED:
-      return `The network knew that something is here, but moved the box off: at the end ${near}, below 0.5.`;
+      return `Boxes began here, but the network moved them off, to something else: at the end ${near}, below 0.5.`;
     case NOT_PROPOSED:
       return `It was lost before anybody asked for its class, in the step “${titleOf(lost.step)}”: it was not proposed.`;
     default:
@@ -109,15 +115,15 @@ function insteadOf(trace, { won, wonScore, score: own }) {
   return `More likely it took it for ${article(trace.detector.classes[won])} (${score(wonScore)}).`;
 }
 
-/** What would have had to happen, with a button that turns the knobs so. */
+/** What would have had to happen, in words, and a button that turns the knobs so. */
 function mending(pane, now, lost) {
-  if (lost.reason === KEPT || !lost.stage.last) return [];
+  if (lost.reason === KEPT) return [""];
+  if (lost.reason === MISPLACED || !lost.stage.last) return ["No threshold would bring it back."];
   const place = placeAt(lost.stage, lost.row, lost.label);
   const change = mend(pane.trace, now.knobs, lost.look, place);
-  if (!change) return [element("p", { class: "soft" }, "No knob would bring it back.")];
+  if (!change) return ["No threshold would bring it back."];
   const names = { floor: "score", iou: "NMS IoU", theta: "θ", sigma: "σ" };
   const settings = Object.entries(change.knobs).map(([knob, value]) => `${names[knob]} ${value}`);
-  const words = `It would be found with ${settings.join(" and ")}.`;
-  const button = element("button", { onclick: () => pane.turn(change.knobs) }, "Turn the knobs so");
-  return [element("p", {}, `${words} `, button)];
+  const words = `This box would be found with ${settings.join(" and ")}.`;
+  return [words, element("button", { onclick: () => pane.turn(change.knobs) }, "Try that")];
 }

@@ -3,7 +3,7 @@
 import { cellBox, cellCenter, cellUnder } from "./anchors.js";
 import { boxAt, centerOf, toInput, toPicture } from "./boxes.js";
 import { dot, outline } from "./draw.js";
-import { anchorsOf } from "./heat.js";
+import { anchorsOf, heatOf } from "./heat.js";
 import { lastStage } from "./outcome.js";
 import { number } from "./phrases.js";
 import { asksForObjects, isBarred } from "./rows.js";
@@ -48,6 +48,14 @@ function receptiveLines(look, level, cell) {
     const box = toPicture(look.input, [x1 + across, y1 + down, x2 + across, y2 + down]);
     return outline(box, { kind: "sees", dash: "1 5", width: 1.5 });
   });
+}
+
+/** The same of a heat map: the value of the cell. */
+export function wordsOfHeat(trace, { heat, level, cell }) {
+  const words = "Bright: more likely. Each square is a cell of the level.";
+  if (!cell) return words;
+  const value = heatOf(trace, heat, level)[cell.row * trace.passes[0].levels[level].columns + cell.column];
+  return `${words} Row ${cell.row + 1}, column ${cell.column + 1}: ${value.toFixed(3)}.`;
 }
 
 /** The cell in words, for the line under the picture. */

@@ -15,7 +15,7 @@ export function listenToStage(pane) {
     if (event.target !== stage) return;
     if (event.key in ARROWS) {
       event.preventDefault();
-      if (now.layer === "grid") moveCell(pane, ARROWS[event.key]);
+      if (now.layer !== "found") moveCell(pane, ARROWS[event.key]);
       else moveCross(pane, ARROWS[event.key], event.shiftKey, corner);
     } else if (event.key === "b" && now.cross) {
       corner = now.cross;
@@ -53,10 +53,11 @@ function moveCell(pane, [across, down]) {
 /** Anywhere else on the page. */
 export function listenToPage(panes, tour) {
   document.addEventListener("keydown", (event) => {
-    const writing = event.target.closest?.("input, select, textarea, [data-part=stage], [role=tab]");
+    const writing = event.target.closest?.("input, select, textarea");
+    const moving = event.target.closest?.("[data-part=stage], [role=tab]") && event.key in ARROWS;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") return tour?.isOpen() ? tour.close() : panes.forEach((pane) => pane.leave());
-    if (writing) return;
+    if (writing || moving) return;
     const [pane] = panes;
     const act = {
       ArrowRight: () => pane.goTo(pane.store.now.moment + 1),

@@ -1,8 +1,10 @@
 // Which layer lies on the picture: what was found, the grid of a level, or a heat map.
 
+import { cellOf } from "./anchors.js";
 import { element } from "./draw.js";
-import { wordsOfCell } from "./grid.js";
+import { wordsOfCell, wordsOfHeat } from "./grid.js";
 import { heatChoices } from "./heat.js";
+import { lastStage } from "./outcome.js";
 
 export function showLayers(pane) {
   const { root, store, trace } = pane;
@@ -19,7 +21,7 @@ export function showLayers(pane) {
   }
   levels.addEventListener("change", () => store.change({ level: Number(levels.value), cell: null }));
   heats.addEventListener("change", () => store.change({ heat: heats.value }));
-  store.change({ heat: choices[0]?.value ?? null });
+  store.change({ heat: choices[0]?.value ?? null, level: levelOfBest(trace) });
   store.whenChanged((now, changed) => {
     if (!["layer", "level", "cell", "heat", "trail", "step"].some((name) => changed.has(name))) return;
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.layer === now.layer));
@@ -31,9 +33,16 @@ export function showLayers(pane) {
   });
 }
 
+/** The level that the best candidate's anchor is of: there is something to see. */
+function levelOfBest(trace) {
+  const [look] = trace.passes;
+  const [source] = lastStage(look).candidates.source;
+  return look.levels.length && source !== undefined ? cellOf(look.levels, source).level : 0;
+}
+
 function readoutOf(trace, now, levels) {
   if (now.layer === "grid") return wordsOfCell(trace, now);
-  if (now.layer === "heat") return "Bright: more likely. Each square is a cell of the level.";
+  if (now.layer === "heat") return wordsOfHeat(trace, now);
   if (!levels) return "Click anywhere, or draw a box, to ask what became of what is there. Regions have no grid.";
   return "Click anywhere, or draw a box, to ask what became of what is there.";
 }

@@ -6,7 +6,7 @@ import { KEPT, markOf } from "./reasons.js";
 const STAY = 2200; // milliseconds at a moment, to read it
 const MOVE = 700; // on the way to the next
 const SHORT = {
-  ...{ anchors: "anchor", regions: "region", refine: "first move", floor: "class", pick: "best", decode: "move" },
+  ...{ anchors: "anchor", regions: "region", refine: "1st move", floor: "class", pick: "best", decode: "move" },
   ...{ suppress: "NMS", keep: "kept", frame: "picture" },
 };
 
@@ -22,6 +22,7 @@ export function showLifeline(pane) {
   root.querySelector("[data-part=close]").addEventListener("click", () => pane.leave());
   store.whenChanged((now, changed) => {
     panel.hidden = !now.trail;
+    root.classList.toggle("busy", Boolean(now.trail || now.answer));
     root.querySelector("[data-part=invite]").hidden = Boolean(now.trail || now.answer);
     play.textContent = now.playing ? "❚❚ Pause" : "▶ Play";
     if (!now.trail || !(changed.has("trail") || changed.has("moment"))) return;
@@ -38,7 +39,7 @@ function momentButton(pane, now, { step, fate }, number) {
   const title = pane.titleOf(step);
   const kind = fate === KEPT ? "" : `lost ${markOf(fate).name}`;
   const attributes = { class: kind, "aria-current": current ? "step" : null, title, onclick: () => pane.goTo(number) };
-  const words = element("span", {}, step.startsWith("rpn ") ? `RPN: ${SHORT[step.slice(4)]}` : SHORT[step]);
+  const words = element("span", {}, step.startsWith("rpn ") ? `RPN ${SHORT[step.slice(4)]}` : SHORT[step]);
   return element("li", {}, element("button", attributes, element("i", {}, fate === KEPT ? "" : markOf(fate).sign), words));
 }
 

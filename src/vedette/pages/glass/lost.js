@@ -84,6 +84,18 @@ function isMisplaced(reach, row, depth) {
   return depth > DECODE && !(reach.final[row] >= REACHES);
 }
 
+/** The same for a box that the detector itself had, {look, row, label}: what became of that very one. */
+export function fateOf(trace, outcome, knobs, { look: number, row, label }) {
+  const look = trace.passes[number];
+  const stage = lastStage(look);
+  const context = { trace, look, number, stage, label, knobs, found: outcome.looks[number] };
+  const fate = fateAt(look, stage, row, label, context.found, knobs);
+  const end = finalBox(look, stage, row, label);
+  const of = (box) => ({ [row]: iou(box, end) });
+  const reach = { first: of(firstBox(look, stage, row)), moved: of(movedBox(look, stage, row)), final: of(end) };
+  return told(context, reach, row, depthOf(context, row, fate), fate, winnerOf(context, [row]));
+}
+
 /** No anchor, or region, comes near. */
 function unreached({ look, number, stage, label }, reach) {
   const row = reach.first.reduce((best, value, at) => (best < 0 || value > reach.first[best] ? at : best), -1);

@@ -24,18 +24,18 @@ export function pixels([x1, y1, x2, y2]) {
   return `${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`;
 }
 
-/** How a box was moved to become another, in the pixels of both. */
+/** How a box was moved to become another, in the pixels of both: "moved 3 px right, and became …". */
 export function move(before, after) {
   const [x, y] = [0, 1].map((side) => (after[side] + after[side + 2] - before[side] - before[side + 2]) / 2);
   const [wide, high] = [0, 1].map((side) => (after[side + 2] - after[side]) / (before[side + 2] - before[side]));
   const shifts = [way(x, "right", "left"), way(y, "down", "up")].filter(Boolean);
-  const shift = shifts.length ? `${shifts.join(" and ")} px` : "not at all";
+  const shift = shifts.length ? `moved ${shifts.join(" and ")}` : "did not move";
   return `${shift}, and became ${wide.toFixed(2)} times as wide and ${high.toFixed(2)} times as high`;
 }
 
 function way(length, ahead, back) {
   const rounded = Math.round(Math.abs(length));
-  return rounded ? `${rounded} ${length > 0 ? ahead : back}` : "";
+  return rounded ? `${rounded} px ${length > 0 ? ahead : back}` : "";
 }
 
 export function article(name) {

@@ -1,7 +1,7 @@
 // The picture and what is drawn on it: what was found, an open step, a life line, a place that was asked about.
 
 import { cut } from "./boxes.js";
-import { dot, element, outline, tie, veil } from "./draw.js";
+import { dot, element, line, outline, tie, veil } from "./draw.js";
 import { drawGrid } from "./grid.js";
 import { heatOf, paintHeat } from "./heat.js";
 import { score } from "./phrases.js";
@@ -52,13 +52,25 @@ function foundLines({ view }, { outcome, hovered }) {
 /** Where the box was at each moment up to now, thin; where it is, thick; and who suppressed it. */
 function trailLines({ trace }, { trail, moment, between }) {
   const past = trail.slice(0, moment).map(({ box }) => outline(box, { kind: "past", dash: "2 5", width: 1.5 }));
-  const { box, fate, by } = trail[moment];
+  const { box, fate, by, pooled } = trail[moment];
   const seen = between ?? box;
   const mark = markOf(fate);
   const lines = [veil(trace.picture, cut(seen, trace.picture)), ...past];
+  if (pooled && !between) lines.push(...binLines(pooled));
   if (by) lines.push(outline(by, { kind: "rival", dash: "", width: 2 }), tie(by, box, { kind: "rival", dash: "2 4" }));
   lines.push(outline(seen, { kind: mark.name, dash: mark.dash, width: 3.5 }));
   return lines;
+}
+
+/** The bins that a region is pooled into. */
+function binLines({ window: [x1, y1, x2, y2], bins }) {
+  const at = (from, to, bin) => from + ((to - from) * bin) / bins;
+  const inner = Array.from({ length: bins - 1 }, (_, bin) => bin + 1);
+  const look = { kind: "anchor", width: 1 };
+  return inner.flatMap((bin) => [
+    line([at(x1, x2, bin), y1], [at(x1, x2, bin), y2], look),
+    line([x1, at(y1, y2, bin)], [x2, at(y1, y2, bin)], look),
+  ]);
 }
 
 /** The boxes that an answer speaks of, with their numbers there. */
@@ -80,7 +92,7 @@ function tagsOf(pane, now) {
   if (now.answer) return now.answer.map((one, place) => answerTag(pane, one, place));
   if (now.step || now.layer === "grid") return [];
   const shown = now.outcome.detections.slice(0, MOST_TAGS);
-  return shown.map((one, place) => foundTag(pane, one, place)).reverse();
+  return shown.map((one, place) => foundTag(pane, one, place, shown.length)).reverse();
 }
 
 function answerTag(pane, { box, label, lost }, place) {
@@ -88,7 +100,8 @@ function answerTag(pane, { box, label, lost }, place) {
   return tagAt(pane, box, element("span", { class: "tag" }, words));
 }
 
-function foundTag(pane, { box, score: value, label }, place) {
+/** The more there are, the less each says: the list has it all. */
+function foundTag(pane, { box, score: value, label }, place, many) {
   const { colour, ink } = pane.view.looks[label % pane.view.looks.length];
   const name = pane.trace.detector.classes[label];
   const button = element(
@@ -103,7 +116,7 @@ function foundTag(pane, { box, score: value, label }, place) {
       },
       onpointerdown: (event) => event.stopPropagation(),
     },
-    `${place + 1} ${name} ${score(value)}`,
+    [place + 1, ...(many > 16 ? [] : many > 7 ? [name] : [name, score(value)])].join(" "),
   );
   return tagAt(pane, box, button);
 }

@@ -81,7 +81,7 @@ function rivalLines(pane, look, { stage, step }, { outcome }) {
     const link = { kind: mark.name, dash: "1 4", width: 1 };
     return by < 0 ? [own] : [own, line(centerOf(box(place)), centerOf(box(by)), link)];
   });
-  return [...lines, ...on.reverse().map((place) => outline(box(place), { kind: "kept", width: 2 }))];
+  return [...lines, ...on.reverse().map((place) => outline(box(place), { kind: "kept", width: 3 }))];
 }
 
 /** How many went through a step at the knobs as they are: {came, went}, from the trace where nothing was turned. */

@@ -103,22 +103,28 @@ function entering(own) {
 
 function ofRegion({ look, stage, row }, box) {
   const facts = [["region", `${number(row + 1)} of ${number(stage.rows)}`], ["size", `${pixels(box)} px`]];
-  if (stage.regions) {
-    const { levels, bins, strides } = stage.regions;
-    facts.push(["pooled", `${bins} × ${bins} bins of the map with stride ${strides[levels[row]]}`]);
-  }
+  const pooled = pooledFrom(look, stage, row);
+  if (pooled) facts.push(["pooled", `${pooled.bins} × ${pooled.bins} bins of the map with stride ${pooled.stride}`]);
   const proposed = look.stages.length > 1;
   const text = proposed
     ? "As a proposal it is cut out of the network's maps, brought to one size, and looked at by itself."
     : "It begins as a region that selective search marked: alike in colour and texture, before any network looked.";
-  return { text, facts };
+  return { text, facts, pooled };
+}
+
+/** Where a region is pooled: {window: in the picture, bins: a side, stride: of the map}; null where it is not. */
+function pooledFrom(look, { regions }, row) {
+  if (!regions) return null;
+  const { levels, windows, bins, strides } = regions;
+  const stride = strides[levels[row]];
+  return { window: toPicture(look.input, boxAt(windows, row).map((cells) => cells * stride)), bins, stride };
 }
 
 function refining(own) {
   const { look, stage, row, rule } = own;
   const [from, to] = [firstBox(look, stage, row), movedBox(look, stage, row)];
   const object = stage.objectness[own.row];
-  const moved = `It moved ${move(from, to)}.`;
+  const moved = `It ${move(from, to)}.`;
   if (own.depth === REFINE && own.fate === EASY) {
     const sure = own.place >= 0 ? own.stage.candidates.emptiness[own.place] : 1 - object;
     const text = `The network is ${sure.toFixed(3)} sure that nothing is here, more than θ = ${rule.theta}: left out as easy.`;
@@ -181,7 +187,7 @@ function decoding(own) {
   if (!stage.last) return moment(own, "decode", to, "It is large enough to be proposed.", [["size", `${pixels(to)} px`]]);
   const facts = [["size", `${pixels(to)} px`], ["IoU with before", iou(from, to).toFixed(2)]];
   if (own.fate === SMALL) return moment(own, "decode", to, "No area is left of it.", facts);
-  const again = asksForObjects(stage) ? "It moved once more," : "It moved";
+  const again = asksForObjects(stage) ? "Once more it" : "It";
   return moment(own, "decode", to, `${again} ${move(from, to)}.`, facts);
 }
 
