@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vedette.cli.annotated import load_detector, read_annotated, truths_in
 from vedette.cli.choices import MOST_AT_ONCE, MOST_WORKERS, Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.complete import complete_model
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
@@ -112,15 +113,15 @@ def evaluate(
         raise InputError("--results: holds the detections of one model; leave it out, or name one model")
     _check_places(json, results, report, len(models))
     sizes = read_scales(scales)
-    loaded = [_load(model, device, nms, trust) for model in models]
+    loaded = [load_detector(model, device, trust, **chosen(nms=nms)) for model in models]
     for detector, _ in loaded:
         if max_detections is not None:
             keep_most(detector.model, max_detections)
     plans = [plan_passes(detector.input_spec, sizes, flip, vote, batch_size) for detector, _ in loaded]
-    dataset = _read(data)
+    dataset = read_annotated(data)
     if results is not None:
         check_results(dataset, loaded[0][1], voc=metric != "coco")
-    truths = [_truths(model, dataset, classes) for model, (_, classes) in zip(models, loaded, strict=True)]
+    truths = [truths_in(model, dataset, classes) for model, (_, classes) in zip(models, loaded, strict=True)]
     _note_crowded([detector for detector, _ in loaded], truths[0], metric, max_detections)
     above = overlap or ("above" if metric != "coco" else None)
     given = chosen(nms=nms, overlap=above, score=score, max_detections=max_detections)
@@ -182,15 +183,6 @@ def _check_metric(metric: Metric, overlap: Overlap | None) -> None:
             raise InputError(f"--metric coco: {error}") from None
 
 
-def _load(model: str, device: str | None, nms: str | None, trust: bool) -> tuple[Detector, tuple[str, ...]]:
-    from vedette.infer.load import load
-
-    detector = load(model, device=device, trust=trust, **chosen(nms=nms))
-    if detector.classes is None:
-        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
-    return detector, detector.classes
-
-
 def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Metric, most: int | None) -> None:
     """Says where images have more objects than can be found."""
     from vedette.evaluate.limits import COCO_LIMIT, crowded
@@ -208,24 +200,6 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
             f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )
-
-
-def _truths(model: str, dataset: Dataset, classes: tuple[str, ...]) -> list[Truth]:
-    from vedette.evaluate.measure import truths_for
-
-    try:
-        return truths_for(dataset, classes)
-    except InputError as error:
-        raise InputError(f"{model}: {error}") from None
-
-
-def _read(sources: list[str]) -> Dataset:
-    from vedette.data.read import read_datasets
-
-    dataset = read_datasets(sources, "evaluate")
-    for note in dataset.notes:
-        typer.echo(f"note: {note}", err=True)
-    return dataset
 
 
 def _find(

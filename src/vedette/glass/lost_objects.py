@@ -1,15 +1,16 @@
 """Every annotated object of a data set that a detector does not find, with the step that lost it.
 
 An object is found where a detection of at least the score that is asked for hits it by VOC's rules
-(`vedette.evaluate.matching.judge`, IoU > 0.5); one that is difficult or a crowd is not looked for. The others are traced
-as `Trace.lost` does it, with one thing more: a box that overlaps another object of the class more is that one's.
+(`vedette.evaluate.matching.judge`, IoU > 0.5); one that is difficult or a crowd is not looked for. The others are
+traced as `Trace.lost` does it, with one thing more: a box that overlaps another object of the class more is that one's.
 
-Shapes: `G` annotated boxes of one image, `S` shapes of anchors.
+Shapes: `G` annotated boxes of all images, `S` shapes of anchors.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate, zip_longest
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections
 
 Progress = Callable[[int, int], None]  # hears of images done, and of all
+Kind = tuple[str, Reason]  # of a loss: the step, and why
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +44,13 @@ class LostObject:
     row: int  # among the annotated boxes of all images
     label: int
     box: tuple[float, ...]  # annotated pixels, as those in `lost`
-    area: float  # square pixels, as annotated
-    sides: tuple[float, float]  # width and height in pixels of the input
     lost: Lost
     crowded: bool  # what suppressed its best candidate lies on another object of the class
+
+    @property
+    def kind(self) -> "Kind":
+        """What lost it."""
+        return self.lost.step, self.lost.reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +63,9 @@ class Survey:
     found: Sequence[Detections]  # of each image, down to the score from which on AP counts
     lost: tuple[LostObject, ...]
     steps: tuple[str, ...]  # the names of the detector's steps, in their order
-    shapes: Tensor  # (S, 2) widths and heights of the anchors in pixels of the input, each once; (0, 2): no anchors
+    sides: Tensor  # (G, 2) widths and heights of all annotated boxes in pixels of the input
+    shapes: Tensor  # (S, 2) those of the anchors, each once; (0, 2): no anchors
+    config: Any  # the model's
     input_side: int  # the InputSpec's size
 
     @cached_property
@@ -66,12 +73,15 @@ class Survey:
         """The judgement over all that is found."""
         return judge(self.found, self.truths)
 
-    @property
-    def kinds(self) -> list[tuple[str, Reason]]:
+    @cached_property
+    def kinds(self) -> list[Kind]:
         """The steps and reasons that lost objects, in the order of the steps."""
-        order = {reason: number for number, reason in enumerate(Reason)}
-        kinds = {(one.lost.step, one.lost.reason) for one in self.lost}
-        return sorted(kinds, key=lambda kind: (self.steps.index(kind[0]), order[kind[1]]))
+        kinds = {one.kind for one in self.lost}
+        return sorted(kinds, key=lambda kind: (self.steps.index(kind[0]), kind[1].code))
+
+    def of(self, kind: Kind, label: int | None = None) -> list[LostObject]:
+        """What is lost so, of one class or of all."""
+        return [one for one in self.lost if one.kind == kind and label in (None, one.label)]
 
 
 def find_lost(
@@ -97,7 +107,8 @@ def find_lost(
     spec, lowest = detector.input_spec, min(score, LOWEST_SCORE)
     look = detector.look_in(spec, bf16)
     found, lost = list[Detections](), list[LostObject]()
-    steps, shapes, starts = list[str](), dict[int, Tensor](), _starts(truths)
+    sides, steps, shapes = list[Tensor](), list[str](), dict[int, Tensor]()
+    starts = _starts(truths)
     with workers_heard():
         for batch in eval_loader(dataset, spec, batch_size, workers, proposals=proposals):
             inputs = Inputs(batch.images, batch.shapes, batch.sizes, batch.proposals)
@@ -106,6 +117,7 @@ def find_lost(
             found += [in_frame(_on_cpu(one), shape, size) for one, shape, size in rows]
             _note_anchors(shapes, detector.model, predictions)
             for row, index in enumerate(batch.indices):
+                sides.append(_input_sides(truths[index].boxes, Frame(batch.shapes[row], batch.sizes[row])))
                 missed = missed_rows(found[index], truths[index], score)
                 if missed:
                     stages = _stages(look, predictions, row, batch, score)
@@ -113,9 +125,19 @@ def find_lost(
                     lost += _traced(stages, truths[index], missed, index, starts[index])
             if progress is not None:
                 progress(len(found), len(dataset))
-    given = detector.classes or tuple(f"class {label}" for label in range(detector.model.config.num_classes))  # type: ignore[union-attr]
-    every = torch.cat([torch.zeros(0, 2), *shapes.values()]).unique(dim=0)
-    return Survey(given, score, truths, found, tuple(lost), tuple(steps), every, spec.size)
+    config: Any = detector.model.config
+    return Survey(
+        classes=detector.classes or tuple(f"class {label}" for label in range(config.num_classes)),
+        score=score,
+        truths=truths,
+        found=found,
+        lost=tuple(lost),
+        steps=tuple(steps),
+        sides=torch.cat([torch.zeros(0, 2), *sides]),
+        shapes=_distinct(torch.cat([torch.zeros(0, 2), *shapes.values()])),
+        config=config,
+        input_side=spec.size,
+    )
 
 
 def missed_rows(found: Detections, truth: Truth, score: float) -> list[int]:
@@ -131,10 +153,9 @@ def picture_of(predictions: Any, row: int) -> Any:
         return predictions[row : row + 1]
     if not isinstance(predictions, tuple):
         return predictions
-    if not hasattr(predictions, "_fields"):
-        return tuple(picture_of(part, row) for part in predictions)
-    parts = zip(predictions._fields, predictions, strict=True)
-    return predictions._replace(**{name: picture_of(part, row) for name, part in parts if name != "anchors"})
+    names = getattr(predictions, "_fields", ())
+    parts = [part if name == "anchors" else picture_of(part, row) for part, name in zip_longest(predictions, names)]
+    return type(predictions)(*parts) if names else tuple(parts)
 
 
 def _stages(look: Look, predictions: Any, row: int, batch: Batch, score: float) -> Sequence[Stage]:
@@ -148,7 +169,6 @@ def _stages(look: Look, predictions: Any, row: int, batch: Batch, score: float) 
 def _traced(
     stages: Sequence[Stage], truth: Truth, missed: Sequence[int], image: int, start: int
 ) -> Iterator[LostObject]:
-    scale = stages[-1].frame.scale
     for row in missed:
         label, box = int(truth.labels[row]), truth.boxes[row].float()
         beside = (truth.labels == label).index_fill(0, torch.tensor([row]), False)
@@ -156,10 +176,13 @@ def _traced(
         lost = lost_in_stages(stages, box[None], label, others)
         if lost.reason == Reason.KEPT:  # an IoU of exactly 0.5 reaches an object and is no hit
             lost = replace(lost, reason=Reason.MISPLACED, step=stages[-1].name + "decode")
-        width, height = ((box[2:] - box[:2]) / scale).tolist()
         crowded = lost.by is not None and bool((iou(lost.by[None], others) >= REACHES).any())
-        area, place = float(truth.area[row]), tuple(box.tolist())
-        yield LostObject(image, start + row, label, place, area, (width, height), lost, crowded)
+        yield LostObject(image, start + row, label, tuple(box.tolist()), lost, crowded)
+
+
+def _input_sides(boxes: Tensor, frame: Frame) -> Tensor:
+    """(G, 2) widths and heights of boxes (G, 4) in pixels of the input."""
+    return (boxes[:, 2:] - boxes[:, :2]) / frame.scale
 
 
 def _note_anchors(shapes: dict[int, Tensor], model: Any, predictions: Any) -> None:
@@ -167,15 +190,18 @@ def _note_anchors(shapes: dict[int, Tensor], model: Any, predictions: Any) -> No
     anchors = anchors_of(model, predictions)
     if anchors is not None and id(anchors) not in shapes:
         sides = anchors.boxes[:, 2:] - anchors.boxes[:, :2]
-        shapes[id(anchors)] = sides.cpu().round(decimals=2).unique(dim=0)
+        shapes[id(anchors)] = _distinct(sides.cpu().round(decimals=2))
+
+
+def _distinct(shapes: Tensor) -> Tensor:
+    """(S, 2) each of the shapes once."""
+    return torch.tensor(sorted(set(map(tuple, shapes.tolist())))).reshape(-1, 2)
 
 
 def _starts(truths: Sequence[Truth]) -> list[int]:
     """The place of each image's first box among all boxes."""
-    return np.cumsum([0, *map(len, truths)]).tolist()
+    return [0, *accumulate(map(len, truths))]
 
 
 def _on_cpu(found: Detections) -> Detections:
-    return replace(
-        found, **{name: getattr(found, name).cpu() for name in ("boxes", "scores", "labels", "source")}
-    )
+    return replace(found, **{name: getattr(found, name).cpu() for name in ("boxes", "scores", "labels", "source")})
