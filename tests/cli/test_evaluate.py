@@ -67,7 +67,7 @@ def data(tmp_path):
 def run(monkeypatch):
     """(arguments) → the command's result; the detector knows dogs, cows and cats."""
     detector = SimpleNamespace(model=Told(), input_spec=InputSpec(size=64), device=torch.device("cpu"))
-    monkeypatch.setattr(command, "_load", lambda *_: (detector, CLASSES))
+    monkeypatch.setattr(command, "load_detector", lambda *_, **__: (detector, CLASSES))
     monkeypatch.setattr("vedette.zoo.weight_file", Path)
     app = typer.Typer()
     app.command()(command.evaluate)
@@ -219,13 +219,13 @@ def several(monkeypatch):
         def detect(self, predictions, score):
             return [replace(one, labels=torch.tensor([1, 0])) for one in super().detect(predictions, score)]
 
-    def load(model, *_):
+    def load(model, *_, **__):
         blind = model == "blind"
         spec = InputSpec(size=64)
         known = ("bee", "dog", "cat") if blind else CLASSES
         return SimpleNamespace(model=Blind() if blind else Told(), input_spec=spec, device=torch.device("cpu")), known
 
-    monkeypatch.setattr(command, "_load", load)
+    monkeypatch.setattr(command, "load_detector", load)
     monkeypatch.setattr("vedette.zoo.weight_file", Path)
     app = typer.Typer()
     app.command()(command.evaluate)
@@ -277,7 +277,9 @@ def test_what_several_models_cannot_have_is_refused(several, data, tmp_path, mon
 
 
 def test_unknown_classes_are_named(run, data, monkeypatch):
-    monkeypatch.setattr(command, "_load", lambda *_: (SimpleNamespace(input_spec=InputSpec(size=64)), ("dog", "cow")))
+    monkeypatch.setattr(
+        command, "load_detector", lambda *_, **__: (SimpleNamespace(input_spec=InputSpec(size=64)), ("dog", "cow"))
+    )
     result = run("--data", data)
     assert isinstance(result.exception, InputError)
     assert "cat" in str(result.exception)
@@ -294,7 +296,7 @@ def test_bad_input_is_one_line(run, data, tmp_path):
 
 def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "hotcoco", None)
-    monkeypatch.setattr(command, "_load", lambda *_: pytest.fail("began to work"))
+    monkeypatch.setattr(command, "load_detector", lambda *_, **__: pytest.fail("began to work"))
     exception = run("--data", data, "--metric", "coco").exception
     assert isinstance(exception, InputError)
     assert "pip install" in str(exception)
