@@ -77,9 +77,9 @@ def test_no_anchor() -> None:
     found = survey(small, stripe)
     assert found.kinds == [("anchors", Reason.NO_ANCHOR)]
     assert (
-        "4 of 4 lost objects have no anchor with IoU 0.5 (px of the input: 3 too small: sides 5.5 px, the smallest anchor"
-        " has 32; 1 of other shape: 8 : 1, sides 23 px; anchors: up to 2 : 1, none fits): a larger input (train with a "
-        "larger --set image_size) or smaller anchors."
+        "4 of 4 lost objects have no anchor with IoU 0.5 (px of the input: 3 too small: sides 5.5 px, the smallest "
+        "anchor has 32; 1 of other shape: 8 : 1, sides 23 px; anchors: up to 2 : 1, none fits): a larger input (train "
+        "with a larger --set image_size) or smaller anchors."
     ) in texts(found)
     assert by_size(found)[0].lost == 4
     assert {row.name: row.lost for row in by_side(found) if row.objects} == {"below 8": 3, "16 to 32": 1, "32 to 64": 0}
@@ -153,7 +153,7 @@ CROWD = speaks((anchor(4, 5), 0, UNSURE), (anchor(4, 6), 0, SURE))  # 28 to 60, 
 
 
 def test_suppressed_by_the_box_of_a_neighbour() -> None:
-    """The object is nearer to the first box than the neighbour is: [26, 58]; IoU 30 / 34 with it, 22 / 42 with the other."""
+    """The object, [26, 58], has IoU 30 / 34 with the first box and 22 / 42 with the other."""
     crowded = Scene(CROWD, [(26.0, 20.0, 58.0, 52.0), NEIGHBOUR], [0, 0])
     found = survey(crowded)
     assert [(one.row, one.crowded) for one in found.lost] == [(0, True)]
@@ -234,7 +234,7 @@ def test_several_reasons_in_one_set() -> None:
 
 
 def two_stage(**config: Any) -> Detector:
-    """Anchors of 16 and 32 pixels on 4 × 4 cells; the RPN is sure of one, less sure of the object's, that around (40, 24)."""
+    """Anchors of 16 and 32 pixels on 4 × 4 cells; the RPN is surer of another than of the object's, around (40, 24)."""
     model = tiny.faster_rcnn(**config).eval()
     logits = torch.zeros(4 * 4 * 6, 2)
     logits[(1 * 4 + 2) * 6 + 3, 1], logits[(3 * 4 + 0) * 6 + 2, 1] = 5.0, 9.0
