@@ -14,6 +14,7 @@ VERBS = (
     "detect",
     "train",
     "evaluate",
+    "explain",
     "models",
     "data check",
     "weights import",
@@ -39,8 +40,8 @@ def test_help_does_not_wait_for_torch() -> None:
     """Half a second is not measured here, where a machine may be busy; what costs it is looked for."""
     code = (
         "import sys; from vedette.cli.main import run\n"
-        "for verb in ([], ['detect'], ['train'], ['evaluate'], ['models'], ['data', 'check'], ['weights', 'import']):\n"
-        "    assert run([*verb, '--help']) == 0\n"
+        "for verb in ('', 'detect', 'train', 'evaluate', 'explain', 'models', 'data check', 'weights import'):\n"
+        "    assert run([*verb.split(), '--help']) == 0\n"
         "slow = {'torch', 'torchvision', 'timm', 'numpy', 'PIL', 'accelerate'} & set(sys.modules)\n"
         "assert not slow, slow"
     )

@@ -1,6 +1,5 @@
 """A batch of a training: the very one that it sees, its very losses and gradients, and the page that shows it."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,9 @@ import torch
 from PIL import Image
 from torch.nn.utils import get_total_norm
 
+from glass.painted import six_pictures
 from glass.test_trace import DETECTORS, NEED_PROPOSALS
 from vedette.data.annotations import Dataset
-from vedette.data.read import read_datasets
 from vedette.errors import InputError
 from vedette.glass import batch as module
 from vedette.glass.batch import SeenBatch, see_batch
@@ -27,26 +26,11 @@ from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.train.step import TrainStep
 
-COLOURS = ((220, 40, 40), (40, 200, 60), (60, 80, 220))
-
 
 @pytest.fixture
 def data(tmp_path: Path) -> Dataset:
-    """Six pictures of 80 × 60 with a rectangle of one of three classes; on the first there is a crowd too."""
-    (tmp_path / "images").mkdir()
-    annotations = []
-    for index in range(6):
-        x, y, label = 8 * index, 4 * index, index % 3
-        picture = Image.new("RGB", (80, 60), (120, 120, 120))
-        picture.paste(COLOURS[label], (x, y, x + 36, y + 32))
-        picture.save(tmp_path / "images" / f"{index}.png")
-        annotations.append({"id": index + 1, "image_id": index, "category_id": label, "bbox": [x, y, 36, 32]})
-    annotations.append({"id": 7, "image_id": 0, "category_id": 1, "bbox": [40, 30, 30, 28], "iscrowd": 1})
-    images = [{"id": index, "file_name": f"{index}.png", "width": 80, "height": 60} for index in range(6)]
-    categories = [{"id": label, "name": name} for label, name in enumerate(("cat", "cow", "dog"))]
-    content = {"images": images, "categories": categories, "annotations": annotations}
-    (tmp_path / "train.json").write_text(json.dumps(content))
-    return read_datasets([f"{tmp_path}:train"])
+    """Six pictures."""
+    return six_pictures(tmp_path)
 
 
 def seen(data: Dataset, name: str, monkeypatch: pytest.MonkeyPatch, **recipe: Any) -> tuple[SeenBatch, Recipe]:
