@@ -1,36 +1,47 @@
-"""vedette explain: how a detector reached each box, and where it lost an object."""
+"""vedette explain: how a detector reached each box, where it lost an object, and what a training shows it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
 
-from vedette.cli.choices import Flip, Nms, Scales, Vote, chosen
-from vedette.cli.complete import complete_model
+from vedette.cli import explain_options as options
+from vedette.cli.choices import Bf16, Device, Flip, Given, Nms, Scales, Trust, Vote, chosen, given_options, written
+from vedette.cli.lost import Wanted, explain_lost
 from vedette.cli.pages import WantedPages, explain_pictures
-from vedette.cli.places import place
+from vedette.cli.seen import WantedBatch, explain_training
+from vedette.cli.settings import read_settings
+from vedette.errors import InputError
+
+LOST, BATCH = Path("lost"), Path("batch")  # folders
+OF_EVERY_WAY = {"out", "json", "settings", "device"}
+OF_PICTURES = {"image", "model", "beside", "score", "scales", "flip", "vote", "trust", "nms"}
+OF_LOST = {"data", "lost", "model", "score", "batch_size", "workers", "bf16", "trust", "nms"}
+OF_TRAINING = {"data", "training", "recipe", "init", "seed", "batch_size"}
 
 
 def explain(
-    image: Annotated[list[str], typer.Argument(help="Images, folders, quoted globs; - for names on stdin.")],
-    model: Annotated[
-        str, typer.Option(help="A name from `vedette models`, or a weight file.", autocompletion=complete_model)
-    ] = "refinedet320-lite0",
-    beside: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Another detector beside it, on one page.", autocompletion=complete_model),
-    ] = None,
-    out: Annotated[
-        Path | None, place(help="The page; of several images a folder. Default: page.html, or the folder pages.")
-    ] = None,
-    json: Annotated[Path | None, place("--json", metavar="FILE", help="File for the traces that pages show.")] = None,
-    score: Annotated[float, typer.Option(min=0, max=1, help="Least score of a detection.")] = 0.5,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
-    ] = False,
+    context: typer.Context,
+    image: options.Images = None,
+    model: options.Model = "refinedet320-lite0",
+    beside: options.Beside = None,
+    out: options.Out = None,
+    json: options.Json = None,
+    score: options.Score = 0.5,
+    settings: options.Setting = None,
+    data: options.Data = None,
+    lost: options.Lost = False,
+    training: options.Training = None,
+    recipe: options.Recipe = None,
+    init: options.Init = None,
+    seed: options.Seed = None,
+    batch_size: options.BatchSize = None,
+    workers: options.Workers = 2,
+    device: Device = None,
+    bf16: Bf16 = False,
+    trust: Trust = False,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -41,7 +52,35 @@ def explain(
     Example: vedette explain photo.jpg --model refinedet320-lite0 --out page.html
 
     Example: vedette explain photo.jpg --model mine.safetensors --beside refinedet320-lite0 --out both.html
+
+    Example: vedette explain --data my-photos:val --model mine.safetensors --lost --out lost
+
+    Example: vedette explain --training refinedet320-lite0 --data my-photos --out batch
     """
-    looks = {"scales": scales, "flip": flip, "vote": vote, "score": score}
-    where = {"out": out, "json": json, "device": device, "trust": trust}
-    explain_pictures(WantedPages(images=image, model=model, beside=beside, config=chosen(nms=nms), **looks, **where))
+    config = read_settings(settings or []) | chosen(nms=nms)
+    where: dict[str, Any] = {"json": json, "config": config, "device": device}
+    _check_way(given_options(context))
+    if image:
+        looks: dict[str, Any] = {"scales": scales, "flip": flip, "vote": vote, "score": score, "trust": trust}
+        explain_pictures(WantedPages(images=image, model=model, beside=beside, out=out, **looks, **where))
+    elif training is not None:
+        begun: dict[str, Any] = {"kind": recipe, "init": init, "seed": seed, "batch_size": batch_size}
+        explain_training(WantedBatch(model=training, data=data or [], out=out or BATCH, **begun, **where))
+    else:
+        how: dict[str, Any] = {"batch_size": batch_size or 16, "workers": workers, "bf16": bf16, "trust": trust}
+        explain_lost(Wanted(model=model, data=data or [], out=out or LOST, score=score, **how, **where))
+
+
+def _check_way(given: Given) -> None:
+    """Raises InputError unless one thing is to be explained, with the options that it has."""
+    ways = {"image": OF_PICTURES, "lost": OF_LOST, "training": OF_TRAINING}
+    asked = [way for way in ways if given.get(way)]
+    if len(asked) != 1:
+        raise InputError(
+            "say what to explain: IMAGE, or --data PATH with --lost or with --training MODEL; one of these"
+        )
+    if asked != ["image"] and "data" not in given:
+        raise InputError(f"{written(asked[0])} needs --data PATH[:SPLIT], the annotated pictures")
+    others = [written(name) for name in given if name not in OF_EVERY_WAY | ways[asked[0]]]
+    if others:
+        raise InputError(f"{', '.join(others)}: not of {written(asked[0], ['image'])}; leave it out")
