@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 pytest.importorskip("mkdocs")
-HOOK = Path(__file__).parents[2] / "tools" / "site" / "sources.py"
+HOOK = Path(__file__).parents[2] / "tools" / "website" / "sources.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,62 @@
+"""The demo photographs, the bundled detector, and what it makes of them; objects that no data set has are boxed by hand."""
+
+from functools import cache
+from importlib.resources import as_file, files
+
+import torch
+from learn.canvas import Box, Canvas, Panel, panels, panels_height, show
+from PIL import Image
+from torch import Tensor
+
+import vedette
+from vedette.glass.trace import Trace
+from vedette.infer.detector import Detector
+
+PHOTOS = files("vedette") / "assets" / "demo"
+PERSON, PATCH, STAR, SHUTTLE = (20, 15, 366, 512), (278, 340, 329, 378), (24, 52, 50, 82), (355, 0, 472, 290)  # astronaut.jpg
+
+
+@cache
+def photo(name: str) -> Image.Image:
+    """A demo photograph by its name."""
+    with as_file(PHOTOS / f"{name}.jpg") as path, Image.open(path) as picture:
+        return picture.convert("RGB")
+
+
+@cache
+def detector() -> Detector:
+    """The bundled RefineDet."""
+    return vedette.load("refinedet320-lite0", device="cpu")
+
+
+@cache
+def trace(name: str, score: float = 0.5) -> Trace:
+    """What the bundled detector makes of a photograph."""
+    return vedette.explain(detector(), photo(name), score=score)
+
+
+def in_input(box: Box, picture: Image.Image, side: float = 320) -> Tensor:
+    """(4,) a box of the picture in the pixels of an input that is warped to a square."""
+    return torch.tensor(box, dtype=torch.float32) * torch.tensor([side / picture.width, side / picture.height] * 2)
+
+
+def photo_panels(
+    title: str, titles: list[str], picture: Image.Image, columns: int = 2, size: tuple[float, float] = (320, 320), foot: float = 0
+) -> tuple[Canvas, list[Panel]]:
+    """The same photograph in several panels, in the pixels of an input of that size; foot: room below them."""
+    canvas = Canvas(panels_height(len(titles), size, columns) + foot, title)
+    made = panels(canvas, titles, size, columns)
+    for panel in made:
+        show(panel, picture)
+    return canvas, made
+
+
+def heat(panel: Panel, cells: Tensor, colour: str) -> None:
+    """Cells (rows, columns) from 0 to 1 as colour that grows thicker; what is below one in fifty is left out."""
+    rows, columns = cells.shape
+    wide, high = panel.size[0] / columns, panel.size[1] / rows
+    panel.canvas.add("rect", x=panel.left, y=panel.top, width=panel.size[0] * panel.scale, height=panel.size[1] * panel.scale, fill="#fff", fill_opacity=0.45)
+    for row, column in (cells > 0.02).nonzero().tolist():
+        x1, y1, x2, y2 = panel.placed((column * wide, row * high, (column + 1) * wide, (row + 1) * high))
+        share = round(0.15 + 0.8 * float(cells[row, column]), 2)
+        panel.canvas.add("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, fill=colour, fill_opacity=share)

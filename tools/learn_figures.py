@@ -1,0 +1,27 @@
+"""Makes the pictures of the Learn pages: python tools/learn_figures.py [NAME …] [--out docs/learn/images]."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from learn import refinedet
+
+OUT = Path(__file__).parents[1] / "docs" / "learn" / "images"
+FIGURES: dict[str, Callable[[], str]] = refinedet.FIGURES
+
+
+def main() -> None:
+    """Writes each picture that is named, or all, as SVG."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*FIGURES, []], help="pictures to make; all of them by default")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for them")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name in given.names or FIGURES:
+        path = given.out / f"{name}.svg"
+        path.write_text(FIGURES[name](), encoding="utf-8")
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
