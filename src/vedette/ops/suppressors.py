@@ -19,7 +19,9 @@ def suppressors(boxes: Tensor, scores: Tensor, groups: Tensor, keep: Tensor, iou
     dropped_by = torch.full_like(groups, -1)
     for image, stay in enumerate(row.nonzero().flatten() for row in keep):  # those that stay are few
         if len(stay):
-            drops = (pairwise_iou(exact[image, stay], exact[image]) > iou) & (groups[image, stay, None] == groups[image])
+            drops = (pairwise_iou(exact[image, stay], exact[image]) > iou) & (
+                groups[image, stay, None] == groups[image]
+            )
             best, position = torch.where(drops, scores[image, stay, None], 0.0).max(0)  # ties: the first
             dropped_by[image] = torch.where((best > 0) & (scores[image] > 0), stay[position], -1)
             dropped_by[image, stay] = stay
