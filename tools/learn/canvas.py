@@ -20,6 +20,7 @@ BLUE, ORANGE, RED, GREEN, PURPLE, SKY, INK, GREY = (
     "#0072b2 #e69f00 #d55e00 #009e73 #cc79a7 #56b4e9 #1d2733 #8a949e".split()
 )
 WIDTH = 640  # of every picture, in its own units
+RIM = 8  # white around it
 GAP = 16
 TITLE = 26  # height of a panel's title
 SIZE = 16  # of letters
@@ -82,9 +83,9 @@ class Canvas:
         defs = f"<defs>{''.join(self.defs.values())}</defs>" if self.defs else ""
         body = "\n".join(self.marks)
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {_short(self.height)}" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-RIM} {-RIM} {WIDTH + 2 * RIM} {_short(self.height + 2 * RIM)}" role="img" '
             f'font-family="system-ui, sans-serif">\n<title>{escape(self.title)}</title>\n'
-            f'<rect width="100%" height="100%" fill="#fff"/>\n{defs}\n{body}\n</svg>\n'
+            f'<rect x="{-RIM}" y="{-RIM}" width="100%" height="100%" fill="#fff"/>\n{defs}\n{body}\n</svg>\n'
         )
 
 

@@ -52,11 +52,11 @@ def photo_panels(
 
 
 def heat(panel: Panel, cells: Tensor, colour: str) -> None:
-    """Cells (rows, columns) from 0 to 1 as colour that grows thicker; what is below one in fifty is left out."""
+    """Cells (rows, columns) from 0 to 1 as colour that grows thicker; what is below one in thirty is left out."""
     rows, columns = cells.shape
     wide, high = panel.size[0] / columns, panel.size[1] / rows
     panel.canvas.add("rect", x=panel.left, y=panel.top, width=panel.size[0] * panel.scale, height=panel.size[1] * panel.scale, fill="#fff", fill_opacity=0.45)
-    for row, column in (cells > 0.02).nonzero().tolist():
+    for row, column in (cells > 1 / 30).nonzero().tolist():
         x1, y1, x2, y2 = panel.placed((column * wide, row * high, (column + 1) * wide, (row + 1) * high))
-        share = round(0.15 + 0.8 * float(cells[row, column]), 2)
+        share = round(0.85 * float(cells[row, column]), 2)
         panel.canvas.add("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, fill=colour, fill_opacity=share)

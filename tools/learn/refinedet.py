@@ -47,7 +47,7 @@ def strides() -> str:
 def matching() -> str:
     """Which anchors three objects take: many, some, or only the one that is theirs by right."""
     picture = photo("astronaut")
-    crops = {"a person": (PERSON, (0, 0, 512, 512)), "a patch": (PATCH, (229, 285, 389, 445)), "a star": (STAR, (0, 20, 96, 116))}
+    crops = {"person": (PERSON, (0, 0, 512, 512)), "patch": (PATCH, (229, 285, 389, 445)), "star": (STAR, (0, 20, 96, 116))}
     canvas = Canvas(panels_height(3, (1, 1), 3), "Anchors that a large, a small and a very small object take")
     titles = [title_of(name, in_input(box, picture)) for name, (box, _) in crops.items()]
     for panel, (name, (box, crop)) in zip(panels(canvas, titles, (1, 1), 3), crops.items(), strict=True):
@@ -76,7 +76,7 @@ def taken(box: Tensor) -> list[int]:
 def title_of(name: str, box: Tensor) -> str:
     """What an object is and how many anchors it takes."""
     count, best = len(taken(box)), float(iou(box[None], model().anchors).max())
-    return f"{name}: {count} anchor{'s' * (count > 1)}, IoU {best:.2f}"
+    return f"{name}: {count}, IoU ≤ {best:.2f}"
 
 
 def objectness() -> str:
