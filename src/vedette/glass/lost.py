@@ -87,8 +87,8 @@ def lost_in_merge(merge: Merge, detections: Detections, box: Tensor, label: int,
     final = iou(detections.boxes, box)[:, 0] * (detections.labels == label)
     if bool((final >= REACHES).any()):
         row = int(final.argmax())
-        own = {"iou": float(final[row]), "score": float(detections.scores[row]), "box": detections.boxes[row]}
-        return replace(seen, step=merge.keep.name, **own)
+        score, box = float(detections.scores[row]), detections.boxes[row]
+        return replace(seen, step=merge.keep.name, iou=float(final[row]), score=score, box=box)
     near = torch.where(reaches >= REACHES, step.after, -1.0)
     row = int(near.argmax())
     by, last = int(step.by[row]), merge.keep.rows == row

@@ -42,10 +42,20 @@ def merge_of(looks: Sequence[Detections], model: nn.Module, score: float, vote: 
     nobody = torch.full_like(rows, -1)
 
     def step(name: str, here: Tensor, on: Tensor, by: Tensor, before: Tensor) -> Step:
-        reasons = torch.where(on, Reason.KEPT.code, own.reasons)[here].to(torch.uint8)
-        overlap = torch.where(by >= 0, own.overlap, 0.0)
-        columns = (boxes, before, on, rows, source, labels)
-        return Step(name, *(x[here] for x in columns), reasons, by[here], overlap[here], own.after[here])
+        codes = torch.where(on, Reason.KEPT.code, own.reasons).to(torch.uint8)
+        return Step(
+            name=name,
+            boxes=boxes[here],
+            scores=before[here],
+            kept=on[here],
+            rows=rows[here],
+            source=source[here],
+            labels=labels[here],
+            reasons=codes[here],
+            by=by[here],
+            overlap=torch.where(by >= 0, own.overlap, 0.0)[here],
+            after=own.after[here],
+        )
 
     return Merge(
         looks=torch.cat([torch.full((len(one),), look) for look, one in enumerate(looks)]),

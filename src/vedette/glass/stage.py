@@ -111,12 +111,17 @@ class Stage:
             table[reason.code] = step
         return torch.where(self.barred[:, None], 0, table[self.fates.long()])
 
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """How many rows each level has, where candidates are picked by levels; else ()."""
+        pick = self.search.pick
+        return tuple(pick.keywords.get("levels", ())) if isinstance(pick, partial) else ()
+
     def level_of(self, rows: Tensor) -> Tensor:
         """(N,) the level of rows, where candidates are picked by levels; else 0."""
-        levels = self.search.pick.keywords.get("levels", ()) if isinstance(self.search.pick, partial) else ()
-        if not levels:
+        if not self.level_sizes:
             return torch.zeros_like(rows)
-        return torch.bucketize(rows, torch.tensor([*accumulate(levels)]), right=True)
+        return torch.bucketize(rows, torch.tensor([*accumulate(self.level_sizes)]), right=True)
 
     def boxes_at(self, rows: Tensor, columns: Tensor) -> Tensor:
         """(N, 4) the final boxes of pairs, in the input's pixels, by the model's own function."""

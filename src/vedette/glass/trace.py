@@ -20,16 +20,20 @@ from torch import Tensor
 from vedette.errors import InputError
 from vedette.glass.families import anchors_of, stages_of
 from vedette.glass.frame import Frame
+from vedette.glass.levels import Level, levels_of
 from vedette.glass.lost import Lost, check_object, lost_in_merge, lost_in_stages
 from vedette.glass.merge import Merge, merge_of
 from vedette.glass.portable import portable
+from vedette.glass.receptive import receptive_fields
 from vedette.glass.record import Reason, Step
+from vedette.glass.regions import Regions, regions_of
 from vedette.glass.stage import Stage
+from vedette.glass.training import Training, training_of
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.multiscale import merge as merge_passes
 from vedette.infer.pictures import ImageLike, as_picture
-from vedette.parts.anchors import Anchors
+from vedette.parts.anchors import Anchors, Place
 from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections, InputSpec, Target
 
@@ -108,9 +112,52 @@ class Trace:
         """The names of the steps of a look, in their order."""
         return list(dict.fromkeys(step for one in self.passes for stage in one.stages for step in stage.names))
 
-    def to_json(self) -> str:
-        """All of it as one line of JSON, told in `vedette.glass.portable`."""
-        return json.dumps(portable(self), separators=(",", ":"))
+    def to_json(self, receptive: bool = False) -> str:
+        """All of it as a line of JSON, told in `vedette.glass.portable`; receptive: with what cells see, in seconds."""
+        return json.dumps(portable(self, receptive), separators=(",", ":"))
+
+    @cached_property
+    def training(self) -> Training:
+        """What the first look's picture teaches, given its `target`: matches, losses, gradients.
+
+        Raises InputError where there is no target.
+        """
+        if self.target is None:
+            raise InputError("without ground truth there is nothing to learn: explain(detector, picture, target)")
+        one = self.passes[0]
+        inputs = self.detector.prepare([self.picture], one.spec)
+        return training_of(self.detector.look_in(one.spec), inputs, one.frame, self.target)
+
+    def where(self, source: Tensor, look: int = 0) -> Place:
+        """Level, row, column and shape of the anchors (...) of these indices, as in `Step.source`.
+
+        Raises InputError for a detector without anchors.
+        """
+        return self._anchors(look).where(source)
+
+    def levels(self, look: int = 0) -> list[Level]:
+        """The anchors' levels, their strides and shapes, in the input's pixels."""
+        return levels_of(self._anchors(look), self.passes[look].padded)
+
+    def receptive_fields(self, look: int = 0) -> dict[str, Tensor]:
+        """(L, 4) of each head: what the middle cell of every level sees, in the input's pixels; takes seconds."""
+        return receptive_fields(self.detector.model, self._anchors(look), self.passes[look].padded)
+
+    def regions(self, look: int = 0) -> Regions:
+        """Where the regions of the last stage are pooled: level, window and bins, in the order of its rows.
+
+        Raises InputError for a detector of one stage.
+        """
+        stage = self.passes[look].stages[-1]
+        if stage.enter != "regions":
+            raise InputError(f"{type(self.detector.model).__name__} pools no regions: it looks at its anchors alone")
+        return regions_of(self.detector.model, stage.references, self.passes[look].padded)
+
+    def _anchors(self, look: int) -> Anchors:
+        anchors = self.passes[look].anchors
+        if anchors is None:
+            raise InputError(f"{type(self.detector.model).__name__} has no anchors: its regions come from outside")
+        return anchors
 
     @property
     def classes(self) -> list[str]:

@@ -19,9 +19,8 @@ def suppressors(boxes: Tensor, scores: Tensor, groups: Tensor, keep: Tensor, iou
     dropped_by = torch.full_like(groups, -1)
     for image, stay in enumerate(row.nonzero().flatten() for row in keep):  # those that stay are few
         if len(stay):
-            drops = (pairwise_iou(exact[image, stay], exact[image]) > iou) & (
-                groups[image, stay, None] == groups[image]
-            )
+            same = groups[image, stay, None] == groups[image]
+            drops = (pairwise_iou(exact[image, stay], exact[image]) > iou) & same
             best, position = torch.where(drops, scores[image, stay, None], 0.0).max(0)  # ties: the first
             dropped_by[image] = torch.where((best > 0) & (scores[image] > 0), stay[position], -1)
             dropped_by[image, stay] = stay
@@ -35,16 +34,14 @@ def weakeners(boxes: Tensor, scores: Tensor, softened: Tensor, groups: Tensor, r
     the score that it ends with, so those with a higher one came before it (ties: the first); rise: from which IoU on
     they weaken. → (B, K) int64 positions; who was not weakened has -1.
     """
-    place = torch.arange(scores.shape[1], device=scores.device)
     weakest = torch.full_like(groups, -1)
-    for image in range(len(boxes)):
-        for group in groups[image].unique().tolist():
-            own = ((groups[image] == group) & (scores[image] > 0)).nonzero().flatten()
-            end = softened[image, own]
-            before = (end[:, None] > end) | ((end[:, None] == end) & (place[own][:, None] < place[own]))
-            overlap = torch.where(before, pairwise_iou(boxes[image, own].double(), boxes[image, own].double()), 0.0)
-            if len(own):
-                most, position = overlap.max(0)
-                weakened = (most > 0) & (most >= rise) & (end < scores[image, own])
-                weakest[image, own] = torch.where(weakened, own[position], -1)
+    for image, real in enumerate(scores > 0):
+        for group in set(groups[image, real].tolist()):
+            own = (real & (groups[image] == group)).nonzero().flatten()
+            end, place = softened[image, own], torch.arange(len(own), device=own.device)
+            before = (end[:, None] > end) | ((end[:, None] == end) & (place[:, None] < place))
+            exact = boxes[image, own].double()
+            most, position = torch.where(before, pairwise_iou(exact, exact), 0.0).max(0)
+            weakened = (most > 0) & (most >= rise) & (end < scores[image, own])
+            weakest[image, own] = torch.where(weakened, own[position], -1)
     return weakest

@@ -7,7 +7,7 @@ Where the paper is in this file
     Network (fig. 2) .......................... FasterRCNN.forward
     Region proposal network (fig. 3, sec. 3.1)  RPN
     Anchors (sec. 3.1.1) ...................... FasterRCNN.build_anchors
-    Which anchors learn (sec. 3.1.2, 3.1.3) ... FasterRCNN.assign_anchors
+    Which anchors learn (sec. 3.1.2, 3.1.3) ... FasterRCNN.match_anchors, assign_anchors
     RPN loss (sec. 3.1.2, eq. 1) .............. FasterRCNN.rpn_loss
     Proposals (sec. 3.3) ...................... FasterRCNN.propose
     Detector on the proposals (Fast R-CNN) .... sample_regions, region_loss, find_in_regions of fast_rcnn.py
@@ -218,19 +218,17 @@ class FasterRCNN(nn.Module):
         output: HeadOutput = self.head(self.backbone.top(self.pool(features, regions)), len(regions))
         return output
 
-    def assign_anchors(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
-        """A sample of the anchors, rows (B, S), and which object each one of them is (sec. 3.1.2, 3.1.3)."""
+    def match_anchors(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, A) the object that each anchor answers for, -1 for background, -2 for neither (sec. 3.1.2)."""
         c, anchors = self.config, predictions.anchors
         usable = None if c.cross_border else inside(anchors, predictions.sizes)
-        matched = match_by_thresholds(
-            anchors,
-            *truth.for_matching,
-            positive=c.rpn_positive,
-            negative=c.rpn_negative,
-            usable=usable,
-            keep_best=True,
-        )
-        rows, drawn = sample(matched, c.rpn_sample, c.rpn_share, truth.seeds)
+        how: dict[str, Any] = {"positive": c.rpn_positive, "negative": c.rpn_negative, "keep_best": True}
+        return match_by_thresholds(anchors, *truth.for_matching, usable=usable, **how)
+
+    def assign_anchors(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
+        """A sample of the anchors, rows (B, S), and which object each one of them is (sec. 3.1.3)."""
+        matched = self.match_anchors(predictions, truth)
+        rows, drawn = sample(matched, self.config.rpn_sample, self.config.rpn_share, truth.seeds)
         return rows, torch.where(drawn, matched.gather(1, rows), IGNORED)
 
     def assign_regions(self, proposals: Tensor, real: Tensor, truth: TargetBatch) -> Regions:
