@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from learn import levels, refinedet, regions
+from learn import levels, networks, refinedet, regions
 
 OUT = Path(__file__).parents[1] / "docs" / "learn" / "images"
-FIGURES: dict[str, Callable[[], str]] = refinedet.FIGURES | regions.FIGURES | levels.FIGURES
+FIGURES: dict[str, Callable[[], str]] = networks.FIGURES | refinedet.FIGURES | regions.FIGURES | levels.FIGURES
 
 
 def main() -> None:

@@ -130,7 +130,8 @@ def context() -> str:
     ]
     canvas, shown = photo_panels("Scores of cat without and with the coarser levels", titles, photo("chelsea"), size=WIDE)
     for panel, part in zip(shown, (part for pair in scores for part in pair), strict=True):
-        heat(panel, (part / 0.25).clamp(max=1), RED)
+        most = max(float(alone.max()) for alone, _ in scores)
+        heat(panel, part / most, RED)
     return canvas.svg()
 
 
