@@ -140,6 +140,11 @@ def shift(before: Tensor, after: Tensor) -> tuple[float, float, float, float]:
     return x2 - x, y2 - y, width2 / max(width, 1e-6), height2 / max(height, 1e-6)
 
 
+def centers_of(boxes: Tensor) -> list[tuple[float, float]]:
+    """x and y of the middles of boxes (N, 4)."""
+    return [(x, y) for x, y in to_centers(boxes)[:, :2].tolist()]
+
+
 def overlap(one: Tensor, other: Tensor) -> float:
     """IoU of two boxes (4,)."""
     return float(iou(one[None], other[None])[0, 0])

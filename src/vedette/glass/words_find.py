@@ -1,11 +1,11 @@
 """The steps of `find` in words: scores, the best of them, boxes, suppression, and the way into the picture."""
 
-from functools import partial
 from typing import Any
 
+from vedette.glass.candidates import picked_of
 from vedette.glass.papers import paper_of
 from vedette.glass.phrases import Told, capital, in_words, many, plain
-from vedette.glass.portable import PICKED_OF, SIGMA
+from vedette.glass.portable import SIGMA
 from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace
@@ -15,7 +15,7 @@ from vedette.parts.box_coder import BoxCoder
 SOFTMAX = r"p_c = \frac{e^{z_c}}{Σ_j e^{z_j}}"
 SIGMOID = r"p_c = \frac{1}{1 + e^{−z_c}}"
 OVERLAP = r"IoU = \frac{area (A ∩ B)}{area (A ∪ B)}"
-WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each map", "own": ""}
+WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each map"}
 
 
 def scores(trace: Trace, stage: Stage, step: Step) -> Told:
@@ -44,13 +44,16 @@ def scores(trace: Trace, stage: Stage, step: Step) -> Told:
 
 def pick(trace: Trace, stage: Stage, step: Step) -> Told:
     """The best before suppression."""
-    count, whose = _count_of(stage)
+    of, count = picked_of(stage.search.pick)
+    if count is None:
+        return Told("The picked ones", f"The detector has its own way of picking. {_went(step, Reason.BEYOND_COUNT)}")
+    whose = WHOSE[of]
     things = "pairs" if stage.last else "proposals"
     text = (
         f"Suppression compares each with each, so only the best {in_words(count)} {things} {whose} go on to it. "
         f"{_went(step, Reason.BEYOND_COUNT)}"
     )
-    return Told(f"The best {count:,} {whose}".strip(), text)
+    return Told(f"The best {count:,} {whose}", text)
 
 
 def decode(trace: Trace, stage: Stage, step: Step) -> Told:
@@ -128,13 +131,6 @@ def merge_suppress(trace: Trace, step: Step) -> Told:
         f"{many(gone, 'box', 'boxes')} went.{votes}"
     )
     return Told("Suppression over all looks", text)
-
-
-def _count_of(stage: Stage) -> tuple[int, str]:
-    """How many are picked, and of what."""
-    chooses = stage.search.pick
-    assert isinstance(chooses, partial)
-    return chooses.keywords["count"], WHOSE[PICKED_OF.get(chooses.func, "own")]
 
 
 def _moves_of(coder: Any) -> str:

@@ -11,7 +11,6 @@ from vedette.glass.networks.regions import region_head, rpn_plate
 from vedette.glass.networks.rows import Drawn, photograph, row, size_of, top_of
 from vedette.glass.scene import MARGIN, Scene
 from vedette.pages.sketch import LINE, WIDTH, arrow, plate
-from vedette.papers.fpn import level_of
 
 FLOOR_HEIGHT = 68  # of each level
 TOP = 50  # what the coarsest map stands on
@@ -41,8 +40,8 @@ def fpn(scene: Scene) -> Drawn:
     drawn = _pyramid(scene, maps, "p")
     middle = (TOP + drawn.end) / 2
     parts = [drawn.content, arrow((BUS, middle), (HEADS - 2, middle)), rpn_plate(scene, middle - 44)]
-    boxes, strides = scene.look.stages[-1].references, scene.model.pool.strides
-    counts = torch.bincount(level_of(boxes, len(strides)), minlength=len(strides)).tolist()
+    regions = scene.trace.regions()
+    counts = torch.bincount(regions.level, minlength=len(regions.strides)).tolist()
     read = [f"p{number}: {count:,}" for number, count in enumerate(counts, 2)]
     said = ["read from", *(" · ".join(read[place : place + 2]) for place in range(0, len(read), 2))]
     last = region_head(scene, drawn.end + 26, (PYRAMID, drawn.end - 6), said, middle + 44)

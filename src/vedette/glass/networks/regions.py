@@ -147,9 +147,8 @@ def _window(scene: Scene, one: Map, opens: str = "") -> str:
     wide = height * min(1.35, one.columns / one.rows)
     high = wide * one.rows / one.columns
     size = (wide, high, 14.0)
-    front = block(MAP, FLOOR, size, "backbone")
     left, base = MAP - (wide + 0.6 * 14) / 2, FLOOR - high
-    shown = front + _region(scene, left, base, wide, high)
+    shown = block(MAP, FLOOR, size, "backbone") + _projected(scene, left, base, wide, high)
     said = lines(MAP, FLOOR + LINE, [str(one), f"{one.channels} channels"], "count")
     across = arrow((MARGIN + SIDE + 4, 80), (left - 3, 80)) + text(
         (MARGIN + SIDE + left) / 2, 72, "convolutions", "soft", size=12
@@ -165,6 +164,15 @@ def _region(scene: Scene, x: float, y: float, wide: float, high: float) -> str:
     box = hero.stage.references[hero.row].tolist()
     height, width = hero.look.padded
     return _outline(x, y, wide / width, high / height, box)
+
+
+def _projected(scene: Scene, x: float, y: float, wide: float, high: float) -> str:
+    """The same region as the cells of the map that are read for it."""
+    hero = Guide(scene.trace).hero
+    if hero is None:
+        return ""
+    height, width = scene.look.padded
+    return _outline(x, y, wide / width, high / height, scene.trace.regions().in_input()[hero.row].tolist())
 
 
 def _outlines(scene: Scene, most: int = 12) -> Callable[[float, float, float, float], str]:
