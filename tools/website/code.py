@@ -3,14 +3,13 @@
 import re
 from typing import Any
 
-SYMBOL = re.compile(r"^::: (\S+)$", re.MULTILINE)
+SYMBOL = re.compile(r"^::: (vedette\.\w+\.\w+)\.(\S+)$", re.MULTILINE)  # module, name in it
 OPTIONS = {
     "heading_level": 4,
     "members": "[]",
+    "separate_signature": "false",
     "show_bases": "false",
     "show_docstring_description": "false",
-    "show_root_full_path": "false",
-    "show_root_toc_entry": "false",
     "show_signature": "false",
     "show_source": "true",
 }
@@ -21,4 +20,5 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     if not page.file.src_uri.startswith("learn/"):
         return markdown
     options = "".join(f"\n      {name}: {value}" for name, value in OPTIONS.items())
-    return SYMBOL.sub(rf"::: \1\n    options:{options}", markdown)
+    named = "\n      heading: \\2\n      toc_label: \\2"
+    return SYMBOL.sub(rf"::: \1.\2\n    options:{options}{named}", markdown)
