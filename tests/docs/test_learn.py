@@ -1,4 +1,4 @@
-"""The Learn pages: their examples run and give what stands there, their pictures are made by the repository's command."""
+"""The Learn pages: their examples run, and give what stands there."""
 
 import doctest
 import re

@@ -1,6 +1,7 @@
 """The site as it is built: every link inside it leads somewhere, and no page fetches anything from elsewhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -79,3 +80,24 @@ def test_code_beside_the_text_is_there(site: Path, pages: dict[Path, Page]) -> N
     assert "RefineDet.is_easy" in text
     assert "emptiness" in text
     assert "vedette.papers.refinedet.RefineDet.is_easy" in pages[site / "learn" / "refinedet.html"].places
+
+
+def test_search_works_from_a_disk(site: Path) -> None:
+    """Without a server, where browsers start no worker (docs/development.md)."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium")
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("requestfailed", lambda request: said.append(request.url))
+        page.goto((site / "learn" / "ssd.html").as_uri())
+        page.click(".md-search__input")
+        page.keyboard.type("transfer connection block")
+        page.locator(".md-search-result__link").first.click()
+        page.wait_for_url("**/refinedet.html*")
+        browser.close()
+    assert not said

@@ -16,9 +16,8 @@ from PIL import Image
 Box = Sequence[float]  # x1 y1 x2 y2
 Point = tuple[float, float]
 
-BLUE, ORANGE, RED, GREEN, PURPLE, SKY, INK, GREY = (
-    "#0072b2 #e69f00 #d55e00 #009e73 #cc79a7 #56b4e9 #1d2733 #8a949e".split()
-)
+BLUE, ORANGE, RED, GREEN, PURPLE = "#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7"
+INK, GREY = "#1d2733", "#8a949e"
 WIDTH = 640  # of every picture, in its own units
 RIM = 8  # white around it
 GAP = 16
@@ -38,7 +37,8 @@ class Canvas:
 
     def add(self, tag: str, content: str = "", **attributes: Any) -> None:
         """One element; an underscore in an attribute's name stands for a hyphen."""
-        text = " ".join(f'{name.replace("_", "-")}="{_short(value)}"' for name, value in attributes.items() if value != "")
+        given = {name.replace("_", "-"): _short(value) for name, value in attributes.items() if value != ""}
+        text = " ".join(f'{name}="{value}"' for name, value in given.items())
         self.marks.append(f"<{tag} {text}>{content}</{tag}>" if content else f"<{tag} {text}/>")
 
     def text(self, at: Point, words: str, **style: Any) -> None:
@@ -46,15 +46,29 @@ class Canvas:
         style = {"x": at[0], "y": at[1], "font_size": SIZE, "fill": INK} | style
         self.add("text", escape(words), **style)
 
-    def box(self, box: Box, colour: str = BLUE, width: float = 2.5, line: str = "solid", halo: bool = True, **style: Any) -> None:
-        """An outline; its halo keeps it visible on bright and on dark ground."""
+    def box(
+        self,
+        box: Box,
+        colour: str = BLUE,
+        width: float = 2.5,
+        line: str = "solid",
+        *,
+        halo: bool = True,
+        fill: str = "none",
+        **style: Any,
+    ) -> None:
+        """A box whose outline a halo keeps visible on bright and on dark ground; of no width: its filling alone."""
         x1, y1, x2, y2 = box
-        place = {"x": x1, "y": y1, "width": max(x2 - x1, 0), "height": max(y2 - y1, 0), "fill": "none"} | style
+        place = {"x": x1, "y": y1, "width": max(x2 - x1, 0.0), "height": max(y2 - y1, 0.0)}
         if halo:
-            self.add("rect", **place | {"fill": "none"}, stroke="#fff", stroke_width=width + 2, stroke_opacity=0.75)
-        self.add("rect", **place, stroke=colour, stroke_width=width, stroke_dasharray=DASHES[line])
+            self.add("rect", **place, fill="none", stroke="#fff", stroke_width=width + 2, stroke_opacity=0.75)
+        if width:
+            style |= {"stroke": colour, "stroke_width": width, "stroke_dasharray": DASHES[line]}
+        self.add("rect", **place, fill=fill, **style)
 
-    def line(self, start: Point, end: Point, colour: str = INK, width: float = 1.5, line: str = "solid", **style: Any) -> None:
+    def line(
+        self, start: Point, end: Point, colour: str = INK, width: float = 1.5, line: str = "solid", **style: Any
+    ) -> None:
         """From one point to another."""
         place = {"x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]}
         self.add("line", **place, stroke=colour, stroke_width=width, stroke_dasharray=DASHES[line], **style)
@@ -82,8 +96,9 @@ class Canvas:
         """The whole file."""
         defs = f"<defs>{''.join(self.defs.values())}</defs>" if self.defs else ""
         body = "\n".join(self.marks)
+        frame = f"{-RIM} {-RIM} {WIDTH + 2 * RIM} {_short(self.height + 2 * RIM)}"
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{-RIM} {-RIM} {WIDTH + 2 * RIM} {_short(self.height + 2 * RIM)}" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{frame}" role="img" '
             f'font-family="system-ui, sans-serif">\n<title>{escape(self.title)}</title>\n'
             f'<rect x="{-RIM}" y="{-RIM}" width="100%" height="100%" fill="#fff"/>\n{defs}\n{body}\n</svg>\n'
         )
@@ -121,24 +136,24 @@ class Panel:
         for n in range(1, round(high / step[1])):
             self.canvas.line(self.at(0, n * step[1]), self.at(wide, n * step[1]), colour, width, **style)
 
-    def label(self, at: Point, words: str, colour: str) -> None:
-        """Words on a plate whose lower left corner is at a pixel, moved into the panel."""
+    def label(self, at: Point, words: str) -> None:
+        """Words on a dark plate whose lower left corner is at a pixel, moved into the panel."""
         wide = 8.3 * len(words) + 8
         x, y = self.at(*at)
         x = min(x, self.left + self.size[0] * self.scale - wide)
         y = max(y, self.top + 20)
-        self.canvas.add("rect", x=x, y=y - 20, width=wide, height=20, fill=colour)
+        self.canvas.box((x, y - 20, x + wide, y), width=0, halo=False, fill=INK)
         self.canvas.text((x + 4, y - 5), words, font_size=14, fill="#fff")
 
 
-def panels(canvas: Canvas, titles: Sequence[str], size: tuple[float, float], columns: int, top: float = 0) -> list[Panel]:
+def panels(canvas: Canvas, titles: Sequence[str], size: tuple[float, float], columns: int) -> list[Panel]:
     """Panels of one size in rows of `columns`, each under its title; size: of the picture that each shows."""
     wide = (WIDTH - GAP * (columns - 1)) / columns
     scale = wide / size[0]
     made = []
     for number, title in enumerate(titles):
         row, column = divmod(number, columns)
-        left, above = column * (wide + GAP), top + row * (TITLE + size[1] * scale + GAP)
+        left, above = column * (wide + GAP), row * (TITLE + size[1] * scale + GAP)
         canvas.text((left, above + TITLE - 9), title, font_weight=600)
         made.append(Panel(canvas, left, above + TITLE, scale, size))
     return made
@@ -171,4 +186,5 @@ def _jpeg(picture: Image.Image, pixels: int) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    """A float with two decimals at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

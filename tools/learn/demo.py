@@ -1,19 +1,21 @@
-"""The demo photographs, the bundled detector, and what it makes of them; objects that no data set has are boxed by hand."""
+"""The demo photographs, the bundled detector and what it makes of them, and objects that were boxed by hand."""
 
 from functools import cache
 from importlib.resources import as_file, files
 
 import torch
-from learn.canvas import Box, Canvas, Panel, panels, panels_height, show
 from PIL import Image
 from torch import Tensor
 
 import vedette
+from learn.canvas import Box, Canvas, Panel, panels, panels_height, show
 from vedette.glass.trace import Trace
 from vedette.infer.detector import Detector
 
 PHOTOS = files("vedette") / "assets" / "demo"
-PERSON, PATCH, STAR, SHUTTLE = (20, 15, 366, 512), (278, 340, 329, 378), (24, 52, 50, 82), (355, 0, 472, 290)  # astronaut.jpg
+# in astronaut.jpg
+PERSON, FACE, SHUTTLE = (20, 15, 366, 512), (175, 60, 275, 190), (355, 0, 472, 290)
+PATCH, STAR = (278, 340, 329, 378), (24, 52, 50, 82)
 
 
 @cache
@@ -41,10 +43,10 @@ def in_input(box: Box, picture: Image.Image, side: float = 320) -> Tensor:
 
 
 def photo_panels(
-    title: str, titles: list[str], picture: Image.Image, columns: int = 2, size: tuple[float, float] = (320, 320), foot: float = 0
+    title: str, titles: list[str], picture: Image.Image, columns: int = 2, size: tuple[float, float] = (320, 320)
 ) -> tuple[Canvas, list[Panel]]:
-    """The same photograph in several panels, in the pixels of an input of that size; foot: room below them."""
-    canvas = Canvas(panels_height(len(titles), size, columns) + foot, title)
+    """The same photograph in several panels, in the pixels of an input of that size."""
+    canvas = Canvas(panels_height(len(titles), size, columns), title)
     made = panels(canvas, titles, size, columns)
     for panel in made:
         show(panel, picture)
@@ -52,11 +54,12 @@ def photo_panels(
 
 
 def heat(panel: Panel, cells: Tensor, colour: str) -> None:
-    """Cells (rows, columns) from 0 to 1 as colour that grows thicker; what is below one in thirty is left out."""
+    """Cells (rows, columns) from 0 to 1 as colour that grows thicker; what is below one in fifteen is left out."""
     rows, columns = cells.shape
     wide, high = panel.size[0] / columns, panel.size[1] / rows
-    panel.canvas.add("rect", x=panel.left, y=panel.top, width=panel.size[0] * panel.scale, height=panel.size[1] * panel.scale, fill="#fff", fill_opacity=0.45)
-    for row, column in (cells > 1 / 30).nonzero().tolist():
-        x1, y1, x2, y2 = panel.placed((column * wide, row * high, (column + 1) * wide, (row + 1) * high))
-        share = round(0.85 * float(cells[row, column]), 2)
-        panel.canvas.add("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, fill=colour, fill_opacity=share)
+    panel.canvas.box(panel.placed((0, 0, *panel.size)), width=0, halo=False, fill="#fff", fill_opacity=0.45)
+    for row, column in (cells > 1 / 15).nonzero().tolist():
+        cell = panel.placed((column * wide, row * high, (column + 1) * wide, (row + 1) * high))
+        panel.canvas.box(
+            cell, width=0, halo=False, fill=colour, fill_opacity=round(0.85 * float(cells[row, column]), 2)
+        )

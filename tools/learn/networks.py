@@ -1,19 +1,19 @@
-"""The papers' own figures, drawn from the models' maps. Only RefineDet's weights are here, so only its steps are told."""
+"""The papers' own figures, drawn from the models' maps; the steps are told of RefineDet alone, whose weights are here."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import torch
-from learn.demo import detector, photo, trace
 
 import vedette
+from learn.demo import detector, photo, trace
 from vedette.glass.diagram import NETWORKS, diagram
 from vedette.glass.papers import paper_of
 from vedette.glass.scene import Scene
 from vedette.infer.detector import Detector
-from vedette.papers.rcnn import RegionClassifier
 from vedette.pages.sketch import sketch
+from vedette.papers.rcnn import RegionClassifier
 
 FOOT, VERDICT = 8, 16  # units below the last line, and of R-CNN's last line
 FEW: dict[str, Any] = {"proposals": 50}

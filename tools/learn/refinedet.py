@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from learn.canvas import BLUE, GREEN, INK, ORANGE, RED, Canvas, Panel, panels, panels_height, show
-from learn.demo import PATCH, PERSON, STAR, detector, heat, in_input, photo, photo_panels, trace
 from torch import Tensor
 
+from learn.canvas import BLUE, GREEN, INK, ORANGE, RED, Canvas, Panel, panels, panels_height, show
+from learn.demo import PATCH, PERSON, STAR, detector, heat, in_input, photo, photo_panels, trace
 from vedette.glass.levels import Level, levels_of
 from vedette.ops.boxes import iou
 from vedette.papers.refinedet import RefineDet
@@ -23,9 +23,9 @@ def model() -> RefineDet:
     return network
 
 
-def levels(name: str = "astronaut") -> list[Level]:
-    """Of the anchors on a photograph."""
-    look = trace(name).passes[0]
+def levels() -> list[Level]:
+    """Of the anchors, the same on every photograph."""
+    look = trace("astronaut").passes[0]
     assert look.anchors is not None
     return levels_of(look.anchors, look.padded)
 
@@ -34,12 +34,16 @@ def strides() -> str:
     """The four grids, and the three anchors of one cell of each."""
     own = levels()
     titles = [f"stride {level.stride[0]:g}: {level.rows} × {level.columns} cells" for level in own]
-    canvas, shown = photo_panels("Grids of stride 8, 16, 32 and 64 with the anchors of a cell", titles, photo("astronaut"))
+    canvas, shown = photo_panels(
+        "Grids of stride 8, 16, 32 and 64 with the anchors of a cell", titles, photo("astronaut")
+    )
     for panel, level in zip(shown, own, strict=True):
         panel.grid(level.stride, width=0.6 if level.rows > 20 else 1)
         row, column = (int(at // step) for at, step in zip((70, 142), reversed(level.stride), strict=True))
         first = level.first + (row * level.columns + column) * level.per_cell
-        for anchor, (colour, line) in zip(model().anchors[first : first + level.per_cell].tolist(), SHAPES, strict=True):
+        for anchor, (colour, line) in zip(
+            model().anchors[first : first + level.per_cell].tolist(), SHAPES, strict=True
+        ):
             panel.canvas.box(panel.cut(anchor), colour, line=line)
     return canvas.svg()
 
@@ -47,7 +51,11 @@ def strides() -> str:
 def matching() -> str:
     """Which anchors three objects take: many, some, or only the one that is theirs by right."""
     picture = photo("astronaut")
-    crops = {"person": (PERSON, (0, 0, 512, 512)), "patch": (PATCH, (229, 285, 389, 445)), "star": (STAR, (0, 20, 96, 116))}
+    crops = {
+        "person": (PERSON, (0, 0, 512, 512)),
+        "patch": (PATCH, (229, 285, 389, 445)),
+        "star": (STAR, (0, 20, 96, 116)),
+    }
     canvas = Canvas(panels_height(3, (1, 1), 3), "Anchors that a large, a small and a very small object take")
     titles = [title_of(name, in_input(box, picture)) for name, (box, _) in crops.items()]
     for panel, (name, (box, crop)) in zip(panels(canvas, titles, (1, 1), 3), crops.items(), strict=True):
@@ -81,26 +89,32 @@ def title_of(name: str, box: Tensor) -> str:
 
 def objectness() -> str:
     """What the ARM says of the cells of each level, the best of a cell's three anchors."""
-    step = trace("astronaut").step("refine")
-    return by_level("How sure the ARM is of an object, by level", "astronaut", step.scores, "max", BLUE)
+    parts = parts_of(trace("astronaut").step("refine").scores)
+    words = [f"at most {float(part.max()):.2f}" for part in parts]
+    heats = [part.amax(2) for part in parts]
+    return by_level("How sure the ARM is of an object, by level", "astronaut", words, heats, BLUE)
 
 
 def filtered() -> str:
     """Which share of each cell's anchors the ARM filters."""
-    step = trace("chelsea").step("refine")
-    return by_level("Anchors that the ARM filters as easy, by level", "chelsea", (~step.kept).float(), "filtered", INK)
+    parts = parts_of((~trace("chelsea").step("refine").kept).float())
+    words = [f"{int(part.sum())} of {part.numel()}" for part in parts]
+    heats = [part.mean(2) for part in parts]
+    return by_level("Anchors that the ARM filters as easy, by level", "chelsea", words, heats, INK)
 
 
-def by_level(title: str, name: str, values: Tensor, kind: str, colour: str) -> str:
-    """Values of all anchors (A,) as heat on the four levels."""
-    own, parts = levels(name), []
-    for level in own:
-        parts.append(values[level.first : level.first + level.count].view(level.rows, level.columns, level.per_cell))
-    words = {"max": lambda part: f"at most {float(part.max()):.2f}", "filtered": lambda part: f"{int(part.sum())} of {part.numel()}"}
-    titles = [f"stride {level.stride[0]:g}: {words[kind](part)}" for level, part in zip(own, parts, strict=True)]
-    canvas, shown = photo_panels(title, titles, photo(name), size=(320, 320 * photo(name).height / photo(name).width))
-    for panel, part in zip(shown, parts, strict=True):
-        heat(panel, part.amax(2) if kind == "max" else part.mean(2), colour)
+def parts_of(values: Tensor) -> list[Tensor]:
+    """Values of all anchors (A,) as those of each level: rows, columns, anchors of a cell."""
+    return [values[one.first : one.first + one.count].view(one.rows, one.columns, one.per_cell) for one in levels()]
+
+
+def by_level(title: str, name: str, words: Sequence[str], heats: Sequence[Tensor], colour: str) -> str:
+    """Heat on the four levels of a photograph, a word on each."""
+    picture = photo(name)
+    titles = [f"stride {level.stride[0]:g}: {word}" for level, word in zip(levels(), words, strict=True)]
+    canvas, shown = photo_panels(title, titles, picture, size=(320, 320 * picture.height / picture.width))
+    for panel, cells in zip(shown, heats, strict=True):
+        heat(panel, cells, colour)
     return canvas.svg()
 
 
@@ -121,16 +135,18 @@ def first_move() -> str:
 
 def context() -> str:
     """Scores of cat on the two finest levels, without and with what the TCBs bring from the coarser ones."""
-    own = levels("chelsea")[:2]
+    own = levels()[:2]
     scores = [alone_and_together(level) for level in own]
     titles = [
         f"stride {level.stride[0]:g}, {words}: ≤ {float(part.max()):.3f}"
         for level, pair in zip(own, scores, strict=True)
         for words, part in zip(("alone", "with context"), pair, strict=True)
     ]
-    canvas, shown = photo_panels("Scores of cat without and with the coarser levels", titles, photo("chelsea"), size=WIDE)
+    canvas, shown = photo_panels(
+        "Scores of cat without and with the coarser levels", titles, photo("chelsea"), size=WIDE
+    )
+    most = max(float(alone.max()) for alone, _ in scores)
     for panel, part in zip(shown, (part for pair in scores for part in pair), strict=True):
-        most = max(float(alone.max()) for alone, _ in scores)
         heat(panel, part / most, RED)
     return canvas.svg()
 
@@ -154,7 +170,8 @@ def two_steps() -> str:
     """The anchor of each photograph's detection, after the first and after the second move."""
     names = {"person": "astronaut", "cat": "chelsea"}
     ways = {what: moves(name) for what, name in names.items()}
-    titles = [f"{what}: IoU {float(iou(way[:1], way[2:])):.2f}, then {float(iou(way[1:2], way[2:])):.2f}" for what, way in ways.items()]
+    overlaps = {what: iou(way[:2], way[2:]).flatten().tolist() for what, way in ways.items()}
+    titles = [f"{what}: IoU {first:.2f}, then {second:.2f}" for what, (first, second) in overlaps.items()]
     canvas = Canvas(panels_height(2, (1, 1), 2) + 34, "Anchor, refined anchor and final box of a person and of a cat")
     for panel, (what, way) in zip(panels(canvas, titles, (320, 320), 2), ways.items(), strict=True):
         show(panel, photo(names[what]), what)

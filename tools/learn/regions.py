@@ -1,20 +1,22 @@
 """Pictures of the pages on R-CNN, SPPNet, Fast R-CNN and Faster R-CNN: nothing here is learned, it is all geometry."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
-from learn.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, WIDTH, Canvas, Panel, panels, panels_height, show
-from learn.demo import PERSON, photo
 from PIL import Image
 from torch import Tensor
 
+from learn.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, Box, Canvas, Panel, panels, panels_height, show
+from learn.demo import PERSON, SHUTTLE, photo
 from vedette.data.selective_search import proposals
 from vedette.ops.boxes import inside
+from vedette.ops.images import to_input
 from vedette.ops.roi import numbered, roi_max_pool
 from vedette.papers.faster_rcnn import FasterRCNNConfig
 from vedette.papers.rcnn import warp
-from vedette.papers.sppnet import pool_pyramid, project
+from vedette.papers.sppnet import SPPNetConfig, pool_pyramid, project
 from vedette.parts.anchors import pyramid_anchors, region_shapes
+from vedette.structures import InputSpec
 
 LOOKS = ((BLUE, "solid"), (ORANGE, "dashed"), (GREEN, "dotted"))
 INPUT = (600, 903)  # height and width of chelsea.jpg with its short side at 600 pixels
@@ -26,7 +28,9 @@ def searched() -> str:
     picture = photo("astronaut")
     canvas = Canvas(panels_height(2, picture.size, 2), "The first 10 and the first 100 regions of selective search")
     found = proposals(picture).tolist()
-    for panel, count in zip(panels(canvas, ["its first 10 regions", "its first 100"], picture.size, 2), (10, 100), strict=True):
+    for panel, count in zip(
+        panels(canvas, ["its first 10 regions", "its first 100"], picture.size, 2), (10, 100), strict=True
+    ):
         show(panel, picture)
         for number, box in enumerate(found[:count]):
             panel.canvas.box(panel.placed(box), LOOKS[number % 3][0], width=1.5, halo=False)
@@ -36,14 +40,16 @@ def searched() -> str:
 def warped() -> str:
     """Six regions as R-CNN's network sees them: squares, with context around them."""
     picture = photo("astronaut")
-    boxes = torch.tensor([PERSON, (153, 15, 301, 192), (134, 348, 209, 423), (355, 0, 472, 290), (277, 345, 508, 512), (0, 0, 96, 240)])
-    pixels = torch.from_numpy(_array(picture)).permute(2, 0, 1)[None].float()
+    head, badge, helmet, flag = (153, 15, 301, 192), (134, 348, 209, 423), (277, 345, 508, 512), (0, 0, 96, 240)
+    boxes = torch.tensor([PERSON, head, badge, SHUTTLE, helmet, flag])
+    pixels = to_input(picture, InputSpec(size=512))[None].float()
     own = torch.zeros(len(boxes), dtype=torch.long)
     seen = warp(pixels, boxes.float(), own, torch.tensor([[512, 512]]), side=227, context=16)
     canvas = Canvas(panels_height(6, (1, 1), 6), "Regions warped to squares of 227 pixels with 16 pixels of context")
     titles = [f"{x2 - x1} × {y2 - y1}" for x1, y1, x2, y2 in boxes.tolist()]
     for number, (panel, one) in enumerate(zip(panels(canvas, titles, (227, 227), 6), seen, strict=True)):
-        show(panel, Image.fromarray(one.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()), f"w{number}", pixels=120)
+        cut = Image.fromarray(one.round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+        show(panel, cut, f"region{number}", pixels=120)
         panel.canvas.box(panel.placed((16, 16, 211, 211)), "#fff", width=1, line="dashed", halo=False)
     return canvas.svg()
 
@@ -51,10 +57,11 @@ def warped() -> str:
 def pyramid() -> str:
     """A region's window on the map at stride 16, and the bins of the four levels of SPPNet's pyramid."""
     cells = project(torch.tensor([OBJECT]), 16, 0.0, (38, 57))
-    ranges = bins(lambda x: pool_pyramid(x, cells, torch.zeros(1, dtype=torch.long), (1, 2, 3, 6)).view(-1))
+    levels, image = SPPNetConfig().levels, torch.zeros(1, dtype=torch.long)
+    ranges = bins(lambda x: pool_pyramid(x, cells, image, levels))
     canvas, first = Canvas(panels_height(4, INPUT[::-1], 2), "The bins of SPPNet's pyramid in a region"), 0
-    titles = [f"{n} × {n} bin{'s' * (n > 1)}" for n in (1, 2, 3, 6)]
-    for panel, n in zip(panels(canvas, titles, INPUT[::-1], 2), (1, 2, 3, 6), strict=True):
+    titles = [f"{n} × {n} bin{'s' * (n > 1)}" for n in levels]
+    for panel, n in zip(panels(canvas, titles, INPUT[::-1], 2), levels, strict=True):
         show(panel, photo("chelsea"))
         panel.grid((16, 16), width=0.4)
         draw_bins(panel, ranges[first : first + n * n])
@@ -66,9 +73,9 @@ def pyramid() -> str:
 def roi_pooling() -> str:
     """A region, rounded to cells of stride 16, and its 7 × 7 parts."""
     region = numbered(torch.tensor([[OBJECT]]))
-    ranges = bins(lambda x: roi_max_pool(x, region, 7, 1 / 16).view(-1))
+    ranges = bins(lambda x: roi_max_pool(x, region, 7, 1 / 16))
     canvas = Canvas(panels_height(2, INPUT[::-1], 2), "RoI pooling: a region on the map, and its 7 × 7 parts")
-    whole = (min(b[0] for b in ranges), min(b[1] for b in ranges), max(b[2] for b in ranges), max(b[3] for b in ranges))
+    whole = (*ranges[0][:2], *ranges[-1][2:])
     titles = ["rounded to whole cells", "7 × 7 parts of them"]
     for panel, parts in zip(panels(canvas, titles, INPUT[::-1], 2), ([whole], ranges), strict=True):
         show(panel, photo("chelsea"))
@@ -85,12 +92,13 @@ def draw_bins(panel: Panel, ranges: Sequence[Sequence[float]], stride: int = 16)
         panel.canvas.box(box, BLUE, width=1.5, halo=False, fill=BLUE, fill_opacity=0.14)
 
 
-def bins(pool) -> list[tuple[int, int, int, int]]:  # type: ignore[no-untyped-def]
+def bins(pool: Callable[[Tensor], Tensor]) -> list[Box]:
     """First and last column and row that each bin reads, told by the pooling itself: the extremes of their numbers."""
     columns = torch.arange(57.0).expand(1, 1, 38, 57)
     rows = torch.arange(38.0)[:, None].expand(1, 1, 38, 57)
-    sides = (-pool(-columns), -pool(-rows), pool(columns), pool(rows))
-    return [tuple(int(side) for side in one) for one in torch.stack(sides, 1)]  # type: ignore[misc]
+    sides = -pool(-columns), -pool(-rows), pool(columns), pool(rows)
+    found: list[Box] = torch.stack([side.flatten() for side in sides], 1).tolist()
+    return found
 
 
 def nine_anchors() -> str:
@@ -101,11 +109,13 @@ def nine_anchors() -> str:
     titles = ["128² at 1:2, 1:1, 2:1", "256²", "512²"]
     shapes = region_shapes(*numbers()).view(3, 3, 2)  # ratio, size
     for column, panel in enumerate(panels(canvas, titles, size, 3)):
-        ground = Panel(canvas, panel.left + frame * panel.scale, panel.top + frame * panel.scale, panel.scale, (1000, 600))
+        ground = Panel(canvas, *panel.at(frame, frame), panel.scale, (1000, 600))
         show(ground, photo("chelsea").resize((500, 300)))
         for (wide, high), (colour, line) in zip(shapes[:, column].tolist(), LOOKS, strict=True):
             x, y = 504, 296  # the middle of cell 31, 18
-            canvas.box(ground.placed((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)), colour, width=2, line=line)
+            canvas.box(
+                ground.placed((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)), colour, width=2, line=line
+            )
     return canvas.svg()
 
 
@@ -118,7 +128,7 @@ def inside_anchors() -> str:
     titles = [f"{wide} × {high}: {int(whole[..., k].sum())}" for k, (wide, high) in enumerate(shapes)]
     canvas = Canvas(panels_height(9, (1008, 608), 3), "Where the centres of anchors lie that do not cross the border")
     for k, panel in enumerate(panels(canvas, titles, (1008, 608), 3)):
-        canvas.add("rect", x=panel.left, y=panel.top, width=1000 * panel.scale, height=600 * panel.scale, fill="#eef1f4", stroke=GREY)
+        canvas.box(panel.placed((0, 0, 1000, 600)), GREY, 1, halo=False, fill="#eef1f4")
         cells = whole[..., k].nonzero()
         if len(cells):
             (top, left), (low, right) = cells.amin(0).tolist(), cells.amax(0).tolist()
@@ -136,7 +146,8 @@ def numbers() -> tuple[tuple[float, ...], tuple[float, ...]]:
 def projection() -> str:
     """A proposal in the picture, on the map, and as 7 × 7 values."""
     canvas = Canvas(panels_height(2, INPUT[::-1], 2) + 40, "A proposal's way from the picture to the map")
-    picture, feature = panels(canvas, [f"picture: {INPUT[1]} × {INPUT[0]} pixels", "map: 57 × 38 cells of 16 pixels"], INPUT[::-1], 2)
+    titles = [f"picture: {INPUT[1]} × {INPUT[0]} pixels", "map: 57 × 38 cells of 16 pixels"]
+    picture, feature = panels(canvas, titles, INPUT[::-1], 2)
     for panel in (picture, feature):
         show(panel, photo("chelsea"))
         panel.canvas.box(panel.placed(OBJECT), RED, width=2.5, line="dashed")
@@ -147,12 +158,6 @@ def projection() -> str:
     for panel, line in zip((picture, feature), words, strict=True):
         canvas.text((panel.left, canvas.height - 14), line, fill=INK)
     return canvas.svg()
-
-
-def _array(picture: Image.Image):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.array(picture)
 
 
 FIGURES = {

@@ -1,8 +1,8 @@
 """A hook of mkdocs: what pages link to outside of docs/ becomes a page of the site, and so does a folder in it.
 
-On the repository's host a relative link shows the file it names. The site has no repository beside it, so each such file
-is shown on a page of its own, with its lines numbered, and a folder as the list of its files. Markdown is shown as such,
-and what it links to follows.
+On the repository's host a relative link shows the file it names. The site has no repository beside it, so each such
+file is shown on a page of its own, with its lines numbered, and a folder as the list of its files. Markdown is shown as
+such, and what it links to follows.
 """
 
 import posixpath
@@ -15,6 +15,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)(?=[#)])")  # the path of a relative link
+WIDE = "---\nhide: [navigation, toc]\n---\n"  # lines of code have 120 letters
 PAGES = "source"  # the folder of the site for pages of files
 
 
@@ -89,4 +90,4 @@ def text_of(path: str) -> str:
     if file.is_dir():
         return f"# {path}\n\n" + "".join(f"- [{one.name}]({file.name}/{one.name})\n" for one in sorted(file.iterdir()))
     text = file.read_text(encoding="utf-8")
-    return text if is_markdown(path) else f"# {path}\n\n~~~~~~ {{.{file.suffix[1:]} linenums=1}}\n{text}~~~~~~\n"
+    return text if is_markdown(path) else f"{WIDE}# {path}\n\n~~~~~~ {{.{file.suffix[1:]} linenums=1}}\n{text}~~~~~~\n"

@@ -1,24 +1,19 @@
-"""The hook that shows files of the repository on the site: which page is whose, and which links lead there."""
+"""The site's hooks: which page shows which file of the repository, which links lead there, symbols as code."""
 
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 pytest.importorskip("mkdocs")
-HOOK = Path(__file__).parents[2] / "tools" / "website" / "sources.py"
+TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    spec = spec_from_file_location("sources", HOOK)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_module("website.sources")
 
 
 @pytest.fixture
@@ -67,9 +62,21 @@ def test_links(shown: Callable[[str, str], str], place: str, text: str, led: str
 
 def test_a_file_is_shown_whole(hook: ModuleType) -> None:
     text = hook.text_of("tools/reading.py")
-    assert text.startswith("# tools/reading.py\n")
-    assert (HOOK.parents[1] / "reading.py").read_text() in text
+    assert "\n# tools/reading.py\n" in text
+    assert (TOOLS / "reading.py").read_text() in text
 
 
 def test_a_folder_is_a_list(hook: ModuleType) -> None:
     assert "- [seed0](ablation/seed0)\n- [seed1](ablation/seed1)\n" in hook.text_of("docs/logs/ablation")
+
+
+def test_a_symbol_is_shown_as_code_on_learn_pages_alone() -> None:
+    code = import_module("website.code")
+    text = "Before.\n\n::: vedette.papers.ssd.SSD.forward\n\nAfter."
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="learn/ssd.md"))
+    shown = code.on_page_markdown(text, page=page, config=None, files=None)
+    assert "::: vedette.papers.ssd.SSD.forward\n    options:\n" in shown
+    assert "\n      show_source: true\n" in shown
+    assert "\n      heading: SSD.forward\n" in shown
+    page.file.src_uri = "reference/models.md"
+    assert code.on_page_markdown(text, page=page) == text
