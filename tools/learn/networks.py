@@ -1,4 +1,4 @@
-"""The papers' own figures, drawn from the models' maps; the steps are told of RefineDet alone, whose weights are here."""
+"""The papers' own figures, drawn from the models' maps; the steps of RefineDet alone, whose weights are here."""
 
 from collections.abc import Callable
 from functools import partial

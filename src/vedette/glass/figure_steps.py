@@ -16,7 +16,7 @@ from vedette.glass.trace import Trace
 from vedette.glass.words import words
 from vedette.pages.overlay import Canvas, Panel, canvas_of, overlay
 
-MOST_BOXES, MOST_POINTS, MOST_CAPTIONS, MOST_MOVES = 60, 500, 12, 40
+MOST_BOXES, MOST_POINTS, MOST_CAPTIONS, MOST_MOVES = 60, 500, 20, 40
 
 
 def step_figure(trace: Trace, step: Step) -> str:
@@ -39,7 +39,7 @@ def _plain(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str]]:
     boxes, dots = on[:MOST_BOXES], on[MOST_BOXES:]
     parts = [_points(canvas.crosses, step, off), _points(canvas.dots, step, dots)]
     parts += [canvas.box(step.boxes[row].tolist(), "on") for row in reversed(boxes.tolist())]
-    parts += [_caption(trace, canvas, step, row) for row in reversed(boxes[:MOST_CAPTIONS].tolist())]
+    parts.append(_captions(trace, canvas, step, boxes))
     others = f" Dots: the others that do, at their centres.{_some_of(len(dots))}" if len(dots) else ""
     said = [f"Solid: what goes on.{others}"]
     if len(off):
@@ -58,11 +58,11 @@ def _suppressed(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str
             (x, y, _, _), (to_x, to_y, _, _) = step.boxes[row].tolist(), step.boxes[by].tolist()
             parts.append(canvas.line((x, y), (to_x, to_y)))
     parts += [canvas.box(step.boxes[row].tolist(), "on") for row in reversed(on.tolist())]
-    parts += [_caption(trace, canvas, step, row) for row in reversed(on[:MOST_CAPTIONS].tolist())]
+    parts.append(_captions(trace, canvas, step, on))
     said = ["Solid: what stays. Dashed: what goes; a thin line leads to the box that did it."]
     if not bool(step.kept.all()):
         told = step.overlap[~step.kept]
-        said.append(f"Their overlap (IoU) with it is {float(told.min()):.2f} to {float(told.max()):.2f}.")
+        said.append(f"The overlap (IoU) of the two is {float(told.min()):.2f} to {float(told.max()):.2f}.")
     if max(int(step.kept.sum()), int((~step.kept).sum())) > MOST_BOXES:
         said.append(f"Of each the best {MOST_BOXES} are drawn.")
     return "".join(parts), said
@@ -79,7 +79,7 @@ def _moved(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str]]:
         parts += [canvas.box(before[moves[0]].tolist(), "from"), canvas.box(step.boxes[moves[0]].tolist(), "on")]
     starts, ends = centers_of(before), centers_of(step.boxes)
     parts += [canvas.arrow(starts[row], ends[row]) for row in reversed(moves)]
-    parts += [_caption(trace, canvas, step, row) for row in moves[:1]]
+    parts.append(_captions(trace, canvas, step, on[:1]))
     said = [
         f"Dotted to solid: the best one's move. Arrows: the centres of the best {min(MOST_MOVES, max(len(on), 1))}."
     ]
@@ -116,11 +116,15 @@ def _some_of(count: int) -> str:
     return f" The best {MOST_POINTS:,} of {count:,} are drawn." if count > MOST_POINTS else ""
 
 
-def _caption(trace: Trace, canvas: Canvas, step: Step, row: int) -> str:
-    label = int(step.labels[row])
-    name = f"{trace.classes[label]} " if label >= 0 else ""
-    x, y = step.boxes[row, :2].tolist()
-    return canvas.caption((x, y), f"{name}{share(float(step.after[row]))}")
+def _captions(trace: Trace, canvas: Canvas, step: Step, rows: Tensor) -> str:
+    """Of the best of the rows."""
+    captions = []
+    for row in rows[:MOST_CAPTIONS].tolist():
+        label = int(step.labels[row])
+        name = f"{trace.classes[label]} " if label >= 0 else ""
+        x, y = step.boxes[row, :2].tolist()
+        captions.append(((x, y), f"{name}{share(float(step.after[row]))}"))
+    return canvas.captions(captions)
 
 
 def _counts(step: Step) -> str:

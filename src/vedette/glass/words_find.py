@@ -4,7 +4,7 @@ from typing import Any
 
 from vedette.glass.candidates import picked_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told, capital, in_words, many, plain
+from vedette.glass.phrases import Told, alone, capital, in_words, many, plain
 from vedette.glass.portable import SIGMA
 from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
@@ -37,7 +37,7 @@ def scores(trace: Trace, stage: Stage, step: Step) -> Told:
     else:
         says = f"Of every {thing} the network gives {asked} and background {classes + 1} scores, whose sum is 1"
         equation = SOFTMAX
-    pairs = f"{many(len(step), 'pair')} of {thing} and class came in, {in_words(int(step.kept.sum()))} reached {floor}"
+    pairs = f"{many(len(step), 'pair')} of {thing} and class came in, {alone(int(step.kept.sum()))} reached {floor}"
     text = f"{says}. A pair of {thing} and class goes on with a score of at least {floor}: {pairs}."
     return Told(f"Class scores of {floor} or more", text, equation)
 
@@ -149,7 +149,7 @@ def _went(step: Step, reason: Reason) -> str:
     lost = step.counts().get(reason, 0)
     if not len(step):
         return "Nothing came so far."
-    return f"{capital(in_words(lost) if lost else 'none')} {'were' if lost > 1 else 'was'} left out here."
+    return f"{capital(alone(lost))} {'were' if lost > 1 else 'was'} left out here."
 
 
 def _dropped(step: Step) -> str:
@@ -157,5 +157,4 @@ def _dropped(step: Step) -> str:
     if not len(step):
         return "Nothing came so far."
     stayed, gone = int(step.kept.sum()), int((~step.kept).sum())
-    went = in_words(gone) if gone else "none"
-    return f"Of {many(len(step), 'box', 'boxes')} here {went} went, {in_words(stayed)} stayed."
+    return f"Of {many(len(step), 'box', 'boxes')} here {alone(gone)} went, {alone(stayed)} stayed."
