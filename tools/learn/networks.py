@@ -15,7 +15,7 @@ from vedette.infer.detector import Detector
 from vedette.pages.sketch import sketch
 from vedette.papers.rcnn import RegionClassifier
 
-FOOT, VERDICT = 8, 16  # units below the last line, and of R-CNN's last line
+FOOT, VERDICT = 8, 22  # units below the last line, and of R-CNN's last line
 FEW: dict[str, Any] = {"proposals": 50}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "rcnn": ("rcnn-alexnet", FEW),
