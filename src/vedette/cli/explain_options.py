@@ -18,7 +18,7 @@ Model = Annotated[
 Out = Annotated[
     Path | None,
     place(
-        help="The page of a picture; for several, --lost and --training a folder. Default: page.html, pages, lost or batch."
+        help="The page of one picture, else a folder. Default: page.html; of several pages, of --lost lost, else batch."
     ),
 ]
 Json = Annotated[Path | None, place("--json", metavar="FILE", help="File for the numbers that the page shows.")]
