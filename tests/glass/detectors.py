@@ -23,6 +23,7 @@ DETECTORS: dict[str, Callable[..., Any]] = {
     "M2Det": tiny.m2det,
 }
 NEED_PROPOSALS = ("R-CNN", "SPPNet", "Fast R-CNN")
+every_detector = pytest.mark.parametrize("name", DETECTORS)
 
 
 def pictures() -> list[Image.Image]:

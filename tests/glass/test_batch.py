@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch.nn.utils import get_total_norm
 
+from glass.detectors import DETECTORS, NEED_PROPOSALS
 from glass.painted import six_pictures
-from glass.test_trace import DETECTORS, NEED_PROPOSALS
 from vedette.data.annotations import Dataset
 from vedette.errors import InputError
 from vedette.glass import batch as module

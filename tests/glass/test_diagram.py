@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 import vedette
-from glass.test_trace import detector_of, every_detector, pictures
+from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.diagram import NETWORKS, diagram
 from vedette.glass.maps import Map, maps_of

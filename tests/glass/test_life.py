@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import vedette
-from glass.test_trace import detector_of, every_detector, pictures
+from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.life import life_of, overlap, shift, strongest
 from vedette.glass.record import Reason

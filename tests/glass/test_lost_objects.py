@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from glass.detectors import DETECTORS, NEED_PROPOSALS, detector_of
+from glass.planted import MAYBE, OBJECT, SURE, UNSURE, FixedRPN, anchor
 from glass.scenes import CLASSES, Say, Scene, Scenes, told
-from glass.test_lost import MAYBE, OBJECT, SURE, UNSURE, FixedRPN, anchor, score_of
-from glass.test_trace import DETECTORS, NEED_PROPOSALS, detector_of
+from glass.test_lost import score_of
 from papers import tiny
 from vedette.evaluate.measure import measure
 from vedette.evaluate.run import evaluate_model

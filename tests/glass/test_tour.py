@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import vedette
-from glass.test_trace import detector_of, every_detector, pictures
+from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.guide import Guide
 from vedette.glass.phrases import below

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 import vedette
-from glass.detectors import DETECTORS, detector_of, pictures
+from glass.detectors import DETECTORS, detector_of, every_detector, pictures
 from papers import tiny
 from test_names import NAMES, PHOTO, SMALL
 from vedette.errors import InputError
@@ -17,8 +17,6 @@ from vedette.glass.stage import Stage
 from vedette.infer.detector import Detector
 from vedette.ops.boxes import iou
 from vedette.structures import Detections, InputSpec
-
-every_detector = pytest.mark.parametrize("name", DETECTORS)
 
 
 def assert_equal(one: Detections, other: Detections) -> None:

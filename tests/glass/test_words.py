@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 import vedette
-from glass.test_trace import detector_of, every_detector, pictures
+from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.citations import BUILDS_ON, NAMES, OWN, SHARED, cited
 from vedette.glass.words import words
