@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,6 @@ def explain(
 
     Example: vedette explain photo.jpg --model mine.safetensors --beside refinedet320-lite0 --out both.html
     """
-    looks = {"scales": scales, "flip": flip, "vote": vote, "score": score}
-    where = {"out": out, "json": json, "device": device, "trust": trust}
+    looks: dict[str, Any] = {"scales": scales, "flip": flip, "vote": vote, "score": score}
+    where: dict[str, Any] = {"out": out, "json": json, "device": device, "trust": trust}
     explain_pictures(WantedPages(images=image, model=model, beside=beside, config=chosen(nms=nms), **looks, **where))

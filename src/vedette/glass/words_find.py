@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
+from vedette.glass.candidates import PICKED_OF
 from vedette.glass.papers import paper_of
 from vedette.glass.phrases import Told, capital, in_words, many, plain
-from vedette.glass.candidates import PICKED_OF
 from vedette.glass.portable import SIGMA
 from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
