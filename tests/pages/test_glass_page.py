@@ -139,11 +139,10 @@ def turn_knobs(tab: Any, trace: Trace) -> None:
     """The list has as many as the paper's own find gives with that floor."""
     tab.click("[data-tab=knobs]")
     model: Any = trace.detector.model
-    for asked in (0.02, float(trace.passes[0].stages[-1].scores.max()) * 1.01):
-        tab.evaluate(KNOB, ["floor", asked])
-        floor = float(tab.locator("[data-knob=floor]").input_value())
+    for floor in (0.02, float(trace.passes[0].stages[-1].scores.max()) * 1.01):
+        tab.evaluate(KNOB, ["floor", floor])
         (look,) = trace.passes
-        (found,) = unpad(model.find(look.predictions, floor).kept)
+        (found,) = unpad(model.find(look.predictions, float(tab.locator("[data-knob=floor]").input_value())).kept)
         expected = len(look.frame.detections(found))
         assert tab.locator("[data-part=found] .item").count() == min(30, expected)
     assert tab.locator("[data-part=sum]").inner_text() == "Nothing was found"
@@ -166,6 +165,8 @@ def ask_about_places(tab: Any) -> None:
     tab.mouse.move(place["x"] + 0.7 * place["width"], place["y"] + 0.8 * place["height"], steps=3)
     tab.mouse.up()
     assert tab.locator("[data-part=answer] .answer").count() == 1
+    tab.locator("[data-part=asked]").first.select_option("1")
+    assert "1 " + tab.locator("[data-part=asked] option").nth(2).inner_text() in tab.locator("h4").first.inner_text()
     for button in ("Follow", "Try"):
         which = tab.locator("[data-part=answer] button", has_text=button)
         if which.count():

@@ -5,7 +5,7 @@ export function boxAt(column, row) {
   return [column[4 * row], column[4 * row + 1], column[4 * row + 2], column[4 * row + 3]];
 }
 
-export function areaOf([x1, y1, x2, y2]) {
+function areaOf([x1, y1, x2, y2]) {
   return Math.max(0, x2 - x1) * Math.max(0, y2 - y1);
 }
 

@@ -1,10 +1,11 @@
 // Shapes of SVG in the picture's pixels, each with a dark line under a bright one, so that it shows on any ground.
 
 import { centerOf } from "./boxes.js";
+import { markOf } from "./reasons.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export function shape(tag, attributes, ...children) {
+function shape(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
@@ -26,7 +27,13 @@ export function element(tag, attributes = {}, ...children) {
 function twice(tag, attributes, { colour, dash = "", width = 2, kind = "" }) {
   const under = shape(tag, { ...attributes, class: "under", "stroke-width": width + (width < 2 ? 1.4 : 2.5) });
   const style = colour ? `stroke:${colour}` : "";
-  const over = shape(tag, { ...attributes, class: `over ${kind}`, "stroke-width": width, "stroke-dasharray": dash, style });
+  const over = shape(tag, {
+    ...attributes,
+    class: `over ${kind}`,
+    "stroke-width": width,
+    "stroke-dasharray": dash,
+    style,
+  });
   return shape("g", {}, under, over);
 }
 
@@ -51,4 +58,10 @@ export function dot([x, y], radius, kind) {
 export function veil({ width, height }, [x1, y1, x2, y2]) {
   const around = `M0 0H${width}V${height}H0Z`;
   return shape("path", { d: `${around}M${x1} ${y1}V${y2}H${x2}V${y1}Z`, class: "veil" });
+}
+
+/** The sign of a fate, beside its name. */
+export function signOf(fate) {
+  const { name, sign } = markOf(fate);
+  return element("i", { class: `sign ${name}`, "aria-hidden": "true" }, sign);
 }

@@ -2,9 +2,7 @@
 // `find` in Python, which a test holds to the same boxes.
 
 import { boxAt, cut, iou, isVisible, toPicture } from "./boxes.js";
-import {
-  BEYOND_COUNT, BEYOND_KEEP, EASY, KEPT, OUTSIDE, SMALL, SUPPRESSED, UNDER_FLOOR, WEAKENED,
-} from "./reasons.js";
+import { BEYOND_COUNT, BEYOND_KEEP, EASY, KEPT, OUTSIDE, SMALL, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
 
 /**
  * What becomes of each of the K candidates, which are ordered by score, under a rule (see `rule` in the trace).

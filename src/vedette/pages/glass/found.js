@@ -1,9 +1,9 @@
 // The list of what was found, each a button that selects it; and what came near to being found.
 
-import { element } from "./draw.js";
-import { article, many, score } from "./phrases.js";
+import { element, signOf } from "./draw.js";
+import { article, many, plain, score } from "./phrases.js";
 import { lastStage } from "./outcome.js";
-import { BEYOND_KEEP, SUPPRESSED, UNDER_FLOOR, WEAKENED, markOf } from "./reasons.js";
+import { BEYOND_KEEP, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
 
 const MOST = 30;
 const MOST_NEAR = 4;
@@ -25,7 +25,7 @@ export function showFound(pane) {
 
 function sumOf(trace, { outcome, knobs }) {
   const count = outcome.detections.length;
-  return count ? `${many(count, "object")} found with a score of ${knobs.floor} or more` : "Nothing was found";
+  return count ? `${many(count, "object")} found with a score of ${plain(knobs.floor)} or more` : "Nothing was found";
 }
 
 function foundButton(pane, now, { score: value, label }, place) {
@@ -59,18 +59,22 @@ function nearMisses(trace, { outcome }) {
   const more = first(UNDER_FLOOR) >= 0 && under >= 0 ? [under] : [];
   return [...places, ...more].slice(0, MOST_NEAR).map((place) => ({
     ...{ place, fate: fates[place], label: candidates.labels[place], score: candidates.scores[place] },
-    subject: { look: 0, stage: trace.passes[0].stages.length - 1, row: candidates.rows[place], label: candidates.labels[place] },
+    subject: {
+      look: 0,
+      stage: trace.passes[0].stages.length - 1,
+      row: candidates.rows[place],
+      label: candidates.labels[place],
+    },
   }));
 }
 
 function nearButton(pane, now, { fate, label, score: value, subject }) {
-  const mark = markOf(fate);
   const pressed = now.subject?.row === subject.row && now.subject?.label === label && now.selected === null;
   const name = pane.trace.detector.classes[label];
   const button = element(
     "button",
     { class: "item", "aria-pressed": String(pressed), onclick: () => pane.follow(subject, article(name)) },
-    element("i", { class: `sign ${mark.name}`, "aria-hidden": "true" }, mark.sign),
+    signOf(fate),
     ` ${name} `,
     element("b", {}, score(value)),
     element("span", { class: "soft" }, ` ${pane.trace.reasons[fate]}`),

@@ -29,7 +29,9 @@ export function drawGrid({ trace, unit }, { level, cell }) {
     }
   }
   if (!cell) return marks;
-  marks.push(outline(toPicture(look.input, cellBox(own, references, cell.row, cell.column)), { kind: "cell", width: 1.5 }));
+  marks.push(
+    outline(toPicture(look.input, cellBox(own, references, cell.row, cell.column)), { kind: "cell", width: 1.5 }),
+  );
   anchorsOf(look, level, cell.row, cell.column).forEach((anchor, shape) => {
     const box = toPicture(look.input, boxAt(references, anchor));
     marks.push(outline(box, { kind: "anchor", dash: DASHES[shape % DASHES.length], width: 2 }));
@@ -65,7 +67,8 @@ export function wordsOfCell(trace, { level, cell, knobs }) {
   const grid = `${rows} × ${columns} cells, one every ${Math.round(stride[0])} px of the input`;
   if (!cell) return `${grid}: point at a cell, or choose one with the arrow keys.`;
   const sizes = shapes.map(([wide, high]) => `${Math.round(wide)} × ${Math.round(high)}`).join(", ");
-  return `${grid}. Row ${cell.row + 1}, column ${cell.column + 1}: anchors of ${sizes}.${saidOf(trace, level, cell, knobs)}`;
+  const said = saidOf(trace, level, cell, knobs);
+  return `${grid}. Row ${cell.row + 1}, column ${cell.column + 1}: anchors of ${sizes}.${said}`;
 }
 
 function saidOf(trace, level, cell, knobs) {

@@ -6,7 +6,13 @@ import { lastStage } from "./outcome.js";
 import { asksForObjects } from "./rows.js";
 
 // From dark blue to bright yellow, rising in lightness: the same for every kind of colour vision.
-const RAMP = [[0, 32, 77], [58, 75, 107], [124, 123, 120], [188, 175, 111], [255, 234, 70]];
+const RAMP = [
+  [0, 32, 77],
+  [58, 75, 107],
+  [124, 123, 120],
+  [188, 175, 111],
+  [255, 234, 70],
+];
 
 /** What there are heat maps of: [{value, name}]; "object" where the network asks for it, then "any", then classes. */
 export function heatChoices(trace) {
@@ -45,7 +51,7 @@ export function paintHeat(canvas, trace, values, level) {
   return highest;
 }
 
-export function colourAt(share) {
+function colourAt(share) {
   const place = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
   const [low, high] = [RAMP[Math.floor(place)], RAMP[Math.ceil(place)]];
   const mixed = low.map((value, channel) => Math.round(value + (high[channel] - value) * (place % 1)));

@@ -9,7 +9,8 @@ const SAME = 0.5; // IoU from which on two boxes of a class are one answer
 const NARROW = 0.35; // of half a box's sides: how near its centre a point must be to count for much
 
 /**
- * The boxes that say most of a point, each of another class, the best first; of one class where a label is given. → [{look: 0, stage, row, label, box, score, exact}]
+ * The boxes that say most of a point, each of another class, the best first; of one class where a label is given.
+ * → [{look: 0, stage, row, label, box, score, exact}]
  */
 export function hypotheses(trace, point, label = null) {
   const look = trace.passes[0];

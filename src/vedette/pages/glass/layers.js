@@ -12,7 +12,9 @@ export function showLayers(pane) {
   const select = (name) => root.querySelector(`[data-part=${name}]`);
   const [levels, heats, readout] = [select("level"), select("heat-of"), select("readout")];
   const buttons = [...root.querySelectorAll("[data-layer]")];
-  levels.append(...level.map((one, at) => element("option", { value: at }, `level ${at + 1}: ${one.rows} × ${one.columns}`)));
+  levels.append(
+    ...level.map((one, at) => element("option", { value: at }, `level ${at + 1}: ${one.rows} × ${one.columns}`)),
+  );
   const choices = heatChoices(trace);
   heats.append(...choices.map(({ value, name }) => element("option", { value }, name)));
   for (const button of buttons) {
@@ -26,6 +28,7 @@ export function showLayers(pane) {
     if (!["layer", "level", "cell", "heat", "trail", "step"].some((name) => changed.has(name))) return;
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.layer === now.layer));
     levels.parentElement.hidden = now.layer === "found";
+    select("ask-for").hidden = now.layer !== "found";
     heats.parentElement.hidden = now.layer !== "heat";
     levels.value = now.level;
     if (now.heat !== null) heats.value = now.heat;

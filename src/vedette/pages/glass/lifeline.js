@@ -40,12 +40,20 @@ function momentButton(pane, now, { step, fate }, number) {
   const kind = fate === KEPT ? "" : `lost ${markOf(fate).name}`;
   const attributes = { class: kind, "aria-current": current ? "step" : null, title, onclick: () => pane.goTo(number) };
   const words = element("span", {}, step.startsWith("rpn ") ? `RPN ${SHORT[step.slice(4)]}` : SHORT[step]);
-  return element("li", {}, element("button", attributes, element("i", {}, fate === KEPT ? "" : markOf(fate).sign), words));
+  return element(
+    "li",
+    {},
+    element("button", attributes, element("i", {}, fate === KEPT ? "" : markOf(fate).sign), words),
+  );
 }
 
 function cardOf(pane, { step, text, facts, fate }, { trail, moment }) {
   const head = element("h3", {}, `${moment + 1} of ${trail.length}: ${pane.titleOf(step)}`);
-  const said = element("p", { class: fate === KEPT ? "" : "verdict" }, fate === KEPT ? text : `${markOf(fate).sign} ${text}`);
+  const said = element(
+    "p",
+    { class: fate === KEPT ? "" : "verdict" },
+    fate === KEPT ? text : `${markOf(fate).sign} ${text}`,
+  );
   const rows = facts.map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]).flat();
   return [head, said, element("dl", {}, ...rows), pane.wordsOf(step)];
 }

@@ -6,12 +6,13 @@ import { KEPT, LOST_IN, MISPLACED, NOT_PROPOSED, NO_ANCHOR, STEPS } from "./reas
 import { asksForObjects, fateAt, finalBox, firstBox, isBarred, movedBox, scoreAt } from "./rows.js";
 import { lastStage } from "./outcome.js";
 
-export const REACHES = 0.5; // IoU from which on a box is the object's
+const REACHES = 0.5; // IoU from which on a box is the object's
 const [REFINE, FLOOR, , DECODE, SUPPRESS] = STEPS.keys();
 
 /**
  * The step that lost the object of that class in that box of the picture, and the best candidate for it there.
- * → {reason, step, look, stage, row, label, box, iou, score, exact, won, by, overlap, above}; reason KEPT: it was found.
+ * → {reason, step, look, stage, row, label, box, iou, score, exact, won, wonScore, by, overlap,
+ * above}; reason KEPT: it was found.
  */
 export function lostAt(trace, outcome, knobs, box, label) {
   const order = stepsInOrder(trace.passes[0]);
@@ -23,7 +24,7 @@ export function lostAt(trace, outcome, knobs, box, label) {
 }
 
 /** The names of all steps of a look. */
-export function stepsInOrder(look) {
+function stepsInOrder(look) {
   return look.stages.flatMap((stage) => [stage.enter, ...STEPS.map((step) => stage.name + step)]);
 }
 
@@ -65,10 +66,11 @@ function lostInStage(context, reach) {
   const reached = new Map(reaching.map((row) => [row, depthOf(context, row, fates.get(row))]));
   const ends = (row) => (isMisplaced(reach, row, reached.get(row)) ? DECODE : reached.get(row));
   const deepest = Math.max(...reaching.map(ends));
-  const measure = {
-    [REFINE]: (row) => stage.objectness[row],
-    [FLOOR]: (row) => scoreAt(look, stage, row, label).score,
-  }[deepest] ?? ((row) => reach.final[row]);
+  const measure =
+    {
+      [REFINE]: (row) => stage.objectness[row],
+      [FLOOR]: (row) => scoreAt(look, stage, row, label).score,
+    }[deepest] ?? ((row) => reach.final[row]);
   const here = reaching.filter((row) => ends(row) === deepest);
   const row = here.reduce((best, one) => (measure(one) > measure(best) ? one : best));
   const reason = isMisplaced(reach, row, reached.get(row)) ? MISPLACED : fates.get(row);

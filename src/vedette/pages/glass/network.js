@@ -1,8 +1,7 @@
 // The paper's figure: each block opens its step on the picture, and the words of the step stand beside it.
 
-import { element } from "./draw.js";
+import { element, signOf } from "./draw.js";
 import { number } from "./phrases.js";
-import { markOf } from "./reasons.js";
 import { countsAt } from "./steplines.js";
 
 export function showNetwork(pane) {
@@ -47,9 +46,8 @@ function stepCard(pane, now, name) {
 
 /** Each reason with the line that it has on the picture. */
 function legendOf({ trace }, { reasons }) {
-  const rows = Object.entries(reasons).map(([reason, count]) => {
-    const mark = markOf(trace.reasons.indexOf(reason));
-    return element("span", {}, element("i", { class: `sign ${mark.name}`, "aria-hidden": "true" }, mark.sign), ` ${reason}: ${number(count)}`);
-  });
+  const rows = Object.entries(reasons).map(([reason, count]) =>
+    element("span", {}, signOf(trace.reasons.indexOf(reason)), ` ${reason}: ${number(count)}`),
+  );
   return element("p", { class: "legend" }, ...rows);
 }

@@ -12,7 +12,8 @@ async function begin() {
   const data = await unpack(document.getElementById("data").textContent);
   const picture = document.querySelector("[data-part=picture]").src;
   const panes = [];
-  const link = (from, detection, place) => panes.forEach((pane) => pane !== from && follow(pane, from, detection, place));
+  const link = (from, detection, place) =>
+    panes.forEach((pane) => pane !== from && follow(pane, from, detection, place));
   document.querySelectorAll("[data-pane]").forEach((root, number) => {
     root.querySelector("[data-part=picture]").src = picture;
     panes.push(makePane(root, { ...data.views[number], looks: data.looks }, link));

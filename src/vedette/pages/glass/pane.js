@@ -20,14 +20,23 @@ import { trailOf } from "./trail.js";
 
 const NOTHING = {
   ...{ subject: null, subjectName: "", trail: null, moment: 0, between: null, playing: false },
-  ...{ selected: null, step: null, answer: null, drawing: null },
+  ...{ selected: null, step: null, answer: null, place: null, drawing: null },
 };
 
 /** view: {trace, words, looks}; linked: told of what is selected here. */
 export function makePane(root, view, linked) {
   const trace = withIndex(view.trace);
   const own = knobsOf(trace);
-  const first = { ...NOTHING, hovered: null, cross: null, asked: null, layer: "found", level: 0, cell: null, heat: null };
+  const first = {
+    ...NOTHING,
+    hovered: null,
+    cross: null,
+    asked: null,
+    layer: "found",
+    level: 0,
+    cell: null,
+    heat: null,
+  };
   const store = makeStore({ ...first, ...turned(trace, own, own) });
   const pane = { root, view, trace, own, store, linked, ...measures(root, trace), ...wordsFrom(view, trace) };
   Object.assign(pane, actions(pane), choices(pane));
@@ -64,7 +73,14 @@ function wordsFrom({ words }) {
       equation.innerHTML = told.equation; // MathML that Python wrote
       const source = [told.paper, told.code].filter(Boolean).join(" · ");
       const head = element("summary", {}, "What this step does");
-      return element("details", { open: matchMedia("(min-width: 901px)").matches }, head, element("p", {}, told.text), equation, element("p", { class: "soft source" }, source));
+      return element(
+        "details",
+        { open: matchMedia("(min-width: 901px)").matches },
+        head,
+        element("p", {}, told.text),
+        equation,
+        element("p", { class: "soft source" }, source),
+      );
     },
   };
 }
@@ -141,7 +157,7 @@ function choices(pane) {
       pane.player.stop();
       const answer = answersFor(trace, store.now, place);
       const box = place.length === 4 ? place : null;
-      store.change({ ...NOTHING, layer: "found", drawing: box, cross: box ? null : place, answer });
+      store.change({ ...NOTHING, layer: "found", drawing: box, cross: box ? null : place, place, answer });
       pane.tabs.open("follow");
       pane.linked?.(pane, null, place);
     },

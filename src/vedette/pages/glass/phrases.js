@@ -41,3 +41,12 @@ function way(length, ahead, back) {
 export function article(name) {
   return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
 }
+
+export function capital(sentence) {
+  return sentence[0].toUpperCase() + sentence.slice(1);
+}
+
+/** A threshold as one writes it. */
+export function plain(value) {
+  return String(Number(value.toFixed(3)));
+}

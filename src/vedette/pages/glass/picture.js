@@ -75,7 +75,9 @@ function binLines({ window: [x1, y1, x2, y2], bins }) {
 
 /** The boxes that an answer speaks of, with their numbers there. */
 function answerLines({ answer }) {
-  return answer.map(({ box, lost }) => outline(box, { kind: markOf(lost.reason).name, dash: markOf(lost.reason).dash, width: 2.5 }));
+  return answer.map(({ box, lost }) =>
+    outline(box, { kind: markOf(lost.reason).name, dash: markOf(lost.reason).dash, width: 2.5 }),
+  );
 }
 
 function crossLines({ unit }, point) {

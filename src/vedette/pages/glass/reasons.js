@@ -1,4 +1,4 @@
-// What became of a candidate: the codes of the trace ("fates"), the steps that they are lost in, and how they are drawn.
+// What became of a candidate: the trace's codes ("fates"), the steps that they are lost in, and how they are drawn.
 
 export const KEPT = 0;
 export const EASY = 1;

@@ -10,7 +10,7 @@ import { cellCenter } from "./anchors.js";
 const MOST = 60; // boxes at once: more hide the picture
 
 /** The stage of a step's name and which of STEPS it is; -1 for the first one, null for what belongs to no stage. */
-export function placeOfStep(look, name) {
+function placeOfStep(look, name) {
   for (const stage of look.stages) {
     if (name === stage.enter) return { stage, step: -1 };
     const step = STEPS.findIndex((one) => stage.name + one === name);
