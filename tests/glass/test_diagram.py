@@ -1,5 +1,6 @@
 """The diagram of every paper: well formed, true to the model's maps, and every step of the trace can be opened."""
 
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -7,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import vedette
 from glass.test_trace import detector_of, every_detector, pictures
@@ -105,6 +107,35 @@ def test_the_pyramid_is_named_by_its_strides() -> None:
     ]
     assert "1 × (3 × 3, 64)" in texts
     assert "6 × 3 scores a cell" in texts
+
+
+def downs(svg: str) -> int:
+    """Arrows straight down among the pyramid's maps."""
+    ends = [
+        re.match(r"M232\.0 ([\d.]+)L232\.0 ([\d.]+)$", one.get("d") or "") for one in ElementTree.fromstring(svg).iter()
+    ]
+    return sum(float(end[2]) > float(end[1]) for end in ends if end)
+
+
+def test_only_a_feature_pyramid_is_drawn_from_the_coarse_to_the_fine() -> None:
+    own = drawn(tiny.retinanet())[1]
+    model = tiny.retinanet()
+    model.pyramid = Plain(model.pyramid)
+    assert (downs(own), downs(drawn(model)[1])) == (2, 0)  # p5 to p4 to p3
+    sixth = drawn(tiny.retinanet(p6_from="p5"))[1]
+    assert own.count('class="arrow') == sixth.count('class="arrow')
+    assert own != sixth
+
+
+class Plain(nn.Module):
+    """A pyramid of one's own."""
+
+    def __init__(self, pyramid: nn.Module) -> None:
+        super().__init__()
+        self.own = pyramid
+
+    def forward(self, maps: Any) -> Any:
+        return self.own(maps)
 
 
 def test_fpn_says_from_which_level_regions_are_read() -> None:
