@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import vedette
 from glass.detectors import DETECTORS, detector_of, pictures
+from papers import tiny
+from test_names import NAMES, PHOTO, SMALL
+from vedette.errors import InputError
 from vedette.glass.record import Reason
 from vedette.glass.stage import Stage
+from vedette.infer.detector import Detector
 from vedette.ops.boxes import iou
-from vedette.structures import Detections
+from vedette.structures import Detections, InputSpec
 
 every_detector = pytest.mark.parametrize("name", DETECTORS)
 
@@ -106,3 +111,49 @@ def test_several_looks_are_merged_as_they_are_detected(
             assert merge.votes.shape == (len(kept), len(merge.looks))
             mean = merge.votes @ merge.suppress.boxes / merge.votes.sum(1, keepdim=True)
             torch.testing.assert_close(mean, trace.detections.boxes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_of_the_zoo_is_explained(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = next(small for kind, small in SMALL.items() if name.startswith(kind))
+    model: Any = vedette.build(name, num_classes=2, **settings)
+    if getattr(model, "needs_proposals", False):
+        pytest.importorskip("cv2")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    detector = Detector(model, device="cpu")
+    for score in (0.0, 0.4):
+        trace = vedette.explain(detector, PHOTO, score=score)
+        assert_equal(trace.detections, detector.detect(PHOTO, score=score))
+        for stage in trace.passes[0].stages:
+            assert_accounted(stage)
+            assert_explained(stage)
+
+
+def test_where_an_anchor_is_and_what_levels_there_are() -> None:
+    trace = vedette.explain(Detector(tiny.refinedet(), device="cpu"), Image.new("RGB", (64, 64)), score=0.0)
+    place = trace.where(torch.tensor([0, 109, 254]))
+    assert [column.tolist() for column in place] == [[0, 0, 3], [0, 4, 0], [0, 4, 0], [0, 1, 2]]
+    levels = trace.levels()
+    assert [(level.rows, level.columns, level.per_cell, level.first) for level in levels] == [
+        *((8, 8, 3, 0), (4, 4, 3, 192), (2, 2, 3, 240), (1, 1, 3, 252))
+    ]
+    assert [level.stride for level in levels] == [(8.0, 8.0), (16.0, 16.0), (32.0, 32.0), (64.0, 64.0)]
+    assert levels[0].shapes[1].tolist() == [32, 32]
+
+
+def test_a_step_says_in_a_line_what_it_did() -> None:
+    trace = vedette.explain(Detector(tiny.ssd(), device="cpu"), Image.new("RGB", (64, 64)), score=0.9)
+    assert str(trace.step("anchors")) == "anchors: 380 in, 380 on"
+    on = int((trace.passes[0].stages[0].scores >= 0.9).sum())
+    assert str(trace.step("floor")) == f"floor: 1140 in, {on} on; {1140 - on} under the floor"
+
+
+def test_what_cannot_be_explained_is_refused() -> None:
+    class Silent(torch.nn.Module):
+        input_spec = InputSpec(size=64)
+
+    with pytest.raises(InputError, match="Silent has no `find`"):
+        vedette.explain(Detector(Silent(), device="cpu"), Image.new("RGB", (64, 64)))
+    with pytest.raises(InputError, match="give a number from 0 to 1"):
+        vedette.explain(Detector(tiny.ssd(), device="cpu"), Image.new("RGB", (64, 64)), score=2)

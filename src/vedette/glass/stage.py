@@ -18,7 +18,7 @@ from vedette.glass.record import Reason, Step
 from vedette.parts.detection import Found, Search, at_least
 
 STEPS = ("refine", "floor", "pick", "decode", "suppress", "keep", "frame")
-LOST_IN = {  # which of them a pair is lost in; REFINE has the reason of its own that the stage says
+LOST_IN = {  # which of them a pair is lost in; in the first, rows are lost as the stage says
     Reason.UNDER_FLOOR: 1,
     Reason.BEYOND_COUNT: 2,
     Reason.SMALL: 3,

@@ -194,6 +194,8 @@ def explain(
     Raises InputError as `detect` does, and for a detector without a model in Python or without anchors and proposals.
     """
     score = check_score(score)
+    if not hasattr(detector.model, "find"):
+        raise InputError(f"{type(detector.model).__name__} has no `find` whose record could be told")
     image = as_picture(picture)
     passes = plan_passes(detector.input_spec, scales, flip, vote)
     return Trace(detector, image, score, tuple(_passes(detector, image, passes, score)), vote, target)
