@@ -1,6 +1,6 @@
 """Where each step stands in its paper, and in our code: the page beside the PDF.
 
-A paper's own entries come before what all detectors share; a step without one is what every detector does.
+A paper's own entries come first, then those of the paper that it builds on, then what every detector does.
 """
 
 from typing import NamedTuple
@@ -33,19 +33,8 @@ SHARED = {
     "merge suppress": "vedette.infer.multiscale.suppress_passes",
     "merge keep": "vedette.infer.multiscale.merge",
 }
-RPN = {
-    "anchors": Cited("sec. 3.1.1", "faster_rcnn.FasterRCNN.build_anchors"),
-    "rpn refine": Cited("sec. 3.1 and fig. 3", "faster_rcnn.RPN"),
-    "rpn floor": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
-    "rpn pick": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
-    "rpn decode": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
-    "rpn suppress": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
-    "rpn keep": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
-    "regions": Cited("fig. 2", "fast_rcnn.RegionPool"),
-    "floor": Cited("fig. 2", "fast_rcnn.region_scores"),
-    "decode": Cited("fig. 2", "fast_rcnn.region_boxes"),
-    "suppress": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.find"),
-}
+BUILDS_ON = {"FPN": "FasterRCNN", "M2Det": "SSD"}
+SOFT = Cited("Soft-NMS, ICCV 2017, sec. 3", "vedette.ops.nms.soft_nms")
 OWN: dict[str, dict[str, Cited]] = {
     "RCNN": {
         "regions": Cited("sec. 2.1 and app. A", "rcnn.warp"),
@@ -65,9 +54,20 @@ OWN: dict[str, dict[str, Cited]] = {
         "decode": Cited("sec. 2.1", "fast_rcnn.region_boxes"),
         "suppress": Cited("sec. 3", "fast_rcnn.find_in_regions"),
     },
-    "FasterRCNN": RPN,
-    "FPN": RPN
-    | {
+    "FasterRCNN": {
+        "anchors": Cited("sec. 3.1.1", "faster_rcnn.FasterRCNN.build_anchors"),
+        "rpn refine": Cited("sec. 3.1 and fig. 3", "faster_rcnn.RPN"),
+        "rpn floor": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
+        "rpn pick": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
+        "rpn decode": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
+        "rpn suppress": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
+        "rpn keep": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.propose"),
+        "regions": Cited("fig. 2", "fast_rcnn.RegionPool"),
+        "floor": Cited("fig. 2", "fast_rcnn.region_scores"),
+        "decode": Cited("fig. 2", "fast_rcnn.region_boxes"),
+        "suppress": Cited("sec. 3.3", "faster_rcnn.FasterRCNN.find"),
+    },
+    "FPN": {
         "anchors": Cited("sec. 4.1", "faster_rcnn.FasterRCNN.build_anchors"),
         "rpn refine": Cited("sec. 4.1", "faster_rcnn.RPN"),
         "regions": Cited("sec. 4.2, eq. 1", "fpn.level_of"),
@@ -101,17 +101,16 @@ OWN: dict[str, dict[str, Cited]] = {
     "M2Det": {
         "anchors": Cited("sec. “Network configurations”", "m2det.M2Det.build_anchors"),
         "floor": Cited("sec. “Network configurations”", "ssd.Multibox.scores"),
-        "pick": Cited("as SSD, sec. 3.7", "ssd.Multibox.find"),
-        "decode": Cited("as SSD, sec. 2.2", "ssd.Multibox.boxes_at"),
-        "suppress": Cited("Soft-NMS, ICCV 2017", "vedette.ops.nms.soft_nms"),
     },
 }
 
 
-def cited(paper: str, step: str) -> Cited:
-    """Of a step of that paper's detector; "" where it has no place of its own."""
-    own = OWN.get(paper, {}).get(step)
-    if own is None:
-        return Cited("", SHARED.get(step.removeprefix("rpn "), ""))
-    code = own.code if own.code.startswith("vedette.") else f"vedette.papers.{own.code}"
-    return Cited(f"{NAMES[paper]}, {own.paper}", code)
+def cited(paper: str, step: str, soft: bool = False) -> Cited:
+    """Of a step of that paper's detector; "" where it has no place of its own. soft: scores are weakened."""
+    if soft and step.endswith("suppress"):
+        return SOFT
+    for name in (paper, BUILDS_ON.get(paper, "")):
+        if step in OWN.get(name, {}):
+            own = OWN[name][step]
+            return Cited(f"{NAMES[name]}, {own.paper}", f"vedette.papers.{own.code}")
+    return Cited("", SHARED.get(step.removeprefix("rpn "), ""))

@@ -8,14 +8,28 @@ Blocks and plates carry `data-step`, the name of the step of the trace that they
 from collections.abc import Callable
 from typing import Any
 
+from vedette.glass.networks.m2det import m2det
+from vedette.glass.networks.pyramids import fpn, retinanet
 from vedette.glass.networks.refinedet import refinedet
+from vedette.glass.networks.regions import fast_rcnn, faster_rcnn, rcnn, sppnet
 from vedette.glass.networks.rows import Drawn
+from vedette.glass.networks.ssd import ssd
 from vedette.glass.papers import paper_of
 from vedette.glass.scene import Scene, way
 from vedette.glass.trace import Trace
 from vedette.pages.sketch import sketch
 
-NETWORKS: dict[str, Callable[[Scene], Drawn]] = {"RefineDet": refinedet}
+NETWORKS: dict[str, Callable[[Scene], Drawn]] = {
+    "RCNN": rcnn,
+    "SPPNet": sppnet,
+    "FastRCNN": fast_rcnn,
+    "FasterRCNN": faster_rcnn,
+    "FPN": fpn,
+    "RetinaNet": retinanet,
+    "SSD": ssd,
+    "RefineDet": refinedet,
+    "M2Det": m2det,
+}
 
 
 def diagram(model: Any, trace: Trace) -> str:

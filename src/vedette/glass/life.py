@@ -114,9 +114,10 @@ def life_of(trace: Trace, number: int) -> Life:
     if trace.merge is None:
         look, seen = trace.passes[0], (int(detections.source[number]), int(detections.labels[number]))
     else:
-        row = int(trace.merge.keep.rows[trace.merge.keep.kept][number])
+        step, keep = trace.merge.suppress, trace.merge.keep
+        best = torch.where(keep.kept, keep.after, -1.0).argsort(descending=True, stable=True)
+        row = int(keep.rows[best[number]])
         look = trace.passes[int(trace.merge.looks[row])]
-        step = trace.merge.suppress
         seen = int(step.source[row]), int(step.labels[row])
     stage = look.stages[-1]
     r = stage.rivals
@@ -138,6 +139,11 @@ def shift(before: Tensor, after: Tensor) -> tuple[float, float, float, float]:
     """From one box (4,) to another: pixels right and down, and how many times as wide and as high."""
     (x, y, width, height), (x2, y2, width2, height2) = to_centers(torch.stack([before, after])).tolist()
     return x2 - x, y2 - y, width2 / max(width, 1e-6), height2 / max(height, 1e-6)
+
+
+def centers_of(boxes: Tensor) -> list[tuple[float, float]]:
+    """x and y of the middles of boxes (N, 4)."""
+    return [(x, y) for x, y in to_centers(boxes)[:, :2].tolist()]
 
 
 def overlap(one: Tensor, other: Tensor) -> float:

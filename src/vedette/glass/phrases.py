@@ -24,6 +24,11 @@ def in_words(count: int) -> str:
     return SMALL[count] if 0 <= count < len(SMALL) else f"{count:,}"
 
 
+def alone(count: int) -> str:
+    """A number without its thing: "none", "one", "6,375"."""
+    return in_words(count) if count else "none"
+
+
 def listed(things: Iterable[object], last: str = "and") -> str:
     """ "8, 16 and 32"."""
     words = [str(thing) for thing in things]
@@ -45,6 +50,12 @@ def share(score: float) -> str:
             else ("over 0.999" if score > 0.5 else "under 0.001")
         )
     return f"{score:.2f}"
+
+
+def below(score: float, floor: float) -> str:
+    """A score with as many digits as show that it is below a floor."""
+    told = (f"{score:.{digits}f}" for digits in range(2, 8))
+    return next((text for text in told if float(text) < floor), f"{score:.8f}")
 
 
 def capital(sentence: str) -> str:

@@ -85,7 +85,8 @@ def _bar(scene: Scene, name: str, top: float, largest: int) -> str:
 
 def unit_of(one: Step, count: int) -> str:
     """What a step counts."""
-    thing = "pair" if bool((one.labels >= 0).any()) else "region" if one.name == "regions" else "anchor"
+    on_anchors = one.name in ("anchors", "refine") or one.name.startswith("rpn ")
+    thing = "anchor" if on_anchors else "region" if one.name == "regions" else "pair"
     return thing if count == 1 else f"{thing}s"
 
 

@@ -9,14 +9,18 @@ the picture: {"detection": number}, {"box": [x1, y1, x2, y2], "label": class} in
 
 from typing import Any
 
+from torch import Tensor
+
 from vedette.glass.guide import Guide
 from vedette.glass.life import Life, overlap, shift
-from vedette.glass.phrases import capital, in_words, listed, many, plain, share
+from vedette.glass.phrases import alone, below, capital, in_words, listed, many, plain, share
 from vedette.glass.record import Reason
 from vedette.glass.trace import Trace
+from vedette.ops.boxes import iou
 
 Stop = dict[str, Any]
 MOST_NAMED = 5  # detections in one sentence
+SAME_OBJECT = 0.5  # IoU
 
 
 def tour(trace: Trace) -> list[Stop]:
@@ -66,10 +70,11 @@ def _beginning(guide: Guide) -> Stop | None:
     assert look.anchors is not None
     grids = listed(f"{rows} × {columns}" for rows, columns in look.anchors.grids)
     text = (
-        f"The network does not search. It puts {many(len(first), 'box', 'boxes')}, the anchors, over the picture "
-        "in fixed "
-        f"places, on grids of {grids} cells, and asks of each what is there. Fine grids have the small boxes."
+        f"The network does not search. It puts {many(len(first), 'box', 'boxes')}, the anchors, over the picture in "
+        f"fixed places, on a grid of {grids} cells, and asks of each what is there."
     )
+    if len(look.anchors.grids) > 1:
+        text = f"{text.replace('on a grid of', 'on grids of')} Fine grids have the small boxes."
     return _stop("Boxes everywhere", text, first.name)
 
 
@@ -101,7 +106,7 @@ def _objectness(guide: Guide) -> Stop | None:
     who = "RPN" if hero.first.name else "ARM"
     text = (
         f"First the {who} asks only whether there is any object. For our anchor it says {share(hero.objectness)}; "
-        f"{'no other is' if not better else many(better, 'other is', 'others are')} more certain."
+        f"{many(better, 'other is', 'others are')} more certain."
     )
     return _stop("Is there anything at all?", text, f"{hero.first.name}refine", guide.shown(hero))
 
@@ -133,7 +138,7 @@ def _first_move(guide: Guide) -> Stop | None:
     if overlap(before, after) > 1 - 1e-6:
         return None
     text = (
-        f"It also moves the anchor {_moved(before, after)}. The overlap with the box that we end with goes from "
+        f"It also moves the anchor: {_moved(before, after)}. The overlap with the box that we end with goes from "
         f"{overlap(before, hero.end):.2f} to {overlap(after, hero.end):.2f}."
     )
     return _stop("The first move", text, name, guide.shown(hero))
@@ -147,7 +152,7 @@ def _proposals(guide: Guide) -> Stop | None:
     text = (
         f"The best {in_words(int(picked.kept.sum()))} of these boxes compete: a box goes where a better one "
         "overlaps it by more "
-        f"than {plain(guide.hero.first.search.iou)}. {capital(in_words(gone))} went, and "
+        f"than {plain(guide.hero.first.search.iou)}. {capital(alone(gone))} went, and "
         f"{many(int(kept.kept.sum()), 'proposal')} "
         "stayed. All that follows happens in them alone."
     )
@@ -174,14 +179,13 @@ def _last_move(guide: Guide) -> Stop | None:
     hero = guide.hero
     if hero is None:
         return None
-    names = list(hero.boxes)
-    if hero.stage is not hero.first:
-        begins = hero.look.frame.boxes(hero.stage.references[hero.row][None])[0]
-    else:
-        begins = hero.boxes[names[-2]]
-    which = "a second time, " if len(names) > 2 else ""
-    text = f"The box moves {which}{_moved(begins, hero.boxes['decode'])}, and lies where we see it."
-    return _stop("The last move" if which else "The move", text, "decode", guide.shown(hero))
+    name = f"{hero.first.name}refine"
+    begins = hero.look.frame.boxes(hero.stage.references[hero.row][None])[0]
+    if hero.stage is hero.first:
+        begins = hero.boxes.get(name, begins)
+    twice = name in hero.boxes and overlap(hero.boxes[hero.first.enter], hero.boxes[name]) <= 1 - 1e-6
+    text = f"The box moves{' a second time' * twice}: {_moved(begins, hero.boxes['decode'])}. There we see it."
+    return _stop("The last move" if twice else "The move", text, "decode", guide.shown(hero))
 
 
 def _crowd(guide: Guide) -> Stop | None:
@@ -197,7 +201,7 @@ def _crowd(guide: Guide) -> Stop | None:
     told = many(len(victims), f"other box says {guide.name}", f"other boxes say {guide.name}")
     act = "weakens" if soft else "drops"
     text = (
-        f"{capital(told)} and lie{'s' if len(victims) == 1 else ''} in nearly the same place. Ours has the highest "
+        f"{capital(told)} and overlap{'s' if len(victims) == 1 else ''} it. Ours has the highest "
         "score and "
         f"{act} {'it' if len(victims) == 1 else 'them'}: the best of them has {share(float(r.scores[best]))} and "
         "an overlap (IoU) of "
@@ -213,15 +217,16 @@ def _runner_up(guide: Guide) -> Stop | None:
         return None
     name, r = guide.trace.classes[life.label], life.stage.rivals
     begin = f"The best candidate that did not make it is {_a(name)} with {share(life.score)}."
-    if life.fate in (Reason.SUPPRESSED, Reason.WEAKENED):
+    step = _step_of(life)
+    if life.fate == Reason.SUPPRESSED:
         by = int(r.by[life.rival])
-        same = by == guide.hero.rival
-        whom = f"our {name}" if same else f"another {name} ({share(float(r.scores[by]))})"
-        verb = "suppressed" if life.fate == Reason.SUPPRESSED else f"weakened to {share(float(r.after[life.rival]))}"
-        why = f"It was {verb} by {whom}: the two overlap with an IoU of {float(r.overlap[life.rival]):.2f}."
-        step = "suppress"
+        whom = f"our {name}" if by == guide.hero.rival else f"another {name} ({share(float(r.scores[by]))})"
+        why = f"It was suppressed by {whom}: the two overlap with an IoU of {float(r.overlap[life.rival]):.2f}."
+    elif life.fate == Reason.WEAKENED:
+        most = f"the one that overlaps it most does so with an IoU of {float(r.overlap[life.rival]):.2f}"
+        why = f"Better ones of its class weakened it to {share(float(r.after[life.rival]))}; {most}."
     else:
-        why, step = f"It went because it is {life.fate}.", _step_of(life)
+        why = f"It went because it is {life.fate}."
     return _stop("Why not the second?", f"{begin} {why}", step, guide.shown(life))
 
 
@@ -238,13 +243,11 @@ def _near_miss(guide: Guide) -> Stop | None:
     if life is None or (not guide.found and guide.hero is not None and life.row == guide.hero.row):
         return None
     floor, name = plain(guide.trace.score), guide.trace.classes[life.label]
-    where = (
-        "on the same object"
-        if guide.found and overlap(life.end, guide.trace.detections.boxes[0]) >= 0.5
-        else "elsewhere"
-    )
+    found = guide.trace.detections
+    reached = (iou(life.end[None], found.boxes)[0] >= SAME_OBJECT).nonzero().flatten().tolist()
+    where = f"on the {found.names[reached[0]]} that was found" if reached else "where nothing was found"
     text = (
-        f"Under the floor the highest score is {share(life.score)}, of {_a(name)} {where}. "
+        f"Under the floor the highest score is {below(life.score, guide.trace.score)}, of {_a(name)} {where}. "
         f"Had you asked for a score below {floor}, it would have gone on to the next step. Lower floors find more, "
         "and more of it is wrong."
     )
@@ -258,7 +261,7 @@ def _merging(guide: Guide) -> Stop | None:
     text = (
         f"The picture was looked at {in_words(len(guide.trace.passes))} times. The looks found "
         f"{many(len(step), 'box', 'boxes')} "
-        f"together; suppression over all of them left {in_words(int(step.kept.sum()))}."
+        f"together; suppression over all of them left {alone(int(step.kept.sum()))}."
     )
     return _stop("Several looks", text, step.name, guide.shown(guide.hero))
 
@@ -302,12 +305,14 @@ def _only(count: int) -> str:
     return "none has" if count == 0 else "one has" if count == 1 else f"{in_words(count)} have"
 
 
-def _moved(before: Any, after: Any) -> str:
-    """ "13 pixels right and 4 up, and makes it 1.2 times as wide and 0.9 times as high"."""
+def _moved(before: Tensor, after: Tensor) -> str:
+    """ "by 13 to the right and 4 up in pixels of the picture, to 1.20 times its width and 0.90 its height"."""
     right, down, wide, high = shift(before, after)
-    across = f"{plain(abs(right), 0)} {'right' if right >= 0 else 'left'}"
+    if max(abs(right), abs(down)) < 0.5 and max(abs(wide - 1), abs(high - 1)) < 0.005:
+        return "by less than half a pixel of the picture"
+    across = f"{plain(abs(right), 0)} to the {'right' if right >= 0 else 'left'}"
     along = f"{plain(abs(down), 0)} {'down' if down >= 0 else 'up'}"
-    return f"by {across} and {along} (pixels of the picture), to {wide:.2f} times its width and {high:.2f} its height"
+    return f"by {across} and {along} in pixels of the picture, to {wide:.2f} times its width and {high:.2f} its height"
 
 
 def _step_of(life: Life) -> str:

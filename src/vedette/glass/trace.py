@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from torch import Tensor
@@ -37,6 +37,9 @@ from vedette.infer.pictures import ImageLike, as_picture
 from vedette.parts.anchors import Anchors, Place
 from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections, InputSpec, Target
+
+if TYPE_CHECKING:
+    from vedette.glass.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +115,27 @@ class Trace:
     def order(self) -> list[str]:
         """The names of the steps of a look, in their order."""
         return list(dict.fromkeys(step for one in self.passes for stage in one.stages for step in stage.names))
+
+    def figure(self, name: str, level: int | None = None, label: int | None = None) -> "Figure":
+        """A figure as SVG: of a step by its name, or "grid", "objectness", "scores", "matches", "diagram".
+
+        level: one of the anchors' levels alone, 0 the finest; label: the class of "scores". Raises InputError for what
+        there is not.
+        """
+        from vedette.glass.figure import figure  # late: figures are drawn from traces
+
+        return figure(self, name, level, label)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was found, and the network with what became of the picture in it."""
+        side = '<div style="flex:1 1 320px;max-width:460px">'
+        parts = (self.detections._repr_html_(), self.figure("diagram").svg)
+        columns = "".join(f"{side}{part}</div>" for part in parts)
+        return f'<div style="display:flex;flex-wrap:wrap;gap:24px;align-items:flex-start">{columns}</div>'
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks that show no HTML: the picture with what was found."""
+        return self.detections._repr_png_()
 
     def to_json(self, receptive: bool = False) -> str:
         """All of it as a line of JSON, told in `vedette.glass.portable`; receptive: with what cells see, in seconds."""

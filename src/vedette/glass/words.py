@@ -22,7 +22,8 @@ def words(trace: Trace) -> dict[str, dict[str, str]]:
     paper, told = paper_of(trace.detector.model), dict[str, dict[str, str]]()
     for step in trace.steps:
         if step.name not in told:
-            own, place = _tell(trace, step), cited(paper, step.name)
+            soft = trace.passes[0].stages[-1].search.method != "hard" and not step.name.startswith("rpn")
+            own, place = _tell(trace, step), cited(paper, step.name, soft)
             equation = mathml(own.equation) if own.equation else ""
             told[step.name] = {"title": own.title, "text": own.text, "equation": equation, **place._asdict()}
     return told

@@ -1,11 +1,10 @@
 """The steps of `find` in words: scores, the best of them, boxes, suppression, and the way into the picture."""
 
-from functools import partial
 from typing import Any
 
-from vedette.glass.candidates import PICKED_OF
+from vedette.glass.candidates import picked_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told, capital, in_words, many, plain
+from vedette.glass.phrases import Told, alone, capital, in_words, many, plain
 from vedette.glass.portable import SIGMA
 from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
@@ -16,7 +15,7 @@ from vedette.parts.box_coder import BoxCoder
 SOFTMAX = r"p_c = \frac{e^{z_c}}{Σ_j e^{z_j}}"
 SIGMOID = r"p_c = \frac{1}{1 + e^{−z_c}}"
 OVERLAP = r"IoU = \frac{area (A ∩ B)}{area (A ∪ B)}"
-WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each map", "own": ""}
+WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each map"}
 
 
 def scores(trace: Trace, stage: Stage, step: Step) -> Told:
@@ -38,20 +37,23 @@ def scores(trace: Trace, stage: Stage, step: Step) -> Told:
     else:
         says = f"Of every {thing} the network gives {asked} and background {classes + 1} scores, whose sum is 1"
         equation = SOFTMAX
-    pairs = f"{many(len(step), 'pair')} of {thing} and class came in, {in_words(int(step.kept.sum()))} reached {floor}"
+    pairs = f"{many(len(step), 'pair')} of {thing} and class came in, {alone(int(step.kept.sum()))} reached {floor}"
     text = f"{says}. A pair of {thing} and class goes on with a score of at least {floor}: {pairs}."
     return Told(f"Class scores of {floor} or more", text, equation)
 
 
 def pick(trace: Trace, stage: Stage, step: Step) -> Told:
     """The best before suppression."""
-    count, whose = _count_of(stage)
+    of, count = picked_of(stage.search.pick)
+    if count is None:
+        return Told("The picked ones", f"The detector has its own way of picking. {_went(step, Reason.BEYOND_COUNT)}")
+    whose = WHOSE[of]
     things = "pairs" if stage.last else "proposals"
     text = (
         f"Suppression compares each with each, so only the best {in_words(count)} {things} {whose} go on to it. "
         f"{_went(step, Reason.BEYOND_COUNT)}"
     )
-    return Told(f"The best {count:,} {whose}".strip(), text)
+    return Told(f"The best {count:,} {whose}", text)
 
 
 def decode(trace: Trace, stage: Stage, step: Step) -> Told:
@@ -131,13 +133,6 @@ def merge_suppress(trace: Trace, step: Step) -> Told:
     return Told("Suppression over all looks", text)
 
 
-def _count_of(stage: Stage) -> tuple[int, str]:
-    """How many are picked, and of what."""
-    chooses = stage.search.pick
-    assert isinstance(chooses, partial)
-    return chooses.keywords["count"], WHOSE[PICKED_OF.get(chooses.func, "own")]
-
-
 def _moves_of(coder: Any) -> str:
     """With numbers, or where each class has its own, with names: μ and σ."""
     measured = "x = x_a + w_a (μ_x + σ_x t_x) , w = w_a e^{μ_w + σ_w t_w}"
@@ -154,7 +149,7 @@ def _went(step: Step, reason: Reason) -> str:
     lost = step.counts().get(reason, 0)
     if not len(step):
         return "Nothing came so far."
-    return f"{capital(in_words(lost) if lost else 'none')} {'were' if lost > 1 else 'was'} left out here."
+    return f"{capital(alone(lost))} {'were' if lost > 1 else 'was'} left out here."
 
 
 def _dropped(step: Step) -> str:
@@ -162,5 +157,4 @@ def _dropped(step: Step) -> str:
     if not len(step):
         return "Nothing came so far."
     stayed, gone = int(step.kept.sum()), int((~step.kept).sum())
-    went = in_words(gone) if gone else "none"
-    return f"Of {many(len(step), 'box', 'boxes')} here {went} went, {in_words(stayed)} stayed."
+    return f"Of {many(len(step), 'box', 'boxes')} here {alone(gone)} went, {alone(stayed)} stayed."

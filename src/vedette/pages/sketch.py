@@ -32,6 +32,7 @@ RULES = (
     ".sketch .step:focus{outline:none}.sketch .step:focus-visible{outline:3px solid var(--v-blue);outline-offset:2px}"
     ".sketch .step[aria-pressed=true] .face,.sketch .step[aria-current] .face{stroke-width:3}"
     ".sketch .region{fill:none;stroke:var(--v-s1);stroke-width:2.4;stroke-dasharray:6 3}"
+    ".sketch .thin{fill:none;stroke:#fff;stroke-width:.8;stroke-opacity:.85}"
     ".sketch .halo{fill:none;stroke:var(--v-paper);stroke-width:4.5}"
 )
 KINDS = {"backbone": "s5", "first": "s0", "second": "s1", "between": "s2", "other": "s3"}
@@ -58,9 +59,14 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "middle",
     return f'<text{classes} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{sized}>{escape(words)}</text>'
 
 
-def lines(x: float, y: float, words: Sequence[str], kind: str = "", anchor: str = "middle") -> str:
+def lines(x: float, y: float, words: Sequence[str], kind: str = "", anchor: str = "middle", size: float = 0) -> str:
     """Lines of words, the first one's base line at y."""
-    return "".join(text(x, y + number * LINE, line, kind, anchor) for number, line in enumerate(words))
+    return "".join(text(x, y + number * LINE, line, kind, anchor, size) for number, line in enumerate(words))
+
+
+def rectangle(x: float, y: float, width: float, height: float, kind: str) -> str:
+    """Of a class that the style sheet knows."""
+    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
 
 
 def plate(x: float, y: float, width: float, height: float, kind: str, words: Sequence[str] = ()) -> str:
@@ -106,11 +112,11 @@ def arrow(*points: tuple[float, float], kind: str = "") -> str:
     return f'<path class="arrow {kind}" d="{path}"/><path class="head {kind}" d="{head}"/>'
 
 
-def picture(x: float, y: float, width: float, height: float, uri: str, content: str = "") -> str:
-    """A photograph, given as a data URI, with content in its own units from 0 to 1 drawn over it."""
+def picture(x: float, y: float, width: float, height: float, uri: str) -> str:
+    """A photograph, given as a data URI."""
     frame = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
     image = f'<image {frame} href="{uri}" preserveAspectRatio="none"/>'
-    return f'{image}<rect class="rule" {frame}/>{content}'
+    return f'{image}<rect class="rule" {frame}/>'
 
 
 def _style() -> str:
