@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from vedette.glass.words import words
 from vedette.pages import render
 from vedette.pages.boxes import PALETTE
 from vedette.pages.captions import text_colour
+from vedette.pages.embed import jpeg_uri
 from vedette.pages.script import as_one_script
 
 SCRIPTS = Path(render.__file__).parent / "glass"
@@ -116,13 +116,9 @@ def _beyond(stage: Stage) -> Column | None:
 
 def _shown(picture: Image.Image) -> tuple[str, str]:
     """The picture as a data URI, smaller where it is large, and a sentence on that, or none."""
-    small = picture.copy()
-    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
-    stream = BytesIO()
-    small.save(stream, "JPEG", quality=QUALITY)
-    note = f"the picture's {picture.width} × {picture.height} pixels: it is shown in {small.width} × {small.height}"
-    uri = f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode('ascii')}"
-    return uri, "" if small.size == picture.size else note
+    largest = max(picture.size)
+    note = f"pixels: of {picture.width} × {picture.height}, it is shown with {LARGEST_SIDE} on the longer side"
+    return jpeg_uri(picture, LARGEST_SIDE, QUALITY), note if largest > LARGEST_SIDE else ""
 
 
 def _look(label: int) -> dict[str, str]:

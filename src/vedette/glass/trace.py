@@ -144,8 +144,9 @@ class Trace:
     def save(self, path: str | Path) -> None:
         """Writes the page that shows it: one file that needs no network. Raises InputError where it cannot."""
         from vedette.glass.page import View, save_page  # late: a page's words and figures are made from traces
+        from vedette.glass.papers import paper_of
 
-        save_page(Path(path), [View(type(self.detector.model).__name__, self)])
+        save_page(Path(path), [View(paper_of(self.detector.model), self)])
 
     @cached_property
     def training(self) -> Training:
