@@ -115,7 +115,7 @@ def evaluate(
     loaded = [_load(model, device, nms, trust) for model in models]
     for detector, _ in loaded:
         if max_detections is not None:
-            keep_most(detector.model, max_detections)
+            keep_most(detector.network, max_detections)
     plans = [plan_passes(detector.input_spec, sizes, flip, vote, batch_size) for detector, _ in loaded]
     dataset = _read(data)
     if results is not None:
@@ -195,7 +195,7 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
     """Says where images have more objects than can be found."""
     from vedette.evaluate.limits import COCO_LIMIT, crowded
 
-    configs: list[Any] = [detector.model.config for detector in detectors]
+    configs: list[Any] = [detector.network.config for detector in detectors]
     limits = [config.keep for config in configs if hasattr(config, "keep")]  # one's own detector may have none
     if not limits:
         return
@@ -236,8 +236,8 @@ def _find(
     from vedette.evaluate.run import LOWEST_SCORE, evaluate_model
 
     lowest = LOWEST_SCORE if score is None else score
-    given = detector.model, dataset, passes, detector.device, workers, bf16, lowest
-    proposals = proposals_for(detector.model, dataset, workers, Progress)
+    given = detector.network, dataset, passes, detector.device, workers, bf16, lowest
+    proposals = proposals_for(detector.network, dataset, workers, Progress)
     with Progress(len(dataset), "images") as bar:
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 

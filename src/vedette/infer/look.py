@@ -5,7 +5,7 @@ Shapes: `B` pictures of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vedette.infer.graphs import Graphs, Kept
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
-from vedette.parts.detection import unpad
+from vedette.parts.detection import Floor, unpad
 from vedette.structures import Detections, InputSpec
 
 
@@ -36,19 +36,26 @@ class Inputs(NamedTuple):
         return self._replace(images=mirror_images(self.images, self.shapes.to(self.images.device)), proposals=found)
 
 
+# images (B, 3, H, W) uint8, their heights and widths (B, 2), proposals, score → what is found in each
+Detect = Callable[[Tensor, Tensor, Sequence[Tensor] | None, float], list[Detections]]
+
+
 class Look(nn.Module):
     """A model with all that stands between a batch of uint8 pictures and its predictions.
 
     bf16: the network runs in bfloat16 under autocast. graphs: on a GPU, network and `find` are replayed as one CUDA
-    graph for each shape of a batch.
+    graph for each shape of a batch. compiled: they are compiled as one graph, again for other shapes.
     """
 
-    def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False, compiled: bool = False
+    ) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # convolutions are faster so
         self.bf16 = bf16
         self.normalize = Normalize(spec)
         self.graphs = Graphs() if graphs else None
+        self.compiled = torch.compile(self._kept, fullgraph=True) if compiled else None
 
     def forward(self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None = None) -> Any:
         """(B, 3, H, W) uint8, (B, 2) heights and widths, B times (N_i, 4) → what the model predicts."""
@@ -71,31 +78,37 @@ class Look(nn.Module):
 
         mirrored: the pictures are looked at in a mirror; the boxes are those of the pictures as they are.
         """
-        device = self.normalize.mean.device
-        seen = inputs.mirrored() if mirrored else inputs
-        with torch.inference_mode():
-            images = seen.images.to(device, non_blocking=True)
-            shapes = seen.shapes.to(device, non_blocking=True)
-            found = _to_cpu(self._detect(images, shapes, seen.proposals, score))
-        if mirrored:
-            widths = inputs.shapes[:, 1].tolist()
-            found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
-        return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
+        return find_in(self._detect, self.normalize.mean.device, inputs, score, mirrored)
 
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
     ) -> list[Detections]:
         if self.graphs is not None and images.is_cuda and proposals is None:
             return unpad(self.graphs.run(self._kept, images, shapes, score))
+        if self.compiled is not None and proposals is None:
+            return unpad(self.compiled(images, shapes, torch.tensor(score, device=images.device)).found)
         predictions = self(images, shapes, proposals)
         with self.autocast(images.device):
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
         return found
 
-    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Kept:
+    def _kept(self, images: Tensor, shapes: Tensor, score: Floor) -> Kept:
         predictions = self(images, shapes)
         with self.autocast(images.device):
             return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]
+
+
+def find_in(detect: Detect, device: torch.device, inputs: Inputs, score: float, mirrored: bool) -> list[Detections]:
+    """What `detect` finds in each picture, on the CPU, in the pixels of its frame; mirrored as in `Look.find`."""
+    seen = inputs.mirrored() if mirrored else inputs
+    with torch.inference_mode():
+        images = seen.images.to(device, non_blocking=True)
+        shapes = seen.shapes.to(device, non_blocking=True)
+        found = _to_cpu(detect(images, shapes, seen.proposals, score))
+    if mirrored:
+        widths = inputs.shapes[:, 1].tolist()
+        found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
+    return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
 
 
 def in_frame(found: Detections, shape: Tensor, frame: Tensor) -> Detections:

@@ -133,7 +133,7 @@ class RegionHead(nn.Module):
     def forward(self, x: Tensor, images: int) -> HeadOutput:
         """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
         logits, deltas = self.logits(x), self.deltas(x)
-        rows = len(x) // max(images, 1)
+        rows = x.shape[0] // max(images, 1)
         classes = deltas.shape[1] // 4
         return HeadOutput(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
 
@@ -168,7 +168,7 @@ class FastRCNN(nn.Module):
     def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4) (fig. 1): logits (B, R, C + 1), deltas (B, R, C, 4)."""
         pieces = self.pool(features, regions)  # (B * R, c, S, S)
-        output: HeadOutput = self.head(self.backbone.top(pieces), len(regions))
+        output: HeadOutput = self.head(self.backbone.top(pieces), regions.shape[0])
         return output
 
     def assign(self, predictions: Predictions, truth: TargetBatch) -> Regions:

@@ -30,7 +30,8 @@ from vedette.train.processes import begin, in_order, is_first_process, of_the_fi
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
-from vedette.weights.files import input_spec_of, save_weights
+from vedette.weights.files import save_weights
+from vedette.weights.header import input_spec_of
 from vedette.zoo import build, restore, weight_file
 
 

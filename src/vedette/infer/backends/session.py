@@ -1,0 +1,72 @@
+"""A detector as a graph that something else than PyTorch runs, and the look at pictures through it.
+
+Shapes: `B` pictures of a batch, `N` detections of each, padded.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vedette.errors import InputError
+from vedette.infer.look import Inputs, find_in
+from vedette.ops.images import sizes_of
+from vedette.parts.detection import Candidates, unpad
+from vedette.structures import Detections, InputSpec
+from vedette.weights.exported import Exported
+
+
+class Runs(Protocol):
+    """What runs a graph: inputs by name, on the CPU, and its outputs in their order."""
+
+    def __call__(self, inputs: Mapping[str, Tensor], bf16: bool) -> Sequence[Tensor]: ...
+
+
+class Session:
+    """A graph with what it says of itself, and what runs it."""
+
+    def __init__(self, path: Path, exported: Exported, run: Runs) -> None:
+        if exported.raw:
+            raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
+        self.path, self.exported, self.run = path, exported, run
+        self.config = SimpleNamespace(**exported.config)  # read as a model's config is
+        self.input_spec = exported.input_spec
+        self.needs_proposals = exported.proposals
+
+    def find(self, images: Tensor, sizes: Tensor, proposals: Sequence[Tensor] | None, score: float, bf16: bool) -> Any:
+        """What the graph finds in a batch: `Candidates`; one picture after another where each has proposals."""
+        if not self.needs_proposals:
+            return Candidates(*self.run(self._inputs(images, sizes, score), bf16))
+        given = zip(images.split(1), sizes.split(1), proposals or (), strict=True)
+        found = [self.run(self._inputs(*one[:2], score) | {"proposals": one[2]}, bf16) for one in given]
+        return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def _inputs(self, images: Tensor, sizes: Tensor, score: float) -> dict[str, Tensor]:
+        inputs = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        return {name: value for name, value in inputs.items() if name in self.exported.inputs}
+
+
+class SessionLook:
+    """A session's way to look at inputs of a spec, as `Look` is a model's."""
+
+    def __init__(self, session: Session, spec: InputSpec, bf16: bool = False) -> None:
+        fixed = session.input_spec.resize == "warp"
+        if fixed and spec.size != session.input_spec.size:
+            raise InputError(
+                f"{session.path}: takes pictures of {session.input_spec.size} pixels alone; leave scales out, or use "
+                "the weight file"
+            )
+        self.session, self.bf16 = session, bf16
+
+    def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
+        """What is found in each picture with at least this score, in the pixels of its frame."""
+        return find_in(self._detect, torch.device("cpu"), inputs, score, mirrored)
+
+    def _detect(
+        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
+    ) -> list[Detections]:
+        return unpad(self.session.find(images, shapes, proposals, score, self.bf16))
