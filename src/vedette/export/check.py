@@ -8,13 +8,17 @@ import torch
 from PIL import Image, ImageOps
 
 from vedette.data.decode import decode_image
+from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector
+from vedette.infer.look import Look
+from vedette.infer.one_graph import tensors_of
 from vedette.structures import Detections
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "assets" / "demo"
 SCORE = 0.05  # from which on detections are compared
 BATCH = 5  # beside pictures alone
 PIXELS, SCORES, UNPAIRED = 0.5, 0.01, 0.01  # how far a file may be off, and the share without a partner
+RAW = 1e-3  # how far raw outputs may be off, in their own largest value
 
 
 @dataclass(frozen=True)
@@ -93,3 +97,18 @@ def _paired(ours: Detections, theirs: Detections, score: float) -> tuple[int, in
 def _places(found: Detections) -> dict[tuple[int, int], int]:
     """Where each pair of anchor and class stands."""
     return {key: place for place, key in enumerate(zip(found.source.tolist(), found.labels.tolist(), strict=True))}
+
+
+def compare_raw(model: Detector, session: Session, pictures: Sequence[Image.Image]) -> float:
+    """The largest difference of any raw output, relative to the largest value of that output, over all pictures."""
+    look, worst = model.look_in(model.input_spec), 0.0
+    assert isinstance(look, Look)
+    for picture in pictures:
+        images, shapes, *_ = model.prepare([picture], model.input_spec)
+        with torch.inference_mode():
+            expected = tensors_of(look(images, shapes)).values()
+        given = {"images": images, "sizes": shapes}
+        found = session.run({name: given[name] for name in session.exported.inputs}, False)
+        for one, other in zip(expected, found, strict=True):
+            worst = max(worst, float((one - other).abs().max() / one.abs().max().clamp(min=1)))
+    return worst

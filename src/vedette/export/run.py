@@ -1,26 +1,27 @@
 """From a detector to a file that another program runs: traced, converted, run, compared, and only then written."""
 
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from PIL import Image
-
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
-from vedette.export.check import Comparison, compare, photographs
-from vedette.export.graph import Traced, trace
+from vedette.export.check import RAW, compare, compare_raw, photographs
+from vedette.export.graph import trace
+from vedette.export.onnx import to_onnx
+from vedette.export.openvino import write_openvino
+from vedette.export.pt2 import write_pt2
+from vedette.infer.backends.open import open_session
 from vedette.infer.detector import Detector
 from vedette.infer.load import load
 from vedette.weights.exported import Exported
 
 Format = Literal["onnx", "openvino", "pt2"]
 ENDINGS: dict[str, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "pt2": (".pt2",)}
-Tell = Callable[[str], None]  # who is told what is being done
+Tell = Callable[[str], None]  # hears what is being done
 
 
 def export(
@@ -31,23 +32,84 @@ def export(
     check: Sequence[str | Path] = (),
     raw: bool = False,
     tell: Tell = lambda line: None,
-) -> Comparison | None:
-    """Writes a detector on the CPU as a file, once it was run and found the model's boxes in photographs.
+) -> str:
+    """Writes a detector on the CPU as a file, once that was run and found the model's boxes in photographs.
 
-    out: ends in .onnx, .xml (with a .bin beside it) or .pt2. check: photographs, by default those that come with the
-    package. raw: logits and deltas of every anchor, before anything is found; compared number by number.
+    out: ends in .onnx, .xml (with a .bin beside it) or .pt2. check: photographs; by default those of the package.
+    raw: the file gives the network's outputs for every anchor, before anything is found. → how file and model compare.
 
-    Raises InputError for what cannot be exported, and for a file that is not the model's equal; none is left then.
+    Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
     """
     check_out(to, out)
-    pictures = photographs(check)
-    exported = describe(detector, raw)
+    photographs(check)  # before the work
     with TemporaryDirectory() as folder:
         made = Path(folder) / out.name
-        tell("tracing the network")
-        traced = trace(detector.model, exported)
-        convert(traced, exported, to, made, tell)
+        convert(detector, to, made, raw, tell)
         tell("running the file beside the model")
-        found = _checked(detector, made, traced, pictures, raw)
-        _place(made, out, ENDINGS[to])
-    return found
+        report = _compared(detector, made, check, raw)
+        place(made, out, to)
+    return report
+
+
+def check_out(to: str, out: Path) -> None:
+    """Raises InputError for a suffix that is not the format's."""
+    if out.suffix != ENDINGS[to][0]:
+        raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
+
+
+def convert(detector: Detector, to: Format, made: Path, raw: bool = False, tell: Tell = lambda line: None) -> None:
+    """Writes the file, without a look at what it finds."""
+    exported = describe(detector, raw)
+    tell("tracing the network")
+    traced = trace(detector.model, exported)
+    if to == "pt2":
+        return write_pt2(traced, exported, made)
+    tell("translating it to ONNX")
+    model = to_onnx(traced, exported)
+    if to == "onnx":
+        made.write_bytes(model.SerializeToString())
+    else:
+        tell("translating that to OpenVINO")
+        write_openvino(model, exported, made)
+    return None
+
+
+def describe(detector: Detector, raw: bool = False) -> Exported:
+    """What the file will say of itself; raises InputError for a detector that is an exported file already."""
+    model: Any = detector.model
+    if model is None:
+        raise InputError("it is exported already: give the weights that it was made from")
+    proposals = getattr(model, "needs_proposals", False)
+    if raw and proposals:
+        raise InputError(f"--raw: {detector.name or 'this detector'} has no anchors, it looks at proposals; leave it out")
+    return Exported(
+        name=detector.name or type(model).__name__,
+        config=asdict(model.config),
+        classes=detector.classes,
+        category_ids=detector.category_ids,
+        input_spec=detector.input_spec,
+        sizes=detector.input_spec.resize != "warp",
+        proposals=proposals,
+        raw=raw,
+    )
+
+
+def place(made: Path, out: Path, to: Format) -> None:
+    """Copies a finished file, and what belongs beside it first, to where it is to be: whole or not at all."""
+    for ending in reversed(ENDINGS[to]):
+        with made.with_suffix(ending).open("rb") as content:
+            write_whole(out.with_suffix(ending), lambda file, content=content: shutil.copyfileobj(content, file))  # type: ignore[misc]
+
+
+def _compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
+    """Raises InputError where the file is not the model's equal."""
+    pictures = photographs(check)
+    if raw:
+        worst = compare_raw(detector, open_session(made), pictures)
+        report, same = f"{len(pictures)} pictures, outputs differ by {worst:.2g} of their largest value", worst <= RAW
+    else:
+        found = compare(detector, load(made), pictures)
+        report, same = str(found), found.same
+    if not same:
+        raise InputError(f"the file is not the model's equal and is not written: {report}")
+    return report

@@ -25,7 +25,7 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input. compiled:
-    they are compiled by PyTorch. Where an exported file's session stands for the model, `model` is None.
+    they are compiled by PyTorch. name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
@@ -39,6 +39,7 @@ class Detector:
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
         compiled: bool = False,
+        name: str | None = None,
     ) -> None:
         self.device = torch.device("cpu") if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
@@ -48,7 +49,7 @@ class Detector:
         self.network = model if isinstance(model, Session) else model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
-        self.category_ids = category_ids
+        self.category_ids, self.name = category_ids, name
         self.graphs, self.compiled = graphs, compiled
         self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
 

@@ -43,7 +43,7 @@ def load(
     if is_exported(path):
         return _load_exported(path, device, graphs or compiled, config)
     model, stored = restore(path, trust=trust, **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, compiled)
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, compiled, stored.name)
 
 
 def _load_exported(path: Path, device: str | torch.device | None, otherwise: bool, config: dict[str, Any]) -> Detector:
@@ -54,4 +54,6 @@ def _load_exported(path: Path, device: str | torch.device | None, otherwise: boo
         raise InputError(f"{path}: an exported file runs on the CPU, by its own library; leave device and graphs out")
     session = open_session(path)
     exported = session.exported
-    return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids)
+    if exported.raw:
+        raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
+    return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids, name=exported.name)

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from vedette.infer.look import Look
-from vedette.parts.detection import Candidates
 
 
 class OneGraph(nn.Module):
@@ -20,15 +19,14 @@ class OneGraph(nn.Module):
 
     def forward(
         self, images: Tensor, score: Tensor, sizes: Tensor | None = None, proposals: Tensor | None = None
-    ) -> Candidates:
+    ) -> tuple[Tensor, ...]:
         """images (B, 3, H, W) uint8, RGB; score () float32; sizes (B, 2) heights and widths inside a padded batch;
         proposals (P, 4) of the one picture, where the model takes any.
 
         → boxes (B, N, 4) in pixels of the images, scores (B, N), labels and source (B, N), best first.
         """
         predictions = self.look(images, sizes, None if proposals is None else [proposals])
-        found: Candidates = self.look.model.find(predictions, score).kept  # type: ignore[operator]
-        return found
+        return tuple(self.look.model.find(predictions, score).kept)  # type: ignore[operator]
 
 
 class RawGraph(nn.Module):

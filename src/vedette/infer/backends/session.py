@@ -30,8 +30,6 @@ class Session:
     """A graph with what it says of itself, and what runs it."""
 
     def __init__(self, path: Path, exported: Exported, run: Runs) -> None:
-        if exported.raw:
-            raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
         self.path, self.exported, self.run = path, exported, run
         self.config = SimpleNamespace(**exported.config)  # read as a model's config is
         self.input_spec = exported.input_spec
