@@ -17,6 +17,14 @@ Scales = Annotated[
     typer.Option("--scales", metavar="SIZES", help="Look in several sizes, such as 320,512, and merge what is found."),
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Look at the mirrored picture too, and merge what is found.")]
+Backend = Annotated[
+    Literal["auto", "eager", "compile", "onnx", "openvino"] | None,
+    typer.Option(
+        "--backend",
+        help="What runs the network on a CPU: PyTorch as it is or compiled, ONNX Runtime, OpenVINO; auto: the fastest "
+        "here, measured once. Default: PyTorch, or what an exported file is for.",
+    ),
+]
 Vote = Annotated[bool, typer.Option("--vote", help="Move each merged box to the mean of the boxes that agree with it.")]
 
 

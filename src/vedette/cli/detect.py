@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vedette.cli.batch import Batch, Row, plan
-from vedette.cli.choices import MOST_AT_ONCE, Flip, Nms, Scales, Vote, chosen, read_scales
+from vedette.cli.choices import MOST_AT_ONCE, Backend, Flip, Nms, Scales, Vote, chosen, read_scales
 from vedette.cli.complete import complete_model
 from vedette.cli.places import place
 from vedette.cli.progress import Progress
@@ -47,6 +47,7 @@ def detect(
     trust: Annotated[
         bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
     ] = False,
+    backend: Backend = None,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -77,7 +78,7 @@ def detect(
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     batch = plan(out, sources.files, asked, resume, overwrite)
     _check_font()
-    detector = _load(weights, device, graphs, nms, trust)
+    detector = _load(weights, device, graphs, trust, backend, bf16, chosen(nms=nms))
     passes = _plan(detector, sizes, flip, vote, batch_size)
     batch.begin()
     try:
@@ -89,10 +90,18 @@ def detect(
     _tell(batch, results if as_json else "", sources.faults)
 
 
-def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
-    from vedette.infer.load import load
+def _load(
+    weights: Path, device: str | None, graphs: bool, trust: bool, backend: Any, bf16: bool, config: dict[str, Any]
+) -> Detector:
+    if backend is None:
+        from vedette.infer.load import load
 
-    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
+        return load(weights, device=device, graphs=graphs, trust=trust, **config)
+    if device not in (None, "cpu") or graphs:
+        raise InputError("--backend: chooses what runs on a CPU; leave --device and --graphs out, or --backend")
+    from vedette.export.backends import load_on
+
+    return load_on(weights, backend, bf16=bf16, trust=trust, tell=lambda line: typer.echo(line, err=True), **config)
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:

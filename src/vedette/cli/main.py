@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import config, data, detect, evaluate, models, train, weights
+from vedette.cli import config, data, detect, evaluate, export, models, train, weights
 from vedette.errors import InputError
 
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(detect.detect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(export.export)
 app.add_typer(data.app, name="data", no_args_is_help=False)
 app.add_typer(weights.app, name="weights", no_args_is_help=False)
 app.command("models")(models.show_models)

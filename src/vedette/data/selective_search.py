@@ -9,7 +9,6 @@ Shapes: `N` proposals of one picture, x1 y1 x2 y2 in pixels of the picture unles
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
@@ -111,8 +110,7 @@ def proposals_for(
 
 def default_cache() -> Path:
     """vedette/proposals in $XDG_CACHE_HOME, or else in ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "vedette" / "proposals"
+    return cache_folder("proposals")
 
 
 class _Searches(TorchDataset[Any]):

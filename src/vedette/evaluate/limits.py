@@ -23,7 +23,7 @@ def keep_most(model: Any, most: int) -> None:
     Raises InputError for one whose config does not say how many, and for an exported file.
     """
     config: Any = model.config
-    if not is_dataclass(config):
+    if not is_dataclass(model.config):
         raise InputError("--max-detections: an exported file keeps as many as it was exported with; give the weights")
     if not hasattr(config, "keep") or not hasattr(config, "candidates"):
         raise InputError("--max-detections: the detector's config has no keep and candidates; leave it out")

@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from vedette.data.decode import decode_image
 from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector
 from vedette.infer.look import Look
 from vedette.infer.one_graph import tensors_of
+from vedette.ops.boxes import iou
 from vedette.structures import Detections
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "assets" / "demo"
 SCORE = 0.05  # from which on detections are compared
 BATCH = 5  # beside pictures alone
 PIXELS, SCORES, UNPAIRED = 0.5, 0.01, 0.01  # how far a file may be off, and the share without a partner
+EQUAL, OVERLAP = 1e-5, 0.3  # of scores, and how much equals overlap
 RAW = 1e-3  # how far raw outputs may be off, in their own largest value
 
 
@@ -28,7 +32,8 @@ class Comparison:
     pictures: int
     score: float  # from which on
     pairs: int
-    unpaired: int  # found by one of the two alone, and not for being just below the score
+    tied: int  # another of the same class and score stayed in its place: of equals, either may be the best
+    unpaired: int  # found by one of the two alone otherwise, and not for being just below the score
     pixels: float  # by which a side of a pair differs at most
     scores: float
 
@@ -39,11 +44,12 @@ class Comparison:
         return near and self.unpaired <= UNPAIRED * (self.pairs + self.unpaired)
 
     def __str__(self) -> str:
-        if not self.pairs and not self.unpaired:
+        if not self.pairs + self.tied + self.unpaired:
             return f"{self.pictures} pictures, nothing found by either: nothing was compared; give others with --check"
+        tied = f", {self.tied} tied" if self.tied else ""
         return (
-            f"{self.pictures} pictures, {self.pairs} detections from {self.score:g} on the same, {self.unpaired} not; "
-            f"boxes differ by {self.pixels:.2g} pixels at most, scores by {self.scores:.2g}"
+            f"{self.pictures} pictures, {self.pairs} detections from {self.score:g} on the same{tied}, {self.unpaired} "
+            f"not; boxes differ by {self.pixels:.2g} pixels at most, scores by {self.scores:.2g}"
         )
 
 
@@ -65,9 +71,15 @@ def compare(model: Detector, file: Detector, pictures: Sequence[Image.Image], bf
     if not any(len(one) for one, _ in found):
         found, score = _both(model, file, pictures, 0.0, bf16), 0.0
     each = [_paired(one, other, score) for one, other in found]
-    pairs, unpaired = (sum(row[column] for row in each) for column in (0, 1))
-    pixels, scores = (max(row[column] for row in each) for column in (2, 3))
-    return Comparison(len(pictures), score, int(pairs), int(unpaired), pixels, scores)
+    return Comparison(
+        pictures=len(pictures),
+        score=score,
+        pairs=sum(row.pairs for row in each),
+        tied=sum(row.tied for row in each),
+        unpaired=sum(row.unpaired for row in each),
+        pixels=max(row.pixels for row in each),
+        scores=max(row.scores for row in each),
+    )
 
 
 def _both(
@@ -80,18 +92,37 @@ def _both(
     return rows
 
 
-def _paired(ours: Detections, theirs: Detections, score: float) -> tuple[int, int, float, float]:
-    """How many pairs, how many without a partner, the largest difference of a side and of a score."""
+class _Paired(NamedTuple):
+    pairs: int
+    tied: int
+    unpaired: int
+    pixels: float
+    scores: float
+
+
+def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
     first, second = _places(ours), _places(theirs)
     common = sorted(first.keys() & second.keys())
-    alone = [ours.scores[first[key]] for key in first.keys() - second.keys()]
-    alone += [theirs.scores[second[key]] for key in second.keys() - first.keys()]
-    unpaired = sum(float(one) > score + SCORES for one in alone)
+    alone = ours[[place for key, place in first.items() if key not in second]]
+    others = theirs[[place for key, place in second.items() if key not in first]]
+    tied = _tied(alone, others), _tied(others, alone)
+    weak = sum(
+        int(((one.scores <= score + SCORES) & ~ties).sum()) for one, ties in zip((alone, others), tied, strict=True)
+    )
+    ties = sum(int(one.sum()) for one in tied)
+    unpaired = len(alone) + len(others) - ties - weak
     if not common:
-        return 0, unpaired, 0.0, 0.0
-    rows, others = (torch.tensor([places[key] for key in common]) for places in (first, second))
-    pixels = (ours.boxes[rows] - theirs.boxes[others]).abs().max()
-    return len(common), unpaired, float(pixels), float((ours.scores[rows] - theirs.scores[others]).abs().max())
+        return _Paired(0, ties, unpaired, 0.0, 0.0)
+    pair = ours[[first[key] for key in common]], theirs[[second[key] for key in common]]
+    pixels, scores = ((getattr(pair[0], name) - getattr(pair[1], name)).abs().max() for name in ("boxes", "scores"))
+    return _Paired(len(common), ties, unpaired, float(pixels), float(scores))
+
+
+def _tied(found: Detections, others: Detections) -> Tensor:
+    """(N,) whether another of the same class and score stayed in its place: of equals, either may be the best."""
+    same = found.labels[:, None] == others.labels
+    equal = (found.scores[:, None] - others.scores).abs() <= EQUAL
+    return (same & equal & (iou(found.boxes, others.boxes) >= OVERLAP)).any(1)
 
 
 def _places(found: Detections) -> dict[tuple[int, int], int]:

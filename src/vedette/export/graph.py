@@ -1,7 +1,6 @@
 """A detector traced by torch.export: one graph from bytes to detections, of which batch and, where it pads, sides are
 free."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +10,13 @@ from torch.export import Dim, ExportedProgram
 from vedette.errors import InputError
 from vedette.infer.look import Look
 from vedette.infer.one_graph import OneGraph, RawGraph, tensors_of
-from vedette.ops.images import input_size
 from vedette.weights.exported import OUTPUTS, Exported
 
 MOST_IMAGES, MOST_PIXELS = 4096, 8192  # of a batch, and of a side
-EXAMPLE = (3, 2)  # the proportion of a picture
+EXAMPLE = (
+    480,
+    320,
+)  # width and height where sides are free: a side of one cell in the coarsest map would be taken as fixed
 
 
 class Traced(NamedTuple):
@@ -45,7 +46,7 @@ def trace(model: nn.Module, exported: Exported) -> Traced:
 def examples(exported: Exported) -> tuple[dict[str, Tensor], dict[str, dict[int, Any]]]:
     """Inputs of the graph by name, and which of their dimensions are free."""
     spec = exported.input_spec
-    width, height = (-(-side // spec.divisor) * spec.divisor for side in input_size(*_picture(spec.size), spec))
+    width, height = (spec.size, spec.size) if spec.resize == "warp" else EXAMPLE
     count = 1 if exported.proposals else 2  # with proposals a picture comes alone
     sizes = torch.tensor([[height, width]] * count)
     given = {
@@ -60,10 +61,6 @@ def examples(exported: Exported) -> tuple[dict[str, Tensor], dict[str, dict[int,
     sides = {} if spec.resize == "warp" else {2: _side("rows", spec.divisor), 3: _side("columns", spec.divisor)}
     free: dict[str, dict[int, Any]] = {"images": batch | sides, "sizes": batch}
     return {name: given[name] for name in exported.inputs}, free
-
-
-def _picture(side: int) -> Sequence[int]:
-    return [side * part for part in EXAMPLE]
 
 
 def _side(name: str, divisor: int) -> Any:

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torchvision.ops  # noqa: F401  # registers its operators
 from onnxscript import BOOL, DOUBLE, INT64, script
 from onnxscript import opset18 as op  # what torch.onnx works in, before it converts to a later one
 
 import vedette.ops.nms  # noqa: F401  # registers the operators
 
-Many, Groups = DOUBLE[...], INT64[...]  # of any shape: without the dots it would be that of a number
-
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """What torch.onnx asks at an operator that it does not know."""
-    return {torch.ops.vedette.nms.default: _nms, torch.ops.vedette.soft_nms.default: _soft_nms}
+    return {
+        torch.ops.vedette.nms.default: _nms,
+        torch.ops.vedette.soft_nms.default: _soft_nms,
+        torch.ops.torchvision.roi_pool.default: _roi_pool,  # torch.onnx's own takes one size for two
+    }
 
 
 def _nms(boxes: Any, scores: Any, groups: Any, iou: float, enough: int, runs: int = 0) -> Any:
@@ -33,14 +36,21 @@ def _nms(boxes: Any, scores: Any, groups: Any, iou: float, enough: int, runs: in
     return op.Reshape(op.Greater(marked, zero), op.Shape(scores))
 
 
-def _soft_nms(
-    boxes: Any, scores: Any, groups: Any, linear: bool, iou: float, sigma: float, runs: int = 0
-) -> Any:
+def _soft_nms(boxes: Any, scores: Any, groups: Any, linear: bool, iou: float, sigma: float, runs: int = 0) -> Any:
     """In float64, as on a CPU: the order of nearly equal scores decides much."""
-    given = (op.Cast(_in_rows(boxes, scores, runs, 4), to=DOUBLE.dtype), op.Cast(_in_rows(scores, scores, runs), to=DOUBLE.dtype))
+    rows = (
+        op.Cast(_in_rows(values, scores, runs, *rest), to=DOUBLE.dtype) for values, *rest in ((boxes, 4), (scores,))
+    )
     numbers = (op.Cast(op.Constant(value_floats=[number]), to=DOUBLE.dtype) for number in (iou, sigma))
-    softened = _soften(*given, _in_rows(groups, scores, runs), *numbers, op.Cast(op.Constant(value_int=int(linear)), to=BOOL.dtype))
+    is_linear = op.Cast(op.Constant(value_int=int(linear)), to=BOOL.dtype)
+    softened = _soften(*rows, _in_rows(groups, scores, runs), *numbers, is_linear)
     return op.Reshape(op.CastLike(softened, scores), op.Shape(scores))
+
+
+def _roi_pool(feature: Any, rois: Any, scale: float, height: int, width: int) -> tuple[Any, Any]:
+    """torchvision's gives the places of the largest values too, which nobody reads here."""
+    pooled = op.MaxRoiPool(feature, rois, pooled_shape=[height, width], spatial_scale=scale)
+    return pooled, pooled
 
 
 def _in_rows(values: Any, scores: Any, runs: int, *rest: int) -> Any:
@@ -58,8 +68,15 @@ def _is_of(groups: Any) -> Any:
     return op.Equal(op.Unsqueeze(groups, [1]), op.Unsqueeze(every, [0, 2]))
 
 
-@script(default_opset=op)
-def _soften(boxes: Many, scores: Many, groups: Groups, iou: Many, sigma: Many, linear: BOOL) -> Many:
+@script(default_opset=op)  # type: ignore[untyped-decorator]
+def _soften(
+    boxes: DOUBLE[...],  # of any shape: without the dots it would be that of a number
+    scores: DOUBLE[...],
+    groups: INT64[...],
+    iou: DOUBLE[...],
+    sigma: DOUBLE[...],
+    linear: BOOL,
+) -> DOUBLE[...]:
     """boxes (R, S, 4), scores and groups (R, S): round after round each row's best weakens those of its group."""
     one = op.CastLike(op.Constant(value_float=1.0), scores)
     zero = op.Sub(one, one)

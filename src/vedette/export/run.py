@@ -81,7 +81,9 @@ def describe(detector: Detector, raw: bool = False) -> Exported:
         raise InputError("it is exported already: give the weights that it was made from")
     proposals = getattr(model, "needs_proposals", False)
     if raw and proposals:
-        raise InputError(f"--raw: {detector.name or 'this detector'} has no anchors, it looks at proposals; leave it out")
+        raise InputError(
+            f"--raw: {detector.name or 'this detector'} has no anchors, it looks at proposals; leave it out"
+        )
     return Exported(
         name=detector.name or type(model).__name__,
         config=asdict(model.config),

@@ -25,7 +25,8 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input. compiled:
-    they are compiled by PyTorch. name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
+    they are compiled by PyTorch. name: of the model, as `build` knows it. Where an exported file's session stands for
+    the model, `model` is None.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """

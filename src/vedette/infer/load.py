@@ -43,7 +43,9 @@ def load(
     if is_exported(path):
         return _load_exported(path, device, graphs or compiled, config)
     model, stored = restore(path, trust=trust, **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, compiled, stored.name)
+    return Detector(
+        model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, compiled, stored.name
+    )
 
 
 def _load_exported(path: Path, device: str | torch.device | None, otherwise: bool, config: dict[str, Any]) -> Detector:

@@ -78,9 +78,7 @@ def plan_passes(
     )
 
 
-def merge(
-    passes: Sequence[Sequence[Detections]], model: Any, score: float, vote: bool = False
-) -> list[Detections]:
+def merge(passes: Sequence[Sequence[Detections]], model: Any, score: float, vote: bool = False) -> list[Detections]:
     """The detections of each of B images from those of each pass over them, in the pixels of the pictures.
 
     One pass alone is given back as it is. Of several, the `keep` best that the suppression of `model.config` leaves

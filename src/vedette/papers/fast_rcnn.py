@@ -200,12 +200,11 @@ class FastRCNN(nn.Module):
 
 
 def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
-    """B times (N_i, 4) → (B, P, 4) and (B, P) bool; P is at least 1, so that a layer always has something to see."""
+    """B times (N_i, 4) → (B, P, 4) and (B, P) bool, False in the padding and for what has no area; P is at least 1."""
     proposals = check_proposals(proposals, images)
-    spare = images.new_zeros(1, 4, dtype=torch.float32)
+    spare = images.new_zeros(1, 4, dtype=torch.float32)  # so that a layer always has something to see
     padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
-    given = [boxes.new_ones(len(boxes), dtype=torch.bool) for boxes in (*proposals, spare)]
-    return padded, pad_sequence(given, batch_first=True)[:-1]
+    return padded, (padded[..., 2:] > padded[..., :2]).all(-1)
 
 
 def sample_regions(

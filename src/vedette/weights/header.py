@@ -1,4 +1,4 @@
-"""What a file says of the detector in it: strings alone, which safetensors, ONNX, OpenVINO and torch.export all carry."""
+"""What a file says of the detector in it: strings alone, which safetensors, ONNX, OpenVINO and torch.export carry."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,6 @@ Shapes: `B` pictures of a batch, `N` detections of each, padded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from vedette.errors import InputError
 from vedette.infer.look import Inputs, find_in
-from vedette.ops.images import sizes_of
 from vedette.parts.detection import Candidates, unpad
 from vedette.structures import Detections, InputSpec
 from vedette.weights.exported import Exported
@@ -39,9 +37,15 @@ class Session:
         """What the graph finds in a batch: `Candidates`; one picture after another where each has proposals."""
         if not self.needs_proposals:
             return Candidates(*self.run(self._inputs(images, sizes, score), bf16))
-        given = zip(images.split(1), sizes.split(1), proposals or (), strict=True)
-        found = [self.run(self._inputs(*one[:2], score) | {"proposals": one[2]}, bf16) for one in given]
+        given = zip(torch.split(images, 1), torch.split(sizes, 1), proposals or (), strict=True)
+        found = [self.run(self._inputs(*one[:2], score) | {"proposals": self._filled(one[2])}, bf16) for one in given]
         return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def _filled(self, proposals: Tensor) -> Tensor:
+        """(P, 4) as many as the graph takes, boxes without area at the end: nothing is found in them."""
+        rows = proposals.new_zeros(self.exported.config["proposals"], 4)
+        rows[: len(proposals)] = proposals[: len(rows)]
+        return rows
 
     def _inputs(self, images: Tensor, sizes: Tensor, score: float) -> dict[str, Tensor]:
         inputs = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
