@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from vedette.data.atomic import write_whole
+from vedette.data.cache import cache_folder
 from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 

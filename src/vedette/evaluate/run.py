@@ -43,8 +43,8 @@ def evaluate_model(
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
     passes: planned from the model's InputSpec (`plan_passes`); what several find is merged, as in `Detector.detect`.
-    bf16: run the network in bfloat16 under autocast. progress: called with the images done and all images, after each
-    batch. proposals: for a model that needs them, or a session of one. loaders: of `eval_loaders`, to be used again with their workers. The
+    bf16: run the network in bfloat16. progress: called with the images done and all images, after each
+    batch. proposals: for a network that needs them. loaders: of `eval_loaders`, to be used again with them. The
     model is on `device` afterwards, and each part of it in training mode that was before.
 
     Raises InputError for an image that cannot be read.

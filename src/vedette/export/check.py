@@ -106,9 +106,8 @@ def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
     alone = ours[[place for key, place in first.items() if key not in second]]
     others = theirs[[place for key, place in second.items() if key not in first]]
     tied = _tied(alone, others), _tied(others, alone)
-    weak = sum(
-        int(((one.scores <= score + SCORES) & ~ties).sum()) for one, ties in zip((alone, others), tied, strict=True)
-    )
+    both = zip((alone, others), tied, strict=True)
+    weak = sum(int(((one.scores <= score + SCORES) & ~equal).sum()) for one, equal in both)
     ties = sum(int(one.sum()) for one in tied)
     unpaired = len(alone) + len(others) - ties - weak
     if not common:

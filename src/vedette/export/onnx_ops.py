@@ -1,4 +1,4 @@
-"""NMS and Soft-NMS of a whole batch in ONNX's operators; `ops/nms.py` says what they do. Importing this needs onnxscript.
+"""NMS and Soft-NMS of a whole batch in ONNX's operators; `ops/nms.py` says what they do. It imports onnxscript.
 
 Shapes: `B` images, `K` candidates of each; `R` rows of `S` candidates: the images, or their runs where there are any.
 """

@@ -34,11 +34,11 @@ class Session:
         self.needs_proposals = exported.proposals
 
     def find(self, images: Tensor, sizes: Tensor, proposals: Sequence[Tensor] | None, score: float, bf16: bool) -> Any:
-        """What the graph finds in a batch: `Candidates`; one picture after another where each has proposals."""
+        """`Candidates` of a batch, as the graph has them; one picture after another where each has proposals."""
         if not self.needs_proposals:
-            return Candidates(*self.run(self._inputs(images, sizes, score), bf16))
+            return Candidates(*self.run(self.inputs(images, sizes, score), bf16))
         given = zip(torch.split(images, 1), torch.split(sizes, 1), proposals or (), strict=True)
-        found = [self.run(self._inputs(*one[:2], score) | {"proposals": self._filled(one[2])}, bf16) for one in given]
+        found = [self.run(self.inputs(image, size, score, boxes), bf16) for image, size, boxes in given]
         return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
     def _filled(self, proposals: Tensor) -> Tensor:
@@ -47,8 +47,11 @@ class Session:
         rows[: len(proposals)] = proposals[: len(rows)]
         return rows
 
-    def _inputs(self, images: Tensor, sizes: Tensor, score: float) -> dict[str, Tensor]:
+    def inputs(self, images: Tensor, sizes: Tensor, score: float, proposals: Tensor | None = None) -> dict[str, Tensor]:
+        """Those that the graph takes, by their names."""
         inputs = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        if proposals is not None:
+            inputs["proposals"] = self._filled(proposals)
         return {name: value for name, value in inputs.items() if name in self.exported.inputs}
 
 
