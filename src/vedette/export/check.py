@@ -103,8 +103,8 @@ class _Paired(NamedTuple):
 def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
     first, second = _places(ours), _places(theirs)
     common = sorted(first.keys() & second.keys())
-    alone = ours[[place for key, place in first.items() if key not in second]]
-    others = theirs[[place for key, place in second.items() if key not in first]]
+    alone = ours[torch.tensor([place for key, place in first.items() if key not in second], dtype=torch.int64)]
+    others = theirs[torch.tensor([place for key, place in second.items() if key not in first], dtype=torch.int64)]
     tied = _tied(alone, others), _tied(others, alone)
     both = zip((alone, others), tied, strict=True)
     weak = sum(int(((one.scores <= score + SCORES) & ~equal).sum()) for one, equal in both)
