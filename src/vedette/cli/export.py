@@ -71,7 +71,7 @@ def export(
     from vedette.zoo import weight_file
 
     weights = weight_file(model)  # before torch is imported, which takes seconds
-    from vedette.export.run import check_out
+    from vedette.export.run import ENDINGS, check_out
     from vedette.export.run import export as write
     from vedette.infer.load import load
 
@@ -86,7 +86,8 @@ def export(
         report = _write_int8(detector, to, out, calibrate or [], data, max_drop, tell)
     else:
         report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
-    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB; {report}")
+    size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
+    typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")
 
 
 def _check_int8(to: str, int8: bool, calibrate: list[str] | None, data: list[str] | None, raw: bool) -> None:
