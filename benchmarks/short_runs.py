@@ -34,7 +34,8 @@ from vedette.zoo import RCNN, SPPNET, known, names
 def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int) -> dict[str, Any]:
     """One run: whether it ended finite, with which losses and which mAP."""
     with tempfile.TemporaryDirectory() as folder:
-        around = Around(folder=Path(folder) / "run", device="cpu", few=arguments.measured, say=lambda line: None)
+        ways: dict[str, Any] = {"device": arguments.device, "few": arguments.measured, "say": lambda line: None}
+        around = Around(folder=Path(folder) / "run", **ways)
         dataset = read_data([arguments.data], "train", around)
         order = list(range(len(dataset)))
         random.Random(0).shuffle(order)
@@ -98,16 +99,18 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--val", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--models", nargs="+", default=[name for name in names() if "lite0" in name])
+    parser.add_argument("--models", nargs="+", help="instead of all that the table is of")
     parser.add_argument("--pictures", nargs="+", type=int, default=[40, 200])
     parser.add_argument("--epochs", nargs="+", type=int, default=[1, 3, 10])
     parser.add_argument("--measured", type=int, default=40)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--recipe", help="instead of the default")
     parser.add_argument("--first-steps", action="store_true")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
+    arguments.models = arguments.models or [name for name in names() if ("lite0" in name) != arguments.first_steps]
     if arguments.first_steps:
-        arguments.models, arguments.pictures, arguments.epochs = [n for n in names() if "lite0" not in n], [60], [1]
+        arguments.pictures, arguments.epochs = [60], [1]
     lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
     rows = [json.loads(line) for line in lines]
     done = {(row["model"], row["pictures"], row["epochs"]) for row in rows}

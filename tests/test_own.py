@@ -131,6 +131,68 @@ def test_what_is_no_detector_is_told(here: Path, name: str, text: str, line: str
         sys.modules.pop("mine", None)
 
 
+MISTAKES = {  # what is put into docs/own.md's detector, and the place and the words of the line that tells it
+    "at import": ("class_layers = (", "half = 1 / 0\n    class_layers = (", "ZeroDivisionError: division by zero"),
+    "of syntax": ("class_layers = (", "class_layers == = (", "SyntaxError: invalid syntax"),
+    "a package": ("class_layers = (", "import no_such_package\n    class_layers = (", "No module named 'no_such_pac"),
+    "a file": ("class_layers = (", "open('/no/such/file')\n    class_layers = (", "No such file or directory: '/no/s"),
+    "in build": ("super().__init__()", "super().__init__()\n        len(3)", "object of type 'int' has no len()"),
+    "in forward": ("x = self.body(images)", "x = self.body(imagse)", "NameError: name 'imagse' is not defined"),
+    "in loss": ("logits, deltas, anchors = predictions\n        truth", "len(3)\n        truth", "has no len()"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_by_its_line(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mistake: str
+) -> None:
+    right, wrong, words = MISTAKES[mistake]
+    text = EXAMPLES["my_detector"]
+    assert text.count(right) == 1
+    written = text.replace(right, wrong)
+    (here / "my_detector.py").write_text(written)
+    same = (before == after for before, after in zip(text.splitlines(), written.splitlines(), strict=False))
+    line = 1 + list(same).index(False)
+    command = ["train", "my_detector:build", "--data", "data", "--out", "run", "--epochs", "1", "--workers", "0"]
+    command += ["--device", "cpu", "--set", "image_size=64"]
+    assert run(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {here}/my_detector.py:{line}: "), error
+    assert words in error
+    assert error.endswith("; the whole traceback: VEDETTE_TRACEBACK=1 vedette …\n")
+    assert error.count("\n") == 1
+    sys.modules.pop("my_detector", None)
+    monkeypatch.setenv("VEDETTE_TRACEBACK", "1")
+    with pytest.raises(Exception, match=r"[dsn]"):
+        run(command)
+
+
+def test_what_cannot_be_used_is_told_and_what_ends_the_program(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = EXAMPLES["my_detector"]
+    command = ["train", "my_detector:build", "--data", "data", "--out", "run", "--epochs", "1", "--workers", "0"]
+    command += ["--device", "cpu", "--set", "image_size=64"]
+    (here / "my_detector.py").write_text(text.replace('dict(zip(("class", "box"), losses))', "3.0"))
+    assert run(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: my_detector: what it made could not be used: AttributeError: 'float' object has no")
+    assert "/train/step.py:" in error
+    sys.modules.pop("my_detector", None)
+    (here / "my_detector.py").write_text(f"{text}\nimport sys\nsys.exit(3)\n")
+    assert run(command) == 2
+    assert "my_detector ends the program when it is imported" in capsys.readouterr().err
+
+
+def test_a_mistake_beside_the_module_is_the_authors_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "mine.py").write_text("from helping import half\n\n\ndef build(**fields):\n    return half(0)\n")
+    (here / "helping.py").write_text("def half(number):\n    return 1 / number\n")
+    try:
+        assert run(["config", "mine:build"]) == 2
+        assert f"{here}/helping.py:2: ZeroDivisionError: division by zero (in half)" in capsys.readouterr().err
+    finally:
+        sys.modules.pop("mine", None)
+        sys.modules.pop("helping", None)
+
+
 def test_it_is_of_no_paper() -> None:
     recipe = recipe_of(Wanted(model="m:build", data=()), 10_000, "cpu")
     assert (recipe.optimizer, recipe.epochs) == ("adamw", 15)

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vedette.errors import InputError
+    from vedette.glass.trace import explain
     from vedette.infer.detector import Detector
     from vedette.infer.load import load
     from vedette.structures import Detections, InputSpec, Target
     from vedette.zoo import build, models
 
 __version__ = version("vedette")
-__all__ = ["Detections", "Detector", "InputError", "InputSpec", "Target", "build", "load", "models"]
+__all__ = ["Detections", "Detector", "InputError", "InputSpec", "Target", "build", "explain", "load", "models"]
 
 _HOMES = {
     "build": "vedette.zoo",
+    "explain": "vedette.glass.trace",
     "load": "vedette.infer.load",
     "models": "vedette.zoo",
     "Detector": "vedette.infer.detector",

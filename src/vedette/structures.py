@@ -22,7 +22,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
 from vedette.pages.boxes import draw_boxes
+from vedette.pages.embed import png_of
 from vedette.pages.fonts import FontError, legible
+from vedette.pages.notebook import found_html
 
 LARGEST_JPEG = 65500  # pixels of a side, libjpeg's limit
 LARGEST_INPUT = 1 << 15  # pixels of a side of a network's input: beyond any that a machine holds the maps of
@@ -258,6 +260,15 @@ class Detections:
             return draw_boxes(upright, self.boxes.tolist(), captions, labels)
         except FontError as error:
             raise InputError(f"{error.filename}: {error.strerror}") from None
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, where one was kept, and a table."""
+        picture = None if self.image is None else self.draw()
+        return found_html(picture, self.names, self.scores.tolist(), self.boxes.tolist())
+
+    def _repr_png_(self) -> bytes | None:
+        """For notebooks that show no HTML: the picture, where one was kept."""
+        return None if self.image is None else png_of(self.draw())
 
     def save(self, path: str | Path, image: Image.Image | None = None) -> None:
         """Writes the annotated picture, drawn on `image` as `draw` does; the suffix of `path` chooses the format.

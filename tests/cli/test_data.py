@@ -91,6 +91,21 @@ def test_annotations_are_never_written_over(folder: Path, name: str) -> None:
     assert (folder / name).read_text() == before
 
 
+def test_long_names_are_shortened_on_the_terminal_and_whole_in_the_json(folder: Path) -> None:
+    name = "n" * 5000
+    (folder / "data.yaml").write_text(f"train: images\nnames: {{4: {name}}}\n")
+    (folder / "labels" / "a.txt").write_text("4 0.5 0.5 0.5 0.5\n4 0.5 0.5 0 0.5\n")
+    result = run(folder, "--json", folder / "findings.json")
+    assert max(map(len, result.output.splitlines())) < 1000
+    assert f"4 {'n' * 40}… (4940 more letters) …{'n' * 20}" in result.output
+    assert name in json.loads((folder / "findings.json").read_text())["findings"][0]["detail"]
+
+
+def test_hundreds_of_classes_are_not_all_listed(folder: Path) -> None:
+    (folder / "data.yaml").write_text("train: images\nnc: 300\n")
+    assert ", 99 class 99, and 200 more (--json FILE lists all)\n" in run(folder).output
+
+
 def test_help_does_not_load_torch() -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom vedette.cli.data import app\n"

@@ -63,6 +63,12 @@ def test_a_folder_with_a_score_and_another_place(photos: Path, capsys: Captured)
     ]
 
 
+def test_a_file_is_no_place_for_results(photos: Path, capsys: Captured) -> None:
+    Path("taken").touch()
+    assert run(["detect", "in/a.jpg", "--out", "taken"]) == 2
+    assert capsys.readouterr().err.endswith("taken is a file; give a place in a folder\n")
+
+
 def test_nothing_found(photos: Path, capsys: Captured) -> None:
     assert run(["detect", "in/*.png", "--score", "0.95"]) == 0
     assert capsys.readouterr().out.startswith("in/b.png: nothing found\n1 image, 0 detections")
@@ -231,8 +237,8 @@ def test_the_lines_of_a_name_that_is_not_utf8(photos: Path, capsys: Captured) ->
     Path(os.fsdecode(b"in/\xff.jpg")).write_text("no picture")
     assert run(["detect", "in", "--out", os.fsdecode(b"\xfe")]) == 1
     written = capsys.readouterr()
-    assert written.err.startswith("error: in/?.jpg: not an image")
-    assert written.out.endswith("see ?/\n")
+    assert written.err.startswith("error: in/\\udcff.jpg: not an image")
+    assert written.out.endswith("see \\udcfe/\n")
 
 
 def test_nothing_is_written_through_a_hard_link(photos: Path) -> None:
@@ -290,5 +296,5 @@ def test_a_named_font_that_is_none_is_refused_before_the_work(
 def test_each_picture_has_one_line_whatever_its_name(photos: Path, capsys: Captured) -> None:
     os.rename("in/a.jpg", "in/a\n\x1b[31m\u3000猫.jpg")
     assert run(["detect", "in/a\n\x1b[31m\u3000猫.jpg"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "in/a ?[31m 猫.jpg: dog 0.90, cat 0.60"
+    assert capsys.readouterr().out.splitlines()[0] == r"in/a\n\x1b[31m\u3000猫.jpg: dog 0.90, cat 0.60"
     assert results()[0]["file_name"] == "in/a\n\x1b[31m\u3000猫.jpg"

@@ -63,11 +63,14 @@ def data(tmp_path):
     return root
 
 
+def a_detector(model, classes):
+    return SimpleNamespace(model=model, input_spec=InputSpec(size=64), device=torch.device("cpu"), classes=classes)
+
+
 @pytest.fixture
 def run(monkeypatch):
     """(arguments) → the command's result; the detector knows dogs, cows and cats."""
-    detector = SimpleNamespace(model=Told(), input_spec=InputSpec(size=64), device=torch.device("cpu"))
-    monkeypatch.setattr(command, "_load", lambda *_: (detector, CLASSES))
+    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: a_detector(Told(), CLASSES))
     monkeypatch.setattr("vedette.zoo.weight_file", Path)
     app = typer.Typer()
     app.command()(command.evaluate)
@@ -219,13 +222,10 @@ def several(monkeypatch):
         def detect(self, predictions, score):
             return [replace(one, labels=torch.tensor([1, 0])) for one in super().detect(predictions, score)]
 
-    def load(model, *_):
-        blind = model == "blind"
-        spec = InputSpec(size=64)
-        known = ("bee", "dog", "cat") if blind else CLASSES
-        return SimpleNamespace(model=Blind() if blind else Told(), input_spec=spec, device=torch.device("cpu")), known
+    def load(model, **_):
+        return a_detector(Blind(), ("bee", "dog", "cat")) if model == "blind" else a_detector(Told(), CLASSES)
 
-    monkeypatch.setattr(command, "_load", load)
+    monkeypatch.setattr("vedette.infer.load.load", load)
     monkeypatch.setattr("vedette.zoo.weight_file", Path)
     app = typer.Typer()
     app.command()(command.evaluate)
@@ -277,7 +277,7 @@ def test_what_several_models_cannot_have_is_refused(several, data, tmp_path, mon
 
 
 def test_unknown_classes_are_named(run, data, monkeypatch):
-    monkeypatch.setattr(command, "_load", lambda *_: (SimpleNamespace(input_spec=InputSpec(size=64)), ("dog", "cow")))
+    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: a_detector(Told(), ("dog", "cow")))
     result = run("--data", data)
     assert isinstance(result.exception, InputError)
     assert "cat" in str(result.exception)
@@ -290,11 +290,14 @@ def test_bad_input_is_one_line(run, data, tmp_path):
         assert isinstance(exception, InputError)
         assert "\n" not in str(exception)
     assert isinstance(run("--data", data, "--json", tmp_path / "file" / "x.json").exception, InputError)
+    for option in ("--report", "--results"):
+        exception = run("--data", data, option, data / "images").exception
+        assert str(exception) == f"{option} {data / 'images'}: pictures of --data lie there; give another folder"
 
 
 def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "hotcoco", None)
-    monkeypatch.setattr(command, "_load", lambda *_: pytest.fail("began to work"))
+    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: pytest.fail("began to work"))
     exception = run("--data", data, "--metric", "coco").exception
     assert isinstance(exception, InputError)
     assert "pip install" in str(exception)

@@ -1,37 +1,53 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from vedette.cli import main
 from vedette.cli.main import app, run
 from vedette.errors import InputError
 
-VERBS = (
-    "detect",
-    "train",
-    "evaluate",
-    "models",
-    "data check",
-    "weights import",
-)
+
+def verbs(command: Any, path: str = "") -> Iterator[str]:
+    """Every group and verb: "", "detect", "data", "data check" …"""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from verbs(inner, f"{path} {name}".strip())
+
+
+VERBS = tuple(verbs(get_command(app)))
+
+
+def test_there_are_verbs_and_groups_of_them() -> None:
+    assert {"", "detect", "train", "models", "config", "data", "data check", "data stats", "weights import"} <= {*VERBS}
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_verb_and_group_has_help_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*verb.split(), "--help"]) == 0
     written = capsys.readouterr()
-    assert f"Example: vedette {verb}" in " ".join(written.out.split())
+    assert f"Example: vedette {verb}".strip() in " ".join(written.out.split())
     assert written.err == ""
+
+
+def test_an_error_about_an_endless_name_is_one_short_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["detect", str(tmp_path / ("n" * 5000))]) == 2
+    assert run(["data", "check", "m" * 5000]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) < 2100
 
 
 def test_help_names_all_verbs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
-    for verb in VERBS:
+    for verb in filter(None, VERBS):
         assert f"\n  {verb.split()[0]} " in text
 
 

@@ -142,9 +142,13 @@ def test_batch_size_may_be_another() -> None:
     assert run(COMMAND) == run([*COMMAND, "--resume", "--batch-size", "2"]) == 1
 
 
-def test_with_nothing_to_go_on_with_it_begins() -> None:
+def test_with_nothing_to_go_on_with_it_begins_and_says_so(capsys: Captured) -> None:
+    said = "note: --resume: nothing is done in out yet, so all begins\n"
     assert run([*COMMAND, "--resume"]) == 1
     assert len(json.loads(RESULTS.read_text())) == 8
+    assert said in capsys.readouterr().err
+    assert run([*COMMAND, "--resume"]) == 1
+    assert said not in capsys.readouterr().err
 
 
 def test_the_network_sees_the_batches_that_it_would_have_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,17 @@ def test_each_image_once_and_a_line_for_each_fault(photos: Path) -> None:
     assert [fault.split(": ")[0] for fault in found.faults] == [f"{photos}/none.jpg"]
 
 
+def test_one_is_one(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    Image.new("RGB", (5, 5)).save(tmp_path / "a.png")
+    assert expand(str(tmp_path))[1] == "passed over 1 folder"
+    os.mkfifo(tmp_path / "p")
+    assert set(expand(str(tmp_path))[1].removeprefix("passed over ").split(", ")) == {"1 folder", "1 special file"}
+    for number in range(7):
+        (tmp_path / f"n.x{number}").touch()
+    assert "1 other" in expand(str(tmp_path))[1]
+
+
 def test_what_is_passed_over_is_said(photos: Path) -> None:
     """Not the files that macOS leaves, as ._a.jpg."""
     Image.new("RGB", (5, 5)).save(photos / "bare", "PNG")
@@ -106,7 +117,7 @@ def test_a_pipe_is_passed_over_and_a_broken_link_is_not(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
     files, passed = expand(str(tmp_path))
-    assert (names(files), passed) == (["link.jpg"], "passed over 1 pipe or device")
+    assert (names(files), passed) == (["link.jpg"], "passed over 1 special file")
 
 
 def test_a_mistyped_name(photos: Path) -> None:

@@ -41,6 +41,26 @@ def test_the_small_fish_reaches_no_anchor_and_a_larger_input_is_tried_out(folder
     assert "with --set image_size=512: 0 of 2 reach none instead of 1" in run(folder).output  # 19 px, 31 of 512
 
 
+def test_boxes_that_stick_out_are_counted_as_they_are_trained_on(folder: Path, tmp_path: Path) -> None:
+    """128 px wide, of which half lies in the picture: the same box in the counts as under the anchors."""
+    (folder / "labels" / "a.txt").write_text("4 0 0.5 0.4 0.2\n")
+    result = run(folder, "--json", tmp_path / "n.json")
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert numbers["sides"]["largest"] == pytest.approx(64)
+    assert numbers["classes"]["fish"]["medium"] == 1
+    assert [own["from"] for own in numbers["anchors"]["sides"] if own["boxes"]] == [64]
+    assert "boxes 1, cut to their image (" in result.output
+    assert "note: 1 box clipped to its image" in result.stderr
+
+
+def test_a_data_set_without_boxes_is_counted_all_the_same(folder: Path) -> None:
+    (folder / "labels" / "a.txt").write_text("")
+    result = run(folder)
+    assert result.exit_code == 0
+    assert "images 1, 1 of them without boxes" in result.output
+    assert "nothing that an anchor could reach" in result.output
+
+
 def test_settings_are_the_models(folder: Path) -> None:
     result = run(folder, "--set", "image_size=1024")
     assert "0 of 2 boxes reach none" in result.output

@@ -1,6 +1,8 @@
 """vedette train, from a folder of pictures to a weight file that detects."""
 
 import json
+import subprocess
+import sys
 from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import Image
 
 import vedette
 from vedette.cli.main import run
-from vedette.cli.train import _chosen
+from vedette.cli.train import _of_recipe
 from vedette.cli.train import train as train_command
 from vedette.train.around import Around
 from vedette.train.plan import Wanted, recipe_of
@@ -192,6 +194,14 @@ def test_a_run_goes_on_from_any_folder(data: Path, tmp_path: Path, monkeypatch: 
     assert run(["train", MODEL, "--data", f"{data}:val", "--out", str(out), *QUICK, "--epochs", "4", "--resume"]) == 2
 
 
+def test_a_run_is_not_written_among_the_pictures(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, data / "images") == 2
+    assert f"--out {data / 'images'}: pictures of --data lie there; give another folder" in capsys.readouterr().err
+    assert sorted(file.suffix for file in (data / "images").iterdir()) == [".jpg"] * 5
+
+
 def test_a_run_is_never_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     out.mkdir()
@@ -210,13 +220,10 @@ def test_an_unknown_model_names_the_known(data: Path, tmp_path: Path, capsys: py
 
 
 def test_options_of_the_recipe_are_those_of_its_names() -> None:
-    assert _chosen({"lr": 0.1, "epochs": None, "clip_norm": 0.0, "freeze_stem": False, "model": "one"}) == {
-        "lr": 0.1,
-        "clip_norm": 0.0,
-        "freeze_stem": False,
-    }
-    assert _chosen({"schedule": "step", "seed": 0}) == {"schedule": "step", "seed": 0}
-    assert _chosen({"schedule": "paper"}) == {}
+    of_recipe = {"lr": 0.1, "clip_norm": 0.0, "freeze_stem": False}
+    assert _of_recipe(of_recipe | {"model": "one"}) == of_recipe
+    assert _of_recipe({"schedule": "step", "seed": 0}) == {"schedule": "step", "seed": 0}
+    assert _of_recipe({"schedule": "paper"}) == {}
     without = {field.name for field in fields(Recipe)} - signature(train_command).parameters.keys()
     assert without == {"drops", "alternating"}  # a field that is renamed loses its option
 
@@ -266,6 +273,69 @@ def test_from_scratch_all_layers_are_normalised_and_learn(
     assert statistics
     assert all(bool((t != 0).any()) for t in statistics)
     assert vedette.load(out / "last.safetensors", device="cpu").detect(data / "images" / "0.jpg", score=0.0) is not None
+
+
+@pytest.mark.parametrize("way", ["--show", "--dry-run", "--find-lr"])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--set", "wings=2"], "has no field 'wings'"),
+        (["--accumulate", "3"], "accumulate is 3: an epoch has 2 batches"),
+        (["--start-size", "100"], "--start-size 100: give a multiple of 64"),
+        (["--val", "nowhere"], "nowhere"),
+        (["--set", "image_size=640000"], "image_size 640000: a batch of 2 such images takes "),
+        (["--start-size", "99968"], "--start-size 99968: a batch of 2 such images takes "),
+        (["--init", "nowhere.safetensors"], "nowhere.safetensors"),
+        (["--backbone", "nowhere.pth"], "nowhere.pth: no such file"),
+    ],
+)
+def test_whatever_does_not_train_refuses_what_training_would(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], way: str, more: list[str], message: str
+) -> None:
+    assert train(data, tmp_path / "run", way, *more) == 2
+    written = capsys.readouterr()
+    assert message in written.err
+    assert '"recipe"' not in written.out
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_cannot_go_on_is_not_shown(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert train(data, out, "--epochs", "2") == 0
+    assert train(data, out, "--epochs", "3", "--resume", "--show") == 0
+    capsys.readouterr()
+    assert train(data, out, "--epochs", "1", "--resume", "--show") == 2
+    assert "has done 2 already" in capsys.readouterr().err
+    (out / "last.pt").unlink()
+    (out / "previous.pt").unlink()
+    assert train(data, out, "--epochs", "3", "--resume", "--show") == 2
+    assert "last.pt: is missing" in capsys.readouterr().err
+
+
+def test_an_absent_module_is_not_shown(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["train", "absent_module:build", "--data", str(data), "--out", str(tmp_path / "run"), "--show"]) == 2
+    assert "there is no module absent_module in" in capsys.readouterr().err
+
+
+def test_the_missing_package_is_told_before_torch_is_imported(data: Path, tmp_path: Path) -> None:
+    words = ["train", "MODEL", "--data", str(data), "--out", str(tmp_path / "run")]
+    code = (
+        "import sys\nfrom vedette.cli.main import run\nfrom vedette.weights import package\n"
+        "package.PACKAGE = 'not_installed'\n"
+        f"words = {words!r}\n"
+        "for model, *more in (['ssd300-lite0'], ['ssd300-timm/tf_efficientnet_lite0'],\n"
+        "                     ['refinedet320-lite0', '--backbone', 'imagenet'],\n"
+        "                     ['refinedet320-lite0', '--recipe', 'scaled']):\n"
+        "    words[1] = model\n"
+        "    assert run([*words, *more]) == 2, model\n"
+        "    assert not {'torch', 'timm'} & set(sys.modules), model\n"
+        "for more in ([], ['--show', '--backbone', 'random']):\n"  # what the bundled detector, or chance, begins
+        "    words[1] = 'refinedet320-lite0'\n"
+        "    assert run([*words, '--device', 'cpu', '--show', *more]) == 0\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count('pip install "vedette[demo]"') == 4
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from vedette.cli.main import run
 from vedette.infer.load import load
 from vedette.weights.files import read_weights
 from vedette.weights.layouts.class_names import names_by_count
+from vedette.zoo import WEIGHTS
 
 SHAPES = json.loads((Path(__file__).parents[1] / "golden" / "refinedet_pytorch.json").read_text())["tensors"]
 
@@ -47,6 +48,12 @@ def test_the_written_file_needs_nothing_else(
     last = list(SHAPES).index("odm_conf.3.bias")
     assert detector.model.odm.logits[3].bias.unique().tolist() == [last]
     assert read_weights(out).extra == {"imported_from": "refinedet.pytorch port.pth"}
+
+
+def test_a_weight_file_of_ours_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundled = WEIGHTS / "refinedet320-lite0.safetensors"
+    line = refusal(capsys, bundled, "--out", tmp_path / "new.safetensors")
+    assert line == f"error: {bundled}: is a weight file of Vedette's already; use it as it is"
 
 
 @pytest.fixture

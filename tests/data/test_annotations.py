@@ -45,7 +45,9 @@ def test_there_is_no_object_an_image(tmp_path: Path) -> None:
     small = dataset(tmp_path, images=50)
     for field in fields(small):
         value = getattr(small, field.name)
-        assert isinstance(value, np.ndarray | Texts) or (isinstance(value, tuple) and len(value) <= len(small.classes))
+        assert isinstance(value, np.ndarray | Texts | None) or (
+            isinstance(value, tuple) and len(value) <= len(small.classes)
+        )
 
 
 def test_each_image_has_its_own_boxes(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image
 
 from vedette.data.check import Report, check
 from vedette.data.findings import CHANGES, STOPS, TOLD, Kind
@@ -13,7 +14,10 @@ from vedette.data.read import read_dataset
 from vedette.errors import InputError
 
 Write = Callable[..., Path]
-HARMLESS = {"image without boxes", "picture not annotated", "duplicate box", "rotated by EXIF"}
+HARMLESS = {"image without boxes", "picture not annotated", "duplicate box", "rotated by EXIF"} | {
+    "several pictures in a file",
+    "outline unreadable",
+}
 YAML = "train: images/train\nval: images/val\nnames: [fish, shark]\n"
 BOX = "1 0.5 0.5 0.5 0.2\n"
 
@@ -240,3 +244,28 @@ def test_other_pictures_are_looked_for_where_there_are_images(coco: Write, pictu
     folder = coco(change=lambda content: content["images"][1].update(file_name="../elsewhere/b.jpg"))
     picture(folder / "elsewhere" / "c.jpg")
     assert ("picture not annotated", "elsewhere") not in found(check(folder))
+
+
+def test_classes_that_somebody_wrote_in_two_ways(coco: Callable[..., Path]) -> None:
+    report = check(coco(change=lambda content: content["categories"].append({"id": 3, "name": "Dog "})))
+    alike = [one for one in report.findings if one.kind == "class names alike"]
+    assert [one.detail for one in alike] == ["'Dog ' and 'dog': one class?"]
+    assert not report.harmful
+
+
+def test_a_class_without_a_name_is_a_fault(coco: Callable[..., Path]) -> None:
+    report = check(coco(change=lambda content: content["categories"][0].update(name=" ")))
+    assert "category at place 0 has no id" in report.findings[0].detail
+
+
+def test_animations_and_pages_are_said(coco: Callable[..., Path]) -> None:
+    folder = coco()
+    pages = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    pages[0].save(folder / "images" / "a.jpg", "GIF", save_all=True, append_images=pages[1:])
+    found = [(one.kind, Path(one.file).name) for one in check(folder).findings]
+    assert ("several pictures in a file", "a.jpg") in found
+
+
+def test_boxes_of_a_file_that_is_listed_twice_are_counted(coco: Callable[..., Path]) -> None:
+    report = check(coco(change=lambda content: content["images"].append({"id": 99, "file_name": "a.jpg"})))
+    assert report.boxes == report.splits["train"].boxes == 1

@@ -85,6 +85,8 @@ def test_voc_counts_pixels_from_one_and_the_last_in(coco: Write, tmp_path: Path)
         "left out: 1 of 3 boxes, a pixel wide or high, or less: in VOC's files they would be lines",
         "now difficult objects: 1 crowd, which VOC cannot mark otherwise",
         "left out: classes without a box, which VOC has no place for: bicycle",
+        "left out: ids of classes, which VOC has no place for: classes go by name",
+        "left out: ids of images, which VOC has no place for: images go by the names of their files",
     )
 
 
@@ -95,12 +97,27 @@ def test_yolo_leaves_out_what_it_cannot_mark_and_says_so(coco: Write, tmp_path: 
     source = coco([[10, 6, 20, 12], [1, 1, 5, 5], [2, 2, 5, 5]], change=change)
     assert convert(source, "yolo", tmp_path / "out").lost == (
         "left out: 1 difficult object and 1 crowd, which YOLO cannot mark (--keep-ignored makes them ordinary objects)",
+        "left out: ids of classes, which YOLO numbers from 0 on (bicycle is 0, was 2)",
+        "left out: ids of images, which YOLO has no place for: images go by the names of their files",
     )
     assert (tmp_path / "out" / "labels" / "train" / "a.txt").read_text() == "1 0.5 0.4 0.5 0.4\n"
     assert (tmp_path / "out" / "labels" / "train" / "b.txt").read_text() == ""
     kept = convert(source, "yolo", tmp_path / "kept", keep_ignored=True)
     assert kept.counts == {"train": (2, 3)}
-    assert kept.lost == ("now ordinary objects: 1 difficult object and 1 crowd, which YOLO cannot mark",)
+    assert kept.lost[0] == "now ordinary objects: 1 difficult object and 1 crowd, which YOLO cannot mark"
+
+
+def test_ids_and_areas_that_a_format_has_no_place_for_are_said(coco: Write, tmp_path: Path) -> None:
+    source = coco([[1, 1, 20, 10], [2, 2, 5, 5]], change=lambda content: content["annotations"][0].update(area=150))
+    by_format = {to: convert(source, to, tmp_path / to).lost for to in (*FORMATS, "huggingface")}
+    assert by_format["coco"] == ()
+    for to, ids in (("voc", "go by name"), ("yolo", "bicycle is 0, was 2"), ("huggingface", "go by name")):
+        assert any("ids of classes" in line and ids in line for line in by_format[to])
+    for to in ("voc", "yolo"):
+        assert any(line.startswith("left out: 1 area other than the box's") for line in by_format[to])
+        assert any("ids of images" in line for line in by_format[to])
+    for to in ("voc", "yolo"):  # which have no ids to lose
+        assert convert(tmp_path / to, to, tmp_path / f"{to}-{to}").lost == ()
 
 
 def test_voc_and_yolo_cut_boxes_to_their_image(coco: Write, tmp_path: Path) -> None:
@@ -187,7 +204,7 @@ def test_what_is_at_fault_is_said_and_not_carried_over(coco: Write, tmp_path: Pa
     done = convert(coco([[4, 5, 10, 10], [4, 5, 0, 10]], change=change), "voc", tmp_path / "out")
     kinds = ["unknown class", "missing file", "degenerate box", "image without boxes", "image without boxes"]
     assert [finding.kind for finding in done.findings] == kinds
-    assert done.lost[0] == "left out: 1 of the 3 images of train, for what was found there"
+    assert done.lost[0] == "left out: 1 of 3 images of train, for what was found there"
     assert done.counts == {"train": (2, 1)}
     assert not check(tmp_path / "out").harmful
 

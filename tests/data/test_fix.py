@@ -60,7 +60,7 @@ def test_a_coco_set_with_every_fault(coco: Write, picture: Callable[..., Path], 
     kinds += ["width and height swapped", "wrong unit", "unknown class", "missing file", "unreadable file"]
     kinds += ["truncated file", "annotation unreadable"]
     assert done >= {(kind, DONE[kind]) for kind in kinds}
-    assert said["left_out"] == ["left out: 5 of the 8 images of train, for what was found there"]
+    assert said["left_out"] == ["left out: 5 of 8 images of train, for what was found there"]
 
 
 def test_voc_images_whose_xml_cannot_be_read_whole_are_left_out(voc: Write, tmp_path: Path) -> None:
@@ -91,6 +91,16 @@ def test_turned_pictures_stay_as_they_are_annotated(coco: Write, picture: Callab
     fix(source, tmp_path / "out")
     assert splits_of(tmp_path / "out")["train"].size(0) == (40, 30)
     assert [one.kind for one in check(tmp_path / "out").findings][:1] == ["image without boxes"]
+
+
+def test_corners_in_another_order_are_mended_and_listed(yolo: Write, tmp_path: Path) -> None:
+    source = yolo({"images/a": "0 0.5 0.5 -0.5 0.4\n0 0.5 0.5 0.5 0.4\n"}, "train: images\nnames: [cat]\n")
+    fixed = fix(source, tmp_path / "out")
+    assert splits_of(tmp_path / "out")["train"].all_boxes.tolist() == [[10, 9, 30, 21]]
+    said = [(one["kind"], one["done"]) for one in json.loads((tmp_path / "out" / "fixes.json").read_text())["fixes"]]
+    exchanged = ("corners exchanged", "corners put in order")
+    assert said == [exchanged, ("duplicate box", "removed, the first is kept")]
+    assert not fixed.left
 
 
 @pytest.mark.parametrize("marks", [{}, {"difficult": 1}, {"iscrowd": 1}])

@@ -70,7 +70,7 @@ def test_training_clips_and_evaluating_does_not(coco: Write) -> None:
 
 
 def test_boxes_without_area_are_left_out_and_told(coco: Write) -> None:
-    folder = coco([[4, 5, 10, 10], [4, 5, 0, 10], [4, 5, 10, -3], [50, 5, 10, 10], [4, -20, 9, 20]])
+    folder = coco([[4, 5, 10, 10], [4, 5, 0, 10], [4, 5, -9, 0], [50, 5, 10, 10], [4, -20, 9, 20]])
     for purpose in ("train", "evaluate"):
         found = read_dataset(folder, purpose=purpose)
         assert found.boxes(0).tolist() == [[4, 5, 14, 15]]
@@ -78,6 +78,15 @@ def test_boxes_without_area_are_left_out_and_told(coco: Write) -> None:
             "2 degenerate boxes left out",
             "2 boxes outside their images left out",
         ]
+
+
+def test_corners_in_another_order_are_put_in_order_and_told(coco: Write) -> None:
+    folder = coco([[14, 5, -10, 10], [4, 15, 10, -10], [14, 15, -10, -10], [4, 5, 10, 10]])
+    for purpose in ("train", "evaluate"):
+        found = read_dataset(folder, purpose=purpose)
+        assert found.boxes(0).tolist() == [[4, 5, 14, 15]] * 4
+        assert found.area(0).tolist() == [100] * 4
+        assert found.notes[0].startswith("3 boxes whose right or lower sides came first: their corners are put in")
 
 
 def test_images_without_boxes_are_taken(coco: Write) -> None:

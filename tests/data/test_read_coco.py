@@ -425,3 +425,10 @@ def test_json_may_be_in_utf_16(coco: Write) -> None:
     folder = coco()
     (folder / "train.json").write_text((folder / "train.json").read_text(), encoding="utf-16")
     assert kinds(folder) == []
+
+
+@pytest.mark.parametrize("area", [0, -4, None])
+def test_an_area_that_is_none_is_the_boxs(coco: Callable[..., Path], area: object) -> None:
+    """Tools that reckon none write 0: every box would be a small one."""
+    folder = coco(change=lambda content: content["annotations"][0].update(area=area))
+    assert settle(parse_coco(folder / "train.json"))[0].all_areas.tolist() == [100]

@@ -31,8 +31,14 @@ def test_a_point_has_no_area(voc: Write) -> None:
     folder = voc({"a": [CAT, ("cat", 9, 9, 9, 9), ("cat", 9, 12, 15, 11)]}, train="a")
     assert found_in(folder, "train") == [
         ("degenerate box", "a.jpg", "object 2: cat at (9, 9, 9, 9)"),
-        ("degenerate box", "a.jpg", "object 3: cat at (9, 12, 15, 11)"),
+        ("corners exchanged", "a.jpg", "object 3: cat at (8, 10, 15, 12)"),
     ]
+
+
+@pytest.mark.parametrize("corners", [(5, 6, 14, 15), (14, 6, 5, 15), (5, 15, 14, 6), (14, 15, 5, 6)])
+def test_corners_in_any_order_are_the_same_pixels(voc: Write, corners: tuple[int, ...]) -> None:
+    folder = voc({"a": [("cat", *corners)]}, train="a")
+    assert settle(voc_splits(folder)["train"]())[0].boxes(0).tolist() == [[4, 5, 14, 15]]
 
 
 def test_splits_share_the_classes(voc: Write) -> None:
@@ -89,7 +95,7 @@ def test_an_image_may_have_another_suffix_or_name(voc: Write, picture: Callable[
             "<annotation><object><name>cat</name><bndbox><xmin>nan</xmin></bndbox></object></annotation>",
             "object 1, cat: xmin is 'nan', not a number",
         ),
-        ("<annotation><object><name>cat</name></object></annotation>", "object 1, cat: xmin is None, not a number"),
+        ("<annotation><object><name>cat</name></object></annotation>", "object 1, cat: there is no <bndbox>"),
     ],
 )
 def test_what_cannot_be_read_is_found(voc: Write, text: str, detail: str) -> None:
@@ -249,9 +255,9 @@ BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>
         ("<xmin>", "<xmin>7</xmin><xmin>", "object 1, cat: there are 2 <xmin>, where one alone is read"),
         ("</name>", "</name><name>dog</name>", "object 1: there are 2 <name>, where one alone is read"),
         ("</size>", "</size><size><width>1</width></size>", "there are 2 <size>, where one alone is read"),
-        ("</object>", f"</object>{BOX}", "1 boxes or objects are not where VOC has them"),
-        ("</annotation>", f"<items><item>{BOX}</item></items></annotation>", "1 boxes or objects are not where VOC"),
-        ("</object>", "<object><name>dog</name></object></object>", "1 boxes or objects are not where VOC has them"),
+        ("</object>", f"</object>{BOX}", "1 box elsewhere than VOC has them"),
+        ("</annotation>", f"<items><item>{BOX}</item></items></annotation>", "1 box elsewhere than VOC"),
+        ("</object>", "<object><name>dog</name></object></object>", "1 object elsewhere than VOC has them"),
         ("<xmin>3", "<xmin>1_0", "object 1, cat: xmin is '1_0', not a number"),
     ],
 )
@@ -305,3 +311,11 @@ def test_fractions_are_no_pixels(voc: Write) -> None:
     ((kind, name, detail),) = [one for one in found_in(folder, "train") if one[0] != "degenerate box"]
     assert (kind, name) == ("wrong unit", "a.jpg")
     assert detail == "object 1: cat at (0, 0, 0.5, 0.6): fractions of the image, where pixels are due"
+
+
+def test_a_rotated_box_is_called_so(voc: Write) -> None:
+    folder = voc({"a": []}, train="a")
+    text = "<object><name>cat</name><robndbox><cx>9</cx><cy>9</cy><w>4</w><h>4</h><angle>0</angle></robndbox></object>"
+    (folder / "Annotations" / "a.xml").write_text(f"<annotation>{text}</annotation>")
+    detail = "object 1, cat: there is no <bndbox>, but a rotated <robndbox>; write the box around it"
+    assert ("annotation unreadable", "a.xml", detail) in found_in(folder, "train")

@@ -348,3 +348,16 @@ def test_a_list_may_begin_names_with_a_backslash(yolo: Write) -> None:
     folder = yolo({"train/images/a": BOX}, "train: train.txt\nnames: [fish, shark]\n")
     (folder / "train.txt").write_text("\\train\\images\\a.jpg\n\\b.jpg\n")
     assert found_in(folder) == [("missing file", "b.jpg", "no such image file"), *found_in(folder)[1:]]
+
+
+def test_a_class_without_a_name_is_refused(yolo: Write) -> None:
+    with pytest.raises(InputError, match="the name of class 1 is empty"):
+        yolo_splits(yolo({"images/a": ""}, "train: images\nnames: [cat, '']\n"))
+
+
+@pytest.mark.parametrize("suffix", [".jp2", ".heic", ".tga"])
+def test_pictures_of_rarer_formats_are_not_passed_over(yolo: Write, suffix: str) -> None:
+    folder = yolo({"images/a": "0 .5 .5 .5 .5\n"}, "train: images\nnames: [cat]\n")
+    (folder / "images" / "a.jpg").rename(folder / "images" / f"a{suffix}")
+    dataset, _ = settle(yolo_splits(folder)["train"]())
+    assert [dataset.file(index).name for index in range(len(dataset))] == [f"a{suffix}"]

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from vedette.data.annotations import CROWD, DIFFICULT
 from vedette.data.groups import group_images
 from vedette.data.read import read_dataset
-from vedette.data.split import split_dataset
+from vedette.data.split import read_whole, split_dataset
 from vedette.errors import InputError
 
 HALVES = {"train": 0.5, "val": 0.5}
@@ -124,3 +125,15 @@ def test_what_cannot_be_is_refused(tmp_path: Path, arguments: dict, why: str) ->
     with pytest.raises(InputError, match=why.replace("(", r"\(")):
         split_dataset(source, **({"parts": HALVES, "out": tmp_path / "out"} | arguments))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_that_splits_annotate_differently_is_said(coco: Callable[..., Path]) -> None:
+    source = coco()
+    content = json.loads((source / "train.json").read_text())
+    (source / "val.json").write_text(json.dumps(content))
+    assert read_whole(source).notes == ()
+    content["annotations"][0]["bbox"] = [1, 1, 5, 5]
+    (source / "val.json").write_text(json.dumps(content))
+    whole = read_whole(source)
+    assert len(whole) == 2
+    assert whole.notes == ("annotated otherwise in another split: 1 image; the first split's boxes are taken",)

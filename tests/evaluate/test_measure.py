@@ -48,7 +48,7 @@ def test_an_unknown_class_without_boxes_does_not_matter():
 
 
 def test_data_with_nothing_to_find_is_refused():
-    with pytest.raises(InputError, match="nothing to find in these 2 images"):
+    with pytest.raises(InputError, match="nothing to find in 2 images"):
         truths_for(Annotations(("dog",), [truth([]), truth([0], torch.tensor([True]))]), ["dog"])
 
 

@@ -26,7 +26,8 @@ from vedette.papers.retinanet import STRIDES, RetinaNet, RetinaPyramid
 from vedette.train.optim import parameter_groups
 from vedette.train.recipe import Recipe
 from vedette.train.step import TrainStep
-from vedette.weights.imagenet import LITE0_PACKAGE, load_imagenet
+from vedette.weights.imagenet import load_imagenet
+from vedette.weights.package import PACKAGE
 
 WIDTH = 16
 LEVELS = {key: STRIDES for key in PYRAMIDS} | {"single-map": (16,)}
@@ -238,7 +239,7 @@ def test_new_layers_learn_at_the_full_rate(key: str) -> None:
 
 @pytest.mark.parametrize("key", PYRAMIDS)
 def test_imagenets_weights_reach_the_backbone(key: str) -> None:
-    pytest.importorskip(LITE0_PACKAGE)
+    pytest.importorskip(PACKAGE)
     detector, plain = PYRAMIDS[key](LITE0, num_classes=2, width=WIDTH), TimmPyramid(LITE0)
     load_imagenet(detector.backbone)
     load_imagenet(plain)

@@ -12,7 +12,8 @@ import side_by_side
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.data.read import read_datasets
 from vedette.structures import Detections
-from vedette.weights.imagenet import LITE0_PACKAGE, load_imagenet
+from vedette.weights.imagenet import load_imagenet
+from vedette.weights.package import PACKAGE
 
 ROW = dict.fromkeys(side_by_side.COLUMNS, 1.0)
 
@@ -45,7 +46,7 @@ def words(data: Path, tmp_path: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_from_pictures_to_the_table(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip(LITE0_PACKAGE)
+    pytest.importorskip(PACKAGE)
     assert side_by_side.main([*words, "--picture", "1.png"]) == 0
     written = capsys.readouterr().out
     table = (tmp_path / "out" / "table.md").read_text()
@@ -68,7 +69,7 @@ def test_from_pictures_to_the_table(words: list[str], tmp_path: Path, capsys: py
 
 
 def test_a_row_goes_on_where_it_was_interrupted(words: list[str], tmp_path: Path) -> None:
-    pytest.importorskip(LITE0_PACKAGE)
+    pytest.importorskip(PACKAGE)
     begun = side_by_side._parser().parse_args(words)
     begun.epochs = 2
     side_by_side.check(begun)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vedette.ops.nms import nms, soft_nms, suppressors
+from vedette.ops.nms import nms, soft_nms
 
 examples = settings(max_examples=40, deadline=None, database=None, derandomize=True)
 devices = pytest.mark.parametrize(
@@ -174,43 +174,6 @@ def test_images_do_not_meet(device: str) -> None:
         alone = slice(image, image + 1)
         assert torch.equal(together[alone], nms(boxes[alone], scores[alone], groups[alone], 0.4))
         assert torch.equal(softened[alone], soft_nms(boxes[alone], scores[alone], groups[alone], iou=0.4))
-
-
-def slow_suppressors(
-    boxes: list[Box], scores: list[float], groups: list[int], keep: list[bool], iou: float
-) -> list[int]:
-    found = []
-    for j in range(len(boxes)):
-        rivals = [i for i in range(len(boxes)) if keep[i] and groups[i] == groups[j]]
-        hits = [i for i in rivals if slow_iou(boxes[i], boxes[j]) > iou]
-        best = max(hits, key=lambda i: scores[i], default=-1)  # ties: the first
-        found.append(j if keep[j] else best if scores[j] > 0 else -1)
-    return found
-
-
-def test_suppressors_by_hand() -> None:
-    boxes = torch.tensor(
-        [[[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 2], [0, 0, 10, 9], [0, 0, 10, 9], [0, 1, 10, 3]]]
-    )
-    scores, groups = torch.tensor([[0.8, 0.7, 0.9, 0.6, 0.0, 0.5]]), torch.tensor([[0, 0, 0, 1, 0, 0]])
-    keep = nms(boxes, scores, groups, 0.5)
-    assert suppressors(boxes, scores, groups, keep, 0.5).tolist() == [[0, 0, 2, 3, -1, 5]]
-    # the last overlaps the third by 1 / 3; beyond `enough` nobody may have looked at it
-    assert suppressors(boxes, scores, groups, keep & (scores > 0.8), 0.3).tolist() == [[-1, -1, 2, -1, -1, 2]]
-
-
-@examples
-@given(st.integers(0, 2**31), st.sampled_from([0.0, 0.3, 0.5, 0.7]))
-def test_suppressors_are_the_loop(seed: int, threshold: float) -> None:
-    torch.manual_seed(seed)
-    boxes, scores, groups = candidates(2, 25, 2)
-    scores = (scores * 8).round() / 8  # ties
-    keep = nms(boxes, scores, groups, threshold)
-    found = suppressors(boxes, scores, groups, keep, threshold)
-    rows = zip(*(t.tolist() for t in (boxes, scores, groups, keep)), strict=True)
-    assert found.tolist() == [slow_suppressors(*row, threshold) for row in rows]
-    assert torch.equal(found >= 0, scores > 0)  # who was dropped was dropped by somebody
-    assert (scores.gather(1, found.clamp(min=0)) >= scores).all()
 
 
 @examples

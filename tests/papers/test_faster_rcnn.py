@@ -116,7 +116,7 @@ def test_small_proposals_take_no_place_or_do(first: bool, expected: int) -> None
     logits[0, :3, 1], deltas[0, :3, 2:] = 5.0, -3.0
     anchors = detector.anchor_cache.of(images, predictions.features)
     rpn = HeadOutput(logits, deltas)
-    assert int((detector.propose(rpn, anchors, torch.tensor([[64, 64]])).scores > 0).sum()) == expected
+    assert int((detector.propose(rpn, anchors, torch.tensor([[64, 64]])).kept.scores > 0).sum()) == expected
 
 
 def test_the_least_side_is_sixteen_pixels_of_vocs_pictures() -> None:

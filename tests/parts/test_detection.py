@@ -249,11 +249,15 @@ def test_find_by_hand() -> None:
     assert found.kept.source[0, :3].tolist() == [0, 2, 1]
     assert found.kept.labels[0, :3].tolist() == [0, 0, 1]
     assert found.places[0, :3].tolist() == [1, 3, 4]
-    assert found.suppressor(0.5).tolist() == [[-1, 1, 1, 3, 4]]
+    assert found.search is not None
+    assert found.search.scores is scores
+    assert found.search.picked.scores[0].tolist() == pytest.approx([0.95, 0.9, 0.8, 0.7, 0.3])  # area or not
+    assert found.search[4:] == (0.2, 0.5, 9, "hard", 0.0)
     large = find(scores, boxes_at, pick, floor=0.2, iou=0.5, keep=9, least_side=5.0)
     assert large.kept.source[0, large.kept.scores[0] > 0].tolist() == [0, 1]
     moved = found.from_sources(torch.tensor([[40, 41, 42, 43]]))
     assert moved.kept.source[0, :3].tolist() == [40, 42, 41]
+    assert moved.search is found.search
 
 
 def test_the_best_of_each_level_by_hand() -> None:

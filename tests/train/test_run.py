@@ -125,7 +125,7 @@ def test_a_training_with_nothing_to_learn_from_is_refused(data: Path, tmp_path: 
     (data / "train.json").write_text(json.dumps(content))
     out = tmp_path / "run"
     run, dataset = plan(wanted(data), around(out))
-    with pytest.raises(InputError, match="nothing to learn from in these 5 images: no box"):
+    with pytest.raises(InputError, match="nothing to learn from in 5 images: no box"):
         start(run, around(out), dataset)
     assert not out.exists()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vedette.cli.outputs import RECORD, RESULTS, ROWS, check_places, name_pictures, read_record
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 Row = dict[str, Any]  # file_name, source and error, or output, width, height and detections
@@ -28,6 +29,7 @@ class Batch:
     names: list[str]
     written: list[str]  # files of this command's in the folder, those of this run too
     rows: dict[str, Row] = field(default_factory=dict)  # by the picture's real path
+    notes: Sequence[str] = ()  # what is odd about it
     stream: BinaryIO | None = None
 
     def begin(self) -> None:
@@ -77,7 +79,7 @@ class Batch:
     def state(self) -> str:
         """How far it came, and how it goes on."""
         done = sum("error" not in row for row in self.rows.values())
-        return f"{done} of {len(self.files)} pictures are done, in {self.out / ROWS}; {GO_ON}"
+        return f"{done} of {counted(len(self.files), 'picture')} are done, in {self.out / ROWS}; {GO_ON}"
 
 
 GO_ON = "the same command with --resume goes on"
@@ -98,14 +100,15 @@ def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: boo
         _check_same(out, record["settings"], settings)
     elif done and not overwrite and not (out / RESULTS).exists():
         raise InputError(
-            f"--out {out}: a run that was not finished is there, with {done} pictures done; go on with --resume, "
-            "begin anew with --overwrite, or give another folder"
+            f"--out {out}: a run that was not finished is there, with {counted(done, 'picture')} done; go on with "
+            "--resume, begin anew with --overwrite, or give another folder"
         )
     rows = rows if resume else {}
     names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
     check_places(out, files, [*names, RESULTS, ROWS], record["written"], overwrite)
     written = sorted({*record["written"], *names, RESULTS, ROWS})
-    return Batch(out, files, settings, names, written, rows)
+    notes = [f"--resume: nothing is done in {out} yet, so all begins"] if resume and not rows else []
+    return Batch(out, files, settings, names, written, rows, notes)
 
 
 def _read_rows(path: Path) -> dict[str, Row]:

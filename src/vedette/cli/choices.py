@@ -1,4 +1,4 @@
-"""Options that `detect` and `evaluate` share: how a trained detector looks at pictures."""
+"""Options that `detect` and `evaluate` share: which device a trained detector is on, and how it looks at pictures."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,6 +8,10 @@ from vedette.errors import InputError
 
 MOST_AT_ONCE, MOST_WORKERS = 65536, 512  # images of a batch, processes: beyond them memory and machine end
 
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")]
+Trust = Annotated[bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")]
 Nms = Annotated[
     Literal["hard", "linear", "gaussian"] | None,
     typer.Option("--nms", help="Drop what overlaps better boxes, or weaken it (Soft-NMS); default: the model's own."),
@@ -17,14 +21,6 @@ Scales = Annotated[
     typer.Option("--scales", metavar="SIZES", help="Look in several sizes, such as 320,512, and merge what is found."),
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Look at the mirrored picture too, and merge what is found.")]
-Backend = Annotated[
-    Literal["auto", "eager", "compile", "onnx", "openvino"] | None,
-    typer.Option(
-        "--backend",
-        help="What runs the network on a CPU: PyTorch as it is or compiled, ONNX Runtime, OpenVINO; auto: the fastest "
-        "here, measured once. Default: PyTorch, or what an exported file is for.",
-    ),
-]
 Vote = Annotated[bool, typer.Option("--vote", help="Move each merged box to the mean of the boxes that agree with it.")]
 
 

@@ -82,6 +82,8 @@ def _show(first: Compared, other: Compared, comparison: Comparison, images: Anno
     from rich.markup import escape
     from rich.table import Table
 
+    from vedette.data.findings import LONGEST_NAME, shown
+    from vedette.data.values import counted
     from vedette.evaluate.report import METRIC_NAMES
 
     table = Table("class", show_footer=True)
@@ -93,9 +95,9 @@ def _show(first: Compared, other: Compared, comparison: Comparison, images: Anno
         table.add_column(head, foot, justify="right")
     rows = zip(first.analysis.classes, first.per_class, other.per_class, comparison.per_class, strict=True)
     for name, one, two, difference in rows:
-        table.add_row(escape(name), *_cells(float(one), float(two), difference))
+        table.add_row(escape(shown(name, LONGEST_NAME)), *_cells(float(one), float(two), difference))
     console = Console(highlight=False)
-    console.print(f"{METRIC_NAMES[images.metric]}, {len(images.dataset)} images", soft_wrap=True)
+    console.print(f"{METRIC_NAMES[images.metric]}, {counted(len(images.dataset), 'image')}", soft_wrap=True)
     console.print(f"first: {escape(first.name)}\nother: {escape(other.name)}", soft_wrap=True)
     console.print(table)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vedette.cli.findings import BOXES_ALONE, finding_lines, watched
+from vedette.cli.findings import BOXES_ALONE, KEPT, finding_lines, watched
 from vedette.cli.places import check_file, check_folder, place
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def convert(
         bool,
         typer.Option("--keep-ignored", help="In YOLO, make difficult objects and crowds ordinary; default: left out."),
     ] = False,
+    boxes_only: Annotated[
+        bool,
+        typer.Option(
+            "--boxes-only", help="Without outlines and keypoints; default: kept where both formats have them."
+        ),
+    ] = False,
     json_file: Annotated[Path | None, place("--json", metavar="FILE", help="Write counts and findings there.")] = None,
 ) -> None:
     """Write a data set in another format, with its pictures.
@@ -46,10 +52,10 @@ def convert(
     check_file("--json", json_file, "findings")
     check_folder("--out", out)
     path, split = parse_source(source)
-    converted = write(path, to, out, split, link, keep_ignored, watched)
+    converted = write(path, to, out, split, link, keep_ignored, boxes_only, watched)
     if json_file is not None:
         write_json(json_file, _content(converted))
-    _say(converted, out)
+    _say(converted, out, BOXES_ALONE if boxes_only or to in ("voc", "huggingface") else KEPT)
     raise typer.Exit(1 if is_harmful(converted.findings) else 0)
 
 
@@ -58,14 +64,14 @@ def _content(converted: Converted) -> dict[str, object]:
     return {"splits": splits, "lost": converted.lost, "findings": [asdict(one) for one in converted.findings]}
 
 
-def _say(converted: Converted, out: Path) -> None:
+def _say(converted: Converted, out: Path, written: str) -> None:
     from vedette.data.findings import shown
 
     for name, (images, boxes) in converted.counts.items():
         typer.echo(f"{shown(name)}: images {images}, boxes {boxes}")
     for line in converted.lost:
         typer.echo(line)
-    typer.echo(BOXES_ALONE)
+    typer.echo(written)
     if converted.findings:
         typer.echo("found in the source:")
         for line in finding_lines(converted.findings):

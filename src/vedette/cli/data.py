@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.convert import convert
-from vedette.cli.findings import BOXES_ALONE, finding_lines, watched
+from vedette.cli.findings import KEPT, finding_lines, watched
 from vedette.cli.places import check_file, check_folder, place
 from vedette.cli.proposals import proposals
 from vedette.cli.show import show
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from vedette.data.check import Report
     from vedette.data.fix import Fixed
 
-app = typer.Typer(no_args_is_help=True, help="Look at a data set before it is trained on, and write it anew.")
+MOST_CLASSES = 100  # in a line
+
+app = typer.Typer(no_args_is_help=True)
 app.command("convert")(convert)
 app.command("split")(split)
 app.command("show")(show)
@@ -31,7 +33,10 @@ app.command("proposals")(proposals)
 
 @app.callback()
 def data() -> None:
-    """Look at a data set before it is trained on, and write it anew."""
+    """Look at a data set before it is trained on, and write it anew.
+
+    Example: vedette data check my-photos
+    """
 
 
 @app.command("check")
@@ -50,6 +55,7 @@ def check_command(
     Example: vedette data check my-photos --json findings.json --fix my-photos-fixed
     """
     from vedette.data.check import check
+    from vedette.data.findings import shown
     from vedette.data.fix import fix
     from vedette.data.read import parse_source
 
@@ -65,8 +71,8 @@ def check_command(
     if fixed is not None:
         for line in _fixed_lines(fixed):
             typer.echo(line)
-        typer.echo(BOXES_ALONE)
-        typer.echo(f"written: {fix_to}")
+        typer.echo(KEPT)
+        typer.echo(f"written: {shown(str(fix_to))}")
     raise typer.Exit(1 if (report.harmful if fixed is None else fixed.left) else 0)
 
 
@@ -85,7 +91,7 @@ def _write(report: Report, file: Path) -> None:
 
 def _lines(report: Report) -> Iterable[str]:
     """The report as text."""
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
 
     yield f"images {report.images}, boxes {report.boxes}, classes {len(report.classes)}"
     maps = {str(count.categories): (name, count.categories) for name, count in report.splits.items()}
@@ -93,7 +99,9 @@ def _lines(report: Report) -> Iterable[str]:
         yield f"  {shown(name)}: images {count.images}, boxes {count.boxes}"
     for name, categories in maps.values():
         yield "classes (id name):" if len(maps) == 1 else f"classes of {shown(name)} (id name):"
-        yield "  " + shown(", ".join(f"{key} {category}" for key, category in categories.items()))
+        names = [f"{key} {shown(category, LONGEST_NAME)}" for key, category in categories.items()]
+        more = [f"and {len(names) - MOST_CLASSES} more (--json FILE lists all)"] if len(names) > MOST_CLASSES else []
+        yield "  " + ", ".join(names[:MOST_CLASSES] + more)
     yield from finding_lines(report.findings)
     yield "a training would stop or read it differently" if report.harmful else "ready to train"
 
@@ -105,6 +113,7 @@ def _fixed_lines(fixed: Fixed) -> Iterable[str]:
     for kind in dict.fromkeys(finding.kind for finding in fixed.report.findings):
         count = sum(finding.kind == kind for finding in fixed.report.findings)
         yield f"  {kind}: {count}, {DONE[kind]}"
+    yield from (f"  {line}" for line in fixed.left_out)
     if fixed.left:
         yield "what is left to mend by hand:"
         yield from (f"  {line}" for line in finding_lines(fixed.left))

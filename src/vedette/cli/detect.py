@@ -6,16 +6,17 @@ import os
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vedette.cli import detect_options as options
 from vedette.cli.batch import Batch, Row, plan
-from vedette.cli.choices import MOST_AT_ONCE, Backend, Flip, Nms, Scales, Vote, chosen, read_scales
-from vedette.cli.complete import complete_model
-from vedette.cli.places import place
+from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
+from vedette.data.findings import LONGEST_NAME, shown
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,38 +28,23 @@ NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
-    source: Annotated[
-        list[str], typer.Argument(help="Images, folders (without subfolders), quoted globs; - for names on stdin.")
-    ],
-    model: Annotated[
-        str,
-        typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model),
-    ] = "refinedet320-lite0",
-    out: Annotated[
-        Path, place(help="Folder for the pictures, detections.json and, as they come, detections.jsonl.")
-    ] = Path("detections"),
-    score: Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")] = 0.5,
-    batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 8,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
-    graphs: Annotated[
-        bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
-    ] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
-    ] = False,
-    backend: Backend = None,
+    source: options.Source,
+    model: options.Model = "refinedet320-lite0",
+    out: options.Out = Path("detections"),
+    score: options.Score = 0.5,
+    batch_size: BatchSize = 8,
+    device: Device = None,
+    bf16: Bf16 = False,
+    graphs: options.Graphs = False,
+    trust: Trust = False,
+    backend: options.Backend = None,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done is not done again.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write over files in --out that are not of this command, too.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")] = False,
+    resume: options.Resume = False,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
@@ -68,7 +54,7 @@ def detect(
     """
     sources = find_images(source)
     for note in sources.notes:
-        typer.echo(f"note: {_shown(note)}", err=True)
+        typer.echo(f"note: {shown(note)}", err=True)
     if not sources.files:
         raise _failure(sources.faults)
     from vedette.zoo import weight_file
@@ -77,6 +63,8 @@ def detect(
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     batch = plan(out, sources.files, asked, resume, overwrite)
+    for note in batch.notes:
+        typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
     detector = _load(weights, device, graphs, trust, backend, bf16, chosen(nms=nms))
     passes = _plan(detector, sizes, flip, vote, batch_size)
@@ -84,7 +72,7 @@ def detect(
     try:
         _run(batch, detector, passes, score, bf16, quiet=as_json)
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(_shown(batch.state()), err=True)
+        typer.echo(shown(batch.state()), err=True)
         raise
     results = batch.finish()
     _tell(batch, results if as_json else "", sources.faults)
@@ -144,7 +132,7 @@ def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: b
             batch.add(rows)
     if several:
         named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
-        typer.echo(f"note: {_shown(named)}: more than one picture in a file, the first was looked at", err=True)
+        typer.echo(f"note: {shown(named)}: more than one picture in a file, the first was looked at", err=True)
 
 
 def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
@@ -158,7 +146,7 @@ def _take(results: list[Detections | InputError], file: Path, picture: Path) -> 
     named = zip(found.to_coco(), found.names, strict=True)
     boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]
     row |= {"output": picture.name, **size, "detections": boxes, **({"error": error} if error else {})}
-    return row, f"{_shown(file)}: {_summary(found)}"
+    return row, f"{shown(str(file))}: {_summary(found)}"
 
 
 def _save(found: Detections, file: Path, picture: Path) -> str | None:
@@ -180,32 +168,24 @@ def _tell(batch: Batch, results: str, faults: Sequence[str]) -> None:
     seen = [row["detections"] for row in rows if "detections" in row]
     if not seen:
         raise _failure(faults)
-    counts = f"{_plural(len(seen), 'image')}, {_plural(sum(map(len, seen)), 'detection')}"
-    typer.echo(results or f"{counts}: see {_shown(batch.out)}/")
+    counts = f"{counted(len(seen), 'image')}, {counted(sum(map(len, seen)), 'detection')}"
+    typer.echo(results or f"{counts}: see {shown(str(batch.out))}/")
     for fault in faults:
-        typer.echo(f"error: {_shown(fault)}", err=True)
+        typer.echo(f"error: {shown(fault)}", err=True)
     if faults:
         raise typer.Exit(1)
 
 
-def _shown(text: Path | str) -> str:
-    """A name, or a line that holds one, in letters that a terminal can print."""
-    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in str(text))
-
-
 def _summary(found: Detections) -> str:
     """Names and scores, the best first."""
-    named = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores.tolist(), strict=True)]
+    names = (shown(name, LONGEST_NAME) for name in found.names)
+    named = [f"{name} {score:.2f}" for name, score in zip(names, found.scores.tolist(), strict=True)]
     more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    return _shown(", ".join(named[:NAMED] + more)) or "nothing found"
+    return shown(", ".join(named[:NAMED] + more)) or "nothing found"
 
 
 def _failure(faults: Sequence[str]) -> InputError:
     """The last of the faults as the command's error; the others are told before."""
     for fault in faults[:-1]:
-        typer.echo(f"error: {_shown(fault)}", err=True)
-    return InputError(_shown(faults[-1]))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        typer.echo(f"error: {shown(fault)}", err=True)
+    return InputError(shown(faults[-1]))

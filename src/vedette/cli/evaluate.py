@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vedette.cli.choices import MOST_AT_ONCE, MOST_WORKERS, Flip, Nms, Scales, Vote, chosen, read_scales
-from vedette.cli.complete import complete_model
+from vedette.cli import evaluate_options as options
+from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
-from vedette.cli.places import check_apart, check_file, check_folder, check_pages, place
+from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
 from vedette.cli.progress import Counted, Progress
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,66 +30,26 @@ PAGES = ("report.html", "pictures.html")
 
 
 def evaluate(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL...",
-            help="Names from `vedette models`, or paths of weight files; of several, each is compared with the first.",
-            autocompletion=complete_model,
-        ),
-    ],
-    data: Annotated[
-        list[str],
-        typer.Option(
-            help="PATH[:SPLIT] of COCO, VOC or YOLO data; SPLIT by default val, else valid or test; may be repeated."
-        ),
-    ],
-    metric: Annotated[
-        Metric, typer.Option(help="coco: AP at IoU .50:.95; voc07: 11-point AP, voc12: area, at IoU 0.5.")
-    ] = "voc12",
-    overlap: Annotated[
-        Overlap | None,
-        typer.Option(help="A hit of VOC's metrics lies above 0.5 (the default), or from 0.5 on as in its own devkit."),
-    ] = None,
-    score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Lowest score that counts; default: 0.01, Fast R-CNN's code: 0.")
-    ] = None,
-    max_detections: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=10_000,
-            help="Detections of an image that count; default: what the detector keeps, and COCO's 100 of a class.",
-        ),
-    ] = None,
-    results: Annotated[
-        Path | None,
-        place(help="Folder for the detections, in VOC's files (comp4_det_…) or COCO's (coco)."),
-    ] = None,
-    report: Annotated[Path | None, place(help="Folder for pages with scores, errors, curves and pictures.")] = None,
-    at_score: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Score from which on the report counts and shows; default: the best F1's."),
-    ] = None,
-    at_precision: Annotated[
-        float, typer.Option(min=0, max=1, help="Name the lowest score with at least this precision.")
-    ] = 0.9,
-    at_recall: Annotated[
-        float, typer.Option(min=0, max=1, help="Name the highest score with at least this recall.")
-    ] = 0.8,
-    json: Annotated[Path | None, place("--json", help="File for the numbers, as fractions.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, max=MOST_AT_ONCE, help="Images at once.")] = 16,
-    workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")] = 2,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")] = None,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Run the network in bfloat16: faster, nearly the same.")] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
-    ] = False,
-    resamples: Annotated[
-        int,
-        typer.Option(min=100, max=100_000, help="Choices of images behind the intervals and tests of a comparison."),
-    ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of these choices.")] = 0,
+    context: typer.Context,
+    models: options.Models,
+    data: options.Data,
+    metric: options.Metric = "voc12",
+    overlap: options.Overlap = None,
+    score: options.Score = None,
+    max_detections: options.MaxDetections = None,
+    results: options.Results = None,
+    report: options.Report = None,
+    at_score: options.AtScore = None,
+    at_precision: options.AtPrecision = 0.9,
+    at_recall: options.AtRecall = 0.8,
+    json: options.Json = None,
+    batch_size: BatchSize = 16,
+    workers: options.Workers = 2,
+    device: Device = None,
+    bf16: Bf16 = False,
+    trust: Trust = False,
+    resamples: options.Resamples = 1000,
+    seed: options.Seed = 0,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -102,33 +64,17 @@ def evaluate(
     from vedette.zoo import weight_file
 
     files = [weight_file(model) for model in models]  # before torch is imported, which takes seconds
-    from vedette.evaluate.limits import keep_most
-    from vedette.evaluate.results import check_results
-    from vedette.evaluate.thresholds import Aims
-    from vedette.infer.multiscale import plan_passes
-
     _check_metric(metric, overlap)
-    if len(models) > 1 and results is not None:
-        raise InputError("--results: holds the detections of one model; leave it out, or name one model")
     _check_places(json, results, report, len(models))
     sizes = read_scales(scales)
-    loaded = [_load(model, device, nms, trust) for model in models]
-    for detector, _ in loaded:
-        if max_detections is not None:
-            keep_most(detector.network, max_detections)
-    plans = [plan_passes(detector.input_spec, sizes, flip, vote, batch_size) for detector, _ in loaded]
+    from vedette.evaluate.thresholds import Aims
+
+    looks = [_load(model, context.params, sizes) for model in models]
     dataset = _read(data)
-    if results is not None:
-        check_results(dataset, loaded[0][1], voc=metric != "coco")
-    truths = [_truths(model, dataset, classes) for model, (_, classes) in zip(models, loaded, strict=True)]
-    _note_crowded([detector for detector, _ in loaded], truths[0], metric, max_detections)
-    above = overlap or ("above" if metric != "coco" else None)
-    given = chosen(nms=nms, overlap=above, score=score, max_detections=max_detections)
-    every = []
-    for model, (detector, classes), passes, own in zip(models, loaded, plans, truths, strict=True):
-        found = _find(detector, dataset, passes, workers, bf16, score)
-        every.append(Measured(model, classes, found, own, {"input": str(passes), **given}))
+    for option, folder in {"--report": report, "--results": results}.items():
+        check_outside(option, folder, map(dataset.file, range(len(dataset))))
     images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
+    every = _measured(looks, images, context.params)
     aims = Aims(at_score, at_precision, at_recall)
     if len(every) > 1:
         from vedette.cli.compare import compare_models
@@ -136,8 +82,50 @@ def evaluate(
         compare_models(every, images, aims, json, report, resamples, seed)
         return
     if results is not None:
-        _write_results(results, dataset, every[0].found, every[0].classes, metric, data)
+        _write_results(results, images.dataset, every[0].found, every[0].classes, metric, data)
     _tell_one(every[0], images, aims, json, report, Path(files[0]))
+
+
+@dataclass(frozen=True)
+class Looking:
+    """A detector, and how it looks at pictures."""
+
+    name: str  # as named on the command line
+    detector: Detector
+    classes: tuple[str, ...]
+    passes: Passes
+
+
+def _load(model: str, values: Mapping[str, Any], sizes: Sequence[int] | None) -> Looking:
+    """The model as the options (`values`) want it; raises InputError where its classes are not known."""
+    from vedette.evaluate.limits import keep_most
+    from vedette.infer.load import load
+    from vedette.infer.multiscale import plan_passes
+
+    detector = load(model, device=values["device"], trust=values["trust"], **chosen(nms=values["nms"]))
+    if detector.classes is None:
+        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
+    if values["max_detections"] is not None:
+        keep_most(detector.network, values["max_detections"])
+    passes = plan_passes(detector.input_spec, sizes, values["flip"], values["vote"], values["batch_size"])
+    return Looking(model, detector, detector.classes, passes)
+
+
+def _measured(looks: Sequence[Looking], images: AnnotatedData, values: Mapping[str, Any]) -> list[Measured]:
+    """What each finds in the images; whatever does not fit is told before the first looks."""
+    from vedette.evaluate.results import check_results
+
+    if values["results"] is not None:
+        check_results(images.dataset, looks[0].classes, voc=images.metric != "coco")
+    truths = [_truths(one, images.dataset) for one in looks]
+    _note_crowded([one.detector for one in looks], truths[0], images.metric, images.most)
+    above = values["overlap"] or ("above" if images.metric != "coco" else None)
+    given = chosen(nms=values["nms"], overlap=above, score=values["score"], max_detections=images.most)
+    every = []
+    for one, own in zip(looks, truths, strict=True):
+        found = _find(one, images.dataset, values["workers"], values["bf16"], values["score"])
+        every.append(Measured(one.name, one.classes, found, own, {"input": str(one.passes), **given}))
+    return every
 
 
 def _tell_one(
@@ -157,6 +145,8 @@ def _check_places(json: Path | None, results: Path | None, report: Path | None, 
     """That what is to be written has a place, before the work and not after it."""
     from vedette.pages.fonts import system_fonts
 
+    if models > 1 and results is not None:
+        raise InputError("--results: holds the detections of one model; leave it out, or name one model")
     check_file("--json", json, "per_class" if models == 1 else "comparisons")
     check_folder("--results", results, files=["results.json"])
     check_folder("--report", report, files=PAGES, folders=["pictures"])
@@ -182,15 +172,6 @@ def _check_metric(metric: Metric, overlap: Overlap | None) -> None:
             raise InputError(f"--metric coco: {error}") from None
 
 
-def _load(model: str, device: str | None, nms: str | None, trust: bool) -> tuple[Detector, tuple[str, ...]]:
-    from vedette.infer.load import load
-
-    detector = load(model, device=device, trust=trust, **chosen(nms=nms))
-    if detector.classes is None:
-        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
-    return detector, detector.classes
-
-
 def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Metric, most: int | None) -> None:
     """Says where images have more objects than can be found."""
     from vedette.evaluate.limits import COCO_LIMIT, crowded
@@ -204,19 +185,19 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
     if images:
         classes = "" if of_a_class is None else f", the metric {of_a_class} of a class"
         typer.echo(
-            f"note: {images} of {len(truths)} images have more objects than are counted (the detector keeps "
+            f"note: {images} of {counted(len(truths), 'image')} have more objects than are counted (the detector keeps "
             f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )
 
 
-def _truths(model: str, dataset: Dataset, classes: tuple[str, ...]) -> list[Truth]:
+def _truths(of: Looking, dataset: Dataset) -> list[Truth]:
     from vedette.evaluate.measure import truths_for
 
     try:
-        return truths_for(dataset, classes)
+        return truths_for(dataset, of.classes)
     except InputError as error:
-        raise InputError(f"{model}: {error}") from None
+        raise InputError(f"{of.name}: {error}") from None
 
 
 def _read(sources: list[str]) -> Dataset:
@@ -228,15 +209,13 @@ def _read(sources: list[str]) -> Dataset:
     return dataset
 
 
-def _find(
-    detector: Detector, dataset: Dataset, passes: Passes, workers: int, bf16: bool, score: float | None
-) -> list[Detections]:
-    """What the detector finds in each image, on proposals where it takes them; a bar for both."""
+def _find(one: Looking, dataset: Dataset, workers: int, bf16: bool, score: float | None) -> list[Detections]:
+    """What it finds in each image, on proposals where it takes them; a bar for both."""
     from vedette.data.selective_search import proposals_for
     from vedette.evaluate.run import LOWEST_SCORE, evaluate_model
 
-    lowest = LOWEST_SCORE if score is None else score
-    given = detector.network, dataset, passes, detector.device, workers, bf16, lowest
+    lowest, detector = LOWEST_SCORE if score is None else score, one.detector
+    given = detector.network, dataset, one.passes, detector.device, workers, bf16, lowest
     proposals = proposals_for(detector.network, dataset, workers, Progress)
     with Progress(len(dataset), "images") as bar:
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # findings of a kind on the screen; --json has all
 
+KEPT = "written are boxes, classes, flags, outlines and keypoints; other fields of the source are not"
 BOXES_ALONE = "written are boxes, classes and flags; outlines, keypoints and other fields of the source are not"
 
 

@@ -3,6 +3,7 @@
 Help must answer at once: the modules here import torch, and whatever imports it, inside functions alone.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,8 +14,11 @@ import typer
 
 from vedette.cli import config, data, detect, evaluate, export, models, train, weights
 from vedette.errors import InputError
+from vedette.weights import faults
 
+TRACEBACK = "VEDETTE_TRACEBACK"  # of the environment: mistakes in one's own code with all that led to them
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+LONGEST_ERROR = 2000  # letters of a line: a path may have a thousand, and a list of models too
 
 app = typer.Typer(
     name="vedette",
@@ -57,23 +61,34 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command; its exit code."""
+    faults.modules.clear()
     try:
         code = int(app(list(arguments), prog_name="vedette", standalone_mode=False) or 0)
     except InputError as error:
         return _fail(str(error))
-    except typer.TyperException as error:  # an option that does not exist, a value that is no number
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context is not None else "vedette"
-        return _fail(f"{error.format_message()} (see {command} --help)")
-    except MemoryError:
-        return _fail("there is not enough memory for that: give smaller images, batches or layers")
-    except OSError as error:  # a full disk, a folder that may not be written
-        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except Exception as error:
+        return _told(error)
     if code == INTERRUPTED:
         typer.echo("interrupted", err=True)
     return code
+
+
+def _told(error: Exception) -> int:
+    """One line for what is nobody's fault here, or one's own code's; raises what is a fault of Vedette."""
+    if isinstance(error, typer.TyperException):  # an option that does not exist, a value that is no number
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "vedette"
+        return _fail(f"{error.format_message()} (see {command} --help)")
+    own = faults.fault_of(error)
+    if own is not None and not os.environ.get(TRACEBACK):
+        return _fail(f"{own}; the whole traceback: {TRACEBACK}=1 vedette …")
+    if own is None and isinstance(error, MemoryError):
+        return _fail("there is not enough memory for that: give smaller images, batches or layers")
+    if own is None and isinstance(error, OSError):  # a full disk, a folder that may not be written
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    raise error
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -82,5 +97,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def _fail(message: str) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    from vedette.data.findings import shown
+
+    typer.echo(f"error: {shown(' '.join(message.split()), LONGEST_ERROR)}", err=True)
     return BAD_INPUT

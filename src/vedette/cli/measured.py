@@ -75,15 +75,17 @@ def show(scores: Scores, images: AnnotatedData) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from vedette.data.findings import LONGEST_NAME, shown
+    from vedette.data.values import counted
     from vedette.evaluate.report import METRIC_NAMES
 
     table = Table(show_footer=True)
     table.add_column("class", "mean")
     table.add_column("AP", f"{scores.mean:.4f}", justify="right")
     for name, ap in scores.per_class.items():
-        table.add_row(escape(name), "—" if isnan(ap) else f"{ap:.4f}")
+        table.add_row(escape(shown(name, LONGEST_NAME)), "—" if isnan(ap) else f"{ap:.4f}")
     console = Console(highlight=False)
-    console.print(f"{METRIC_NAMES[images.metric]}, {len(images.dataset)} images", soft_wrap=True)
+    console.print(f"{METRIC_NAMES[images.metric]}, {counted(len(images.dataset), 'image')}", soft_wrap=True)
     console.print(table)
     if scores.coco is not None:
         numbers = [f"{name} {value:.4f}" for name, value in _table_of(scores.coco, images.most).items()]

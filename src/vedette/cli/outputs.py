@@ -48,7 +48,7 @@ def read_record(out: Path) -> dict[str, Any] | None:
     """What `detect.json` says, None where there is none; raises InputError for one that is something else."""
     try:
         content = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
         content = None

@@ -71,6 +71,12 @@ def check_apart(places: dict[str, Path | None]) -> None:
             raise InputError(f"{option} {place}: is {other}'s place too; give each its own")
 
 
+def check_outside(option: str, folder: Path | None, pictures: Iterable[Path]) -> None:
+    """Raises InputError for a folder in which pictures of the data lie: what is written there would be data, too."""
+    if folder is not None and folder.resolve() in {parent.resolve() for parent in {one.parent for one in pictures}}:
+        raise InputError(f"{option} {folder}: pictures of --data lie there; give another folder")
+
+
 def _check_writable(option: str, place: Path, folder: Path) -> None:
     existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     if not existing.is_dir():

@@ -52,7 +52,7 @@ def show(
     _save(sheet.picture, out)
     for line in sheet.unreadable:
         typer.echo(f"left out: {shown(line)}", err=True)
-    typer.echo(f"pictures {len(sheet.files)}: {out}")
+    typer.echo(f"pictures {len(sheet.files)}: {shown(str(out))}")
     raise typer.Exit(1 if sheet.unreadable else 0)
 
 

@@ -15,12 +15,15 @@ from pathlib import Path
 import typer
 
 from vedette.data.files import walk
+from vedette.data.findings import LONGEST_NAME, shown
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 STDIN, SEPARATORS = "-", tuple({"/", os.sep})
 # Formats that Pillow knows by name alone, or opens with the help of other programs
 NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 KINDS = 8  # suffixes that a note names
+FOLDER, SPECIAL = "folder", "special file"  # what is passed over and has no suffix
 
 
 @dataclass
@@ -42,7 +45,9 @@ def find_images(sources: Sequence[str]) -> Sources:
             found.faults.append(str(error))
             continue
         except (OSError, ValueError) as error:  # a name too long, or with a null byte
-            found.faults.append(f"{source[:80]}: cannot be read ({getattr(error, 'strerror', None) or error})")
+            found.faults.append(
+                f"{shown(source, LONGEST_NAME)}: cannot be read ({getattr(error, 'strerror', None) or error})"
+            )
             continue
         found.notes += [f"{source}: {passed}"] if passed else []
         for file in files:
@@ -94,9 +99,9 @@ def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
     found, others = [], Counter[str]()
     for file in files:
         if file.is_dir():
-            others["folders"] += 1
+            others[FOLDER] += 1
         elif file.exists() and not file.is_file():
-            others["pipe or device"] += 1  # a pipe; a link to nothing is a fault, not this
+            others[SPECIAL] += 1  # a pipe or device; a link to nothing is a fault, not this
         elif file.name.startswith("."):
             left_by_macos = file.name.startswith("._")
             others["hidden"] += file.suffix.lower() in suffixes() and not left_by_macos
@@ -107,9 +112,10 @@ def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
     others += Counter()  # without those that there are none of
     if not others:
         return sorted(found), ""
-    kinds = [f"{count} {kind}" for kind, count in others.most_common(KINDS)]
-    rest = others.total() - sum(count for _, count in others.most_common(KINDS))
-    return sorted(found), f"passed over {', '.join([*kinds, f'{rest} others'] if rest else kinds)}"
+    named = others.most_common(KINDS)
+    kinds = [counted(count, kind) if kind in (FOLDER, SPECIAL) else f"{count} {kind}" for kind, count in named]
+    rest = others.total() - sum(count for _, count in named)
+    return sorted(found), f"passed over {', '.join([*kinds, counted(rest, 'other')] if rest else kinds)}"
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.cli.findings import BOXES_ALONE
+from vedette.cli.findings import KEPT
 from vedette.cli.places import check_file, check_folder, place
 from vedette.errors import InputError
 
@@ -46,6 +46,7 @@ def split(
     Example: vedette data split my-photos --parts train=0.8,val=0.2 --group-by "(.*)_[0-9]+" --out my-split
     """
     from vedette.data.atomic import write_json
+    from vedette.data.findings import shown
     from vedette.data.read import parse_source
     from vedette.data.split import split_dataset
 
@@ -60,8 +61,8 @@ def split(
         write_json(json_file, {"seed": seed, "groups": parted.groups, "parts": numbers})
     for line in _lines(parted, numbers):
         typer.echo(line)
-    typer.echo(BOXES_ALONE)
-    typer.echo(f"written: {out}")
+    typer.echo(KEPT)
+    typer.echo(f"written: {shown(str(out))}")
 
 
 def read_parts(text: str) -> dict[str, float]:
@@ -99,11 +100,12 @@ def _numbers(dataset: Any) -> dict[str, Any]:
 
 def _lines(parted: Parted, numbers: dict[str, Any]) -> Iterable[str]:
     from vedette.cli.tables import table_lines
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
+    from vedette.data.values import counted
 
     images = sum(map(len, parted.parts.values()))
     if parted.groups < images:
-        yield f"{images} images in {parted.groups} groups that stay together"
+        yield f"{counted(images, 'image')} in {counted(parted.groups, 'group')} that stay together"
     if parted.ungrouped:
         yield f"{parted.ungrouped} of the images are in no group by --group-by"
     yield "images and boxes; difficult objects and crowds are no boxes here"
@@ -111,7 +113,7 @@ def _lines(parted: Parted, numbers: dict[str, Any]) -> Iterable[str]:
     rows: list[list[object]] = [["class", *(cell for name in numbers for cell in (name, "boxes"))]]
     for name in every[0]["classes"]:
         own = [one["classes"][name] for one in every]
-        rows.append([shown(name), *(cell for one in own for cell in (one["images"], one["boxes"]))])
+        rows.append([shown(name, LONGEST_NAME), *(cell for one in own for cell in (one["images"], one["boxes"]))])
     rows.append(["without boxes", *(cell for one in every for cell in (one["without"], ""))])
     rows.append(["difficult, crowds", *(cell for one in every for cell in ("", one["ignored"]))])
     boxes = [sum(own["boxes"] for own in one["classes"].values()) for one in every]

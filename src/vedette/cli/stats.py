@@ -40,6 +40,8 @@ def stats(
 ) -> None:
     """Count images and boxes, by class, size and shape, and the boxes that no anchor of a detector reaches.
 
+    All of them as a training has them: cut to their image, without those that have no area there.
+
     Example: vedette data stats my-photos:train --model refinedet320-lite0 --set image_size=512
     """
     from vedette.data.atomic import write_json
@@ -51,12 +53,14 @@ def stats(
     fields = read_settings(settings or [])
     if no_anchors and (model is not None or fields):
         raise InputError("--no-anchors: --model and --set are for anchors; leave them out")
-    dataset = read_whole(*parse_source(source))
+    dataset = read_whole(*parse_source(source), "train")
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     numbers: dict[str, Any] = {"data": source, **statistics_of(dataset)}
     lines = list(_data_lines(numbers))
-    if not no_anchors:
+    if not no_anchors and not numbers["boxes"]:
+        lines += ["", "no box that is neither difficult nor a crowd, so nothing that an anchor could reach"]
+    elif not no_anchors:
         from vedette.evaluate.coverage_words import coverage_numbers
 
         name = model or DEFAULT
@@ -70,11 +74,11 @@ def stats(
 
 
 def _data_lines(numbers: dict[str, Any]) -> Iterable[str]:
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
 
     yield f"images {numbers['images']}, {numbers['without_boxes']} of them without boxes"
     ignored = f"difficult {numbers['difficult']}, crowds {numbers['crowds']}, counted nowhere else"
-    yield f"boxes {numbers['boxes']} ({ignored})"
+    yield f"boxes {numbers['boxes']}, cut to their image ({ignored})"
     for key in ("boxes_an_image", "picture_widths", "picture_heights", "sides"):
         spread = numbers[key]
         if spread is not None:
@@ -82,7 +86,7 @@ def _data_lines(numbers: dict[str, Any]) -> Iterable[str]:
             yield f"{key.replace('_', ' ')}: {values}"
     yield ""
     header = ["class", "images", "boxes", "ignored", "small", "medium", "large"]
-    rows = [[shown(name), *own.values()] for name, own in numbers["classes"].items()]
+    rows = [[shown(name, LONGEST_NAME), *own.values()] for name, own in numbers["classes"].items()]
     ignored_in_all = numbers["difficult"] + numbers["crowds"]
     rows.append(["all", numbers["images"], numbers["boxes"], ignored_in_all, *numbers["sizes"].values()])
     yield from table_lines([header, *rows])
@@ -119,7 +123,8 @@ def _on_meta(model: str, fields: dict[str, Any]) -> Any:
 
 
 def _anchor_lines(numbers: dict[str, Any]) -> Iterable[str]:
-    from vedette.data.findings import shown
+    from vedette.data.findings import LONGEST_NAME, shown
+    from vedette.data.values import counted
 
     boxes, missed = numbers["boxes"], numbers["not_reached"]
     fields = "".join(f" --set {name}={value}" for name, value in numbers["set"].items())
@@ -127,10 +132,12 @@ def _anchor_lines(numbers: dict[str, Any]) -> Iterable[str]:
         f"{numbers['anchor_sides'][1]:.3g} px of the input"
     )
     reasons = ", ".join(f"{count} {why}" for why, count in numbers["why"].items() if count)
-    yield f"{missed} of {boxes} boxes reach none at IoU {numbers['iou']:g}" + (f": {reasons}" if reasons else "")
+    yield f"{missed} of {counted(boxes, 'box')} reach none at IoU {numbers['iou']:g}" + (
+        f": {reasons}" if reasons else ""
+    )
     yield ""
     rows: list[list[object]] = [["class", "boxes", "reach none", "%"]]
-    rows += [[shown(name), *_cells(own)] for name, own in numbers["classes"].items()]
+    rows += [[shown(name, LONGEST_NAME), *_cells(own)] for name, own in numbers["classes"].items()]
     yield from table_lines(rows)
     yield ""
     rows = [["side, px of the input", "boxes", "reach none", "%"]]

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vedette.cli.complete import complete_model
 from vedette.cli.places import check_folder, place
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from vedette.structures import InputSpec
     from vedette.weights.layouts.checkpoint import Checkpoint
 
-app = typer.Typer(help="Weight files from elsewhere.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def weights() -> None:
-    """Weight files from elsewhere."""
+    """Weight files from elsewhere.
+
+    Example: vedette weights import ssd300_vgg16.pth --out ssd300.safetensors
+    """
 
 
 @app.command("import")
@@ -59,29 +60,45 @@ def import_(
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
-    from vedette.weights.files import save_weights
+    from vedette.data.findings import LONGEST_NAME, shown
+
+    checkpoint = _read(source, layout, key)
+    name = _choose(checkpoint, source, model)
+    names, category_ids = _classes(checkpoint, classes)
+    extra = {"imported_from": f"{checkpoint.layout} {source.name}"}
+    _save(out, checkpoint, name, classes=names, category_ids=category_ids, extra=extra)
+    first = ", ".join(shown(one, LONGEST_NAME) for one in names[:3]) + (", …" if len(names) > 3 else "")
+    typer.echo(f"{shown(str(out))}: {name}, {counted(len(names), 'class')} ({first})")
+
+
+def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
+    """The foreign file; what is odd about it is told."""
     from vedette.weights.layouts.known import NAMES, read_foreign
 
     if layout not in NAMES:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(NAMES)}")
-    checkpoint = read_foreign(source, layout, key)
+    try:
+        checkpoint = read_foreign(source, layout, key)
+    except InputError:
+        if _is_ours(source):
+            raise InputError(f"{source}: is a weight file of Vedette's already; use it as it is") from None
+        raise
     if layout == "auto":
         typer.echo(f"note: {source} is read as --from {checkpoint.layout}", err=True)
     for note in checkpoint.notes:
         typer.echo(f"note: {note}", err=True)
-    name = _choose(checkpoint, source, model)
-    names, category_ids = _classes(checkpoint, classes)
-    detector = _detector(checkpoint, name)
-    save_weights(
-        out,
-        detector,
-        name=name,
-        classes=names,
-        category_ids=category_ids,
-        input_spec=replace(cast("InputSpec", detector.input_spec), **checkpoint.input),
-        extra={"imported_from": f"{checkpoint.layout} {source.name}"},
-    )
-    typer.echo(f"{out}: {name}, {len(names)} classes ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+    return checkpoint
+
+
+def _is_ours(source: Path) -> bool:
+    """Whether it is what this command would make."""
+    from vedette.weights.files import read_weights
+
+    try:
+        read_weights(source)
+    except InputError:
+        return False
+    return True
 
 
 def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
@@ -115,9 +132,11 @@ def _choose(checkpoint: Checkpoint, source: Path, model: str | None) -> str:
     return name
 
 
-def _detector(checkpoint: Checkpoint, name: str) -> nn.Module:
+def _save(out: Path, checkpoint: Checkpoint, name: str, **facts: Any) -> None:
+    """Writes the detector of that name with the checkpoint's tensors and input, and with these facts."""
+    from vedette.weights.files import save_weights
     from vedette.zoo import build
 
-    detector = build(name, checkpoint.num_classes, **checkpoint.config)
+    detector: Any = build(name, checkpoint.num_classes, **checkpoint.config)
     detector.load_state_dict(checkpoint.tensors)
-    return detector
+    save_weights(out, detector, name=name, input_spec=replace(detector.input_spec, **checkpoint.input), **facts)

@@ -8,7 +8,7 @@ are read, checked and converted without it. `N` images, `M` boxes in all, `G` on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +47,13 @@ class Texts:
         start, end = self.ends[index : index + 2].tolist()
         return self.content[start:end].tobytes().decode("utf-8", "surrogatepass")
 
+    def __iter__(self) -> Iterator[str]:
+        return (self[index] for index in range(len(self)))
+
+    def part(self, indices: NDArray[np.int64]) -> Texts:
+        """The strings of these indices alone."""
+        return Texts.of(self[index] for index in indices.tolist())
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
@@ -72,6 +79,8 @@ class Dataset:
     all_areas: NDArray[np.float64]  # (M,) square pixels: COCO parts sizes at 32², and 1024.00003 is more
     all_flags: NDArray[np.uint8]  # (M,) of DIFFICULT and CROWD
     notes: tuple[str, ...] = ()
+    shapes: Texts | None = None  # (M,) outlines and keypoints, see `shapes`; None where nobody asked for them
+    skeletons: tuple[str, ...] = ()  # (C) what is said of a class's keypoints, JSON; () where nobody asked for them
 
     def __len__(self) -> int:
         return len(self.files)
@@ -80,7 +89,8 @@ class Dataset:
     def nbytes(self) -> int:
         """Bytes of memory."""
         arrays = (self.sizes, self.ends, self.all_boxes, self.all_labels, self.all_areas, self.all_flags)
-        return self.files.nbytes + self.image_ids.nbytes + sum(array.nbytes for array in arrays)
+        shapes = 0 if self.shapes is None else self.shapes.nbytes
+        return self.files.nbytes + self.image_ids.nbytes + shapes + sum(array.nbytes for array in arrays)
 
     @property
     def fingerprint(self) -> str:
@@ -154,6 +164,7 @@ class Dataset:
             all_labels=self.all_labels[rows],
             all_areas=self.all_areas[rows],
             all_flags=self.all_flags[rows],
+            shapes=None if self.shapes is None else self.shapes.part(rows),
         )
 
     def with_boxes(self, keep: NDArray[np.bool_]) -> Dataset:
@@ -166,6 +177,7 @@ class Dataset:
             all_labels=self.all_labels[keep],
             all_areas=self.all_areas[keep],
             all_flags=self.all_flags[keep],
+            shapes=None if self.shapes is None else self.shapes.part(np.flatnonzero(keep)),
         )
 
     def _rows(self, index: int) -> slice:
@@ -183,12 +195,11 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
         return datasets[0]
     classes = tuple(dict.fromkeys(name for dataset in datasets for name in dataset.classes))
     new_labels = [np.array([classes.index(name) for name in dataset.classes], dtype=np.int32) for dataset in datasets]
+    said = {name: text for one in datasets for name, text in zip(one.classes, one.skeletons, strict=False) if text}
     return Dataset(
         classes=classes,
         category_ids=tuple(range(1, len(classes) + 1)),
-        files=Texts(
-            np.concatenate([one.files.content for one in datasets]), _chain([one.files.ends for one in datasets])
-        ),
+        files=_chain_texts([one.files for one in datasets]),
         image_ids=np.arange(sum(map(len, datasets))),
         sizes=np.concatenate([one.sizes for one in datasets]),
         ends=_chain([one.ends for one in datasets]),
@@ -197,7 +208,15 @@ def union(datasets: Sequence[Dataset]) -> Dataset:
         all_areas=np.concatenate([one.all_areas for one in datasets]),
         all_flags=np.concatenate([one.all_flags for one in datasets]),
         notes=tuple(note for one in datasets for note in one.notes),
+        shapes=_chain_texts([one.shapes for one in datasets if one.shapes is not None])
+        if all(one.shapes is not None for one in datasets)
+        else None,
+        skeletons=tuple(said.get(name, "") for name in classes) if said else (),
     )
+
+
+def _chain_texts(texts: Sequence[Texts]) -> Texts:
+    return Texts(np.concatenate([one.content for one in texts]), _chain([one.ends for one in texts]))
 
 
 def _chain(ends: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from vedette.data.decode import TURNS, to_rgb
+from vedette.data.decode import TURNS, holds_more, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.extents import SIDEWAYS, orientation_of
 from vedette.data.findings import STOPS, Finding, is_harmful, shown
@@ -54,7 +54,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
 
     Raises InputError where nothing is at the path, or nothing that is a data set.
     """
-    splits = find_splits(path)
+    splits = find_splits(path, shapes=True)  # they may be unreadable too
     if split is not None and split not in splits:
         raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
     counts: dict[str, SplitCount] = {}
@@ -64,7 +64,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
     for name in splits if split is None else [split]:
         draft = splits[name]()
         counts[name] = _count(draft)
-        boxes.update(zip(draft.files, _boxes_per_image(draft), strict=True))
+        boxes.update(_boxes_by_file(draft))
         frames.update(zip(draft.files, draft.sizes, strict=True))
         found = settle(draft)[1]
         lack = lack_of(len(draft.files), draft.classes)
@@ -86,8 +86,10 @@ def _count(draft: Draft) -> SplitCount:
     return SplitCount(len(draft.files), len(draft.labels), categories)
 
 
-def _boxes_per_image(draft: Draft) -> list[int]:
-    counts: list[int] = np.bincount(np.array(draft.owners, dtype=np.int64), minlength=len(draft.files)).tolist()
+def _boxes_by_file(draft: Draft) -> Counter[str]:
+    """How many boxes each file has, one that is listed twice those of both."""
+    counts = Counter(dict.fromkeys(draft.files, 0))
+    counts.update(draft.files[owner] for owner in draft.owners)
     return counts
 
 
@@ -107,6 +109,8 @@ def _look_at(file: str, frame: tuple[int, int]) -> Finding | None:
             to_rgb(image, rotate=False)
         except InputError as error:
             return Finding("truncated file", file, str(error).removeprefix(f"{file}: "))
+        if holds_more(image):
+            return Finding("several pictures in a file", file, "an animation, or pages: the first is looked at")
         orientation = orientation_of(image)
         if orientation not in TURNS:
             return None

@@ -14,6 +14,7 @@ from typing import Literal
 
 from vedette.data.atomic import refuse_filled, whole_folder
 from vedette.data.findings import Finding
+from vedette.data.left_out import left_out
 from vedette.data.read import read_splits
 from vedette.data.usable import usable
 from vedette.data.write_coco import write_coco
@@ -41,19 +42,21 @@ def convert(
     split: str | None = None,
     link: bool = False,
     keep_ignored: bool = False,
+    boxes_only: bool = False,
     watch: Watch | None = None,
 ) -> Converted:
     """Writes all splits, or one, into the new folder `out` in another format, or anew in the same.
 
     VOC and YOLO, whose tools refuse boxes that stick out of their image, have them cut to it. link:
     the pictures are the source's own files (hard links, else symbolic ones), not copies. keep_ignored: in YOLO, which
-    has no marks, difficult objects and crowds become ordinary ones instead of being left out. watch: is given the names
-    of the pictures as they are taken up, and gives them on.
+    has no marks, difficult objects and crowds become ordinary ones instead of being left out. boxes_only: without
+    outlines and keypoints, which are else kept where both formats have them. watch: is given the names of the pictures
+    as they are taken up, and gives them on.
 
     Raises InputError where there is nothing to read, or `out` is there already, or cannot be written.
     """
     refuse_filled(Path(out))
-    read = read_splits(path, split, clip=to in ("voc", "yolo"))
+    read = read_splits(path, split, clip=to in ("voc", "yolo"), shapes=not boxes_only)
     findings = tuple(dict.fromkeys(finding for _, found in read.values() for finding in found))
     splits, lost = usable(read, path)
     if to == "voc":
@@ -62,6 +65,7 @@ def convert(
     elif to == "yolo":
         splits, more = fit_yolo(splits, keep_ignored)
         lost += more
+    lost += left_out(splits, to)
     write = {"coco": write_coco, "voc": write_voc, "yolo": write_yolo, "huggingface": write_huggingface}[to]
     with whole_folder(Path(out)) as folder:
         place_pictures(write(folder, splits, Path(path)), link, watch)

@@ -12,6 +12,7 @@ from vedette.errors import InputError
 
 ORIENTATION = 0x0112  # EXIF
 WHITE = 0.998  # the share of a deep picture's pixels that are no brighter than its white
+WHOLE = ("MPO", "PSD")  # whose first picture is all of it; the others are previews and layers
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -21,6 +22,11 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def holds_more(image: Image.Image) -> bool:
+    """Whether its file has more pictures than the one that is decoded: an animation, the pages of a TIFF."""
+    return bool(getattr(image, "is_animated", False)) and image.format not in WHOLE
 
 
 def decode_image(path: str | Path, rotate: bool = True) -> Image.Image:

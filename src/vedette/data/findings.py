@@ -8,10 +8,13 @@ from typing import Literal
 
 from vedette.errors import InputError
 
+LONGEST_LINE, LONGEST_NAME = 600, 60  # letters of a line, and of a class's name in one, on a terminal
+
 Kind = Literal[
     "image without boxes",
     "picture not annotated",
     "degenerate box",
+    "corners exchanged",
     "box outside image",
     "box clipped",
     "duplicate box",
@@ -21,12 +24,15 @@ Kind = Literal[
     "unknown class",
     "class left out",
     "class ids numbered",
+    "class names alike",
+    "several pictures in a file",
     "name collision",
     "missing file",
     "unreadable file",
     "truncated file",
     "rotated by EXIF",
     "annotation unreadable",
+    "outline unreadable",
 ]
 STOPS: frozenset[Kind] = frozenset(
     (
@@ -36,6 +42,10 @@ STOPS: frozenset[Kind] = frozenset(
 )
 CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
     "degenerate box": ("degenerate box left out", "degenerate boxes left out"),
+    "corners exchanged": (
+        "box whose right or lower side came first: its corners are put in order",
+        "boxes whose right or lower sides came first: their corners are put in order",
+    ),
     "box outside image": ("box outside its image left out", "boxes outside their images left out"),
     "box clipped": ("box clipped to its image", "boxes clipped to their images"),
     "image size differs": (
@@ -45,6 +55,10 @@ CHANGES: dict[Kind, tuple[str, str]] = {  # what is said of one, of several
 }
 TOLD: dict[Kind, tuple[str, str]] = {  # read as it is meant; said all the same
     "class left out": ("class left out", "classes left out"),
+    "class names alike": (
+        "pair of classes whose names differ in capitals or blanks alone: two classes",
+        "pairs of classes whose names differ in capitals or blanks alone: two classes each",
+    ),
     "class ids numbered": ("file whose class ids are words: numbered", "files whose class ids are words: numbered"),
 }
 
@@ -58,7 +72,7 @@ class Finding:
     detail: str
 
     def __str__(self) -> str:
-        return shown(f"{self.file}: {self.detail}")
+        return f"{shown(self.file)}: {shown(self.detail)}"
 
 
 def is_harmful(findings: Iterable[Finding]) -> bool:
@@ -66,9 +80,16 @@ def is_harmful(findings: Iterable[Finding]) -> bool:
     return any(finding.kind in STOPS or finding.kind in CHANGES for finding in findings)
 
 
-def shown(text: str) -> str:
-    """A text as one line that any terminal takes: names of files may hold line breaks and bytes that are no letters."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+def shown(text: str, most: int = LONGEST_LINE) -> str:
+    """A text as one line that any terminal takes: names may hold line breaks, bytes that are no letters, or a novel.
+
+    Of what has more letters than `most`, the beginning and the end, and how many letters are between.
+    """
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    if len(line) <= most:
+        return line
+    head, tail = line[: most * 2 // 3], line[-(most // 3) :]
+    return f"{head}… ({len(line) - len(head) - len(tail)} more letters) …{tail}"
 
 
 def refuse_faults(findings: Iterable[Finding]) -> None:
@@ -89,6 +110,6 @@ def notes_of(findings: Iterable[Finding], clipped: bool = True) -> tuple[str, ..
     for kind, phrases in (CHANGES | TOLD).items():
         these = [finding for finding in found if finding.kind == kind]
         if these and (clipped or kind != "box clipped"):
-            first = shown(f"{these[0].file}, {these[0].detail}")
+            first = f"{shown(these[0].file)}, {shown(these[0].detail)}"
             notes.append(f"{len(these)} {phrases[len(these) > 1]} (first: {first})")
     return tuple(notes)

@@ -13,19 +13,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vedette.data.annotations import Dataset
+from vedette.data.annotations import Dataset, Texts
 from vedette.data.atomic import refuse_filled, whole_folder, write_json
 from vedette.data.check import Report, Watch, check
 from vedette.data.extents import measure
 from vedette.data.findings import Finding, Kind, is_harmful
 from vedette.data.read import read_splits
+from vedette.data.shapes import count, moved, without_mask
 from vedette.data.usable import usable
+from vedette.data.values import counted
 from vedette.data.write_coco import write_json as write_split
 
 DONE: Mapping[Kind, str] = {
     "image without boxes": "kept as it is",
     "picture not annotated": "not in the copy",
     "degenerate box": "box removed",
+    "corners exchanged": "corners put in order",
     "box outside image": "box removed",
     "box clipped": "box cut to its image",
     "duplicate box": "removed, the first is kept",
@@ -35,12 +38,15 @@ DONE: Mapping[Kind, str] = {
     "unknown class": "box removed",
     "class left out": "not in the copy",
     "class ids numbered": "numbered so",
+    "class names alike": "kept as two classes",
+    "several pictures in a file": "kept as it is: the first is looked at",
     "name collision": "images left out",
     "missing file": "left out",
     "unreadable file": "image left out",
     "truncated file": "image left out",
     "rotated by EXIF": "kept as it is",
     "annotation unreadable": "left out",
+    "outline unreadable": "outline or keypoints left out, box kept",
 }
 
 
@@ -51,6 +57,7 @@ class Fixed:
     report: Report  # of the source
     images: int  # in the copy, an image of several splits as often
     boxes: int
+    left_out: tuple[str, ...]  # a line for each kind of loss that is not a finding's own
     left: tuple[Finding, ...]  # what would still change or stop a training
 
 
@@ -64,9 +71,13 @@ def fix(path: str | Path, out: str | Path, split: str | None = None, watch: Watc
     refuse_filled(Path(out))
     report = check(path, split, watch)
     truncated = [finding for finding in report.findings if finding.kind == "truncated file"]
-    read = read_splits(path, split, clip=True)
+    read = read_splits(path, split, clip=True, shapes=True)
     splits, lost = usable({name: (one, [*found, *truncated]) for name, (one, found) in read.items()}, path)
-    mended = {name: _mended(dataset, read[name][1]) for name, dataset in splits.items()}
+    scaled = {name: _scaled(dataset, _of_other_size(dataset, read[name][1])) for name, dataset in splits.items()}
+    masks = sum(map(_masks, splits.values())) - sum(map(_masks, scaled.values()))
+    mended = {name: dataset.with_boxes(~_repeated(dataset)) for name, dataset in scaled.items()}
+    if masks:
+        lost.append(f"left out: {counted(masks, 'mask')} in runs, of pictures of another size")
     with whole_folder(Path(out)) as folder:
         for name, dataset in mended.items():
             write_split(
@@ -76,18 +87,19 @@ def fix(path: str | Path, out: str | Path, split: str | None = None, watch: Watc
         write_json(folder / "fixes.json", {"source": str(path), "left_out": lost, "fixes": fixes})
     left = [finding for _, found in read_splits(out).values() for finding in found if is_harmful([finding])]
     boxes = sum(len(dataset.all_labels) for dataset in mended.values())
-    return Fixed(report, sum(map(len, mended.values())), boxes, tuple(left))
+    return Fixed(report, sum(map(len, mended.values())), boxes, tuple(lost), tuple(left))
 
 
-def _mended(dataset: Dataset, findings: Iterable[Finding]) -> Dataset:
+def _of_other_size(dataset: Dataset, findings: Iterable[Finding]) -> list[int]:
+    """The indices of the pictures that are larger or smaller than annotated."""
     other_size = {finding.file for finding in findings if finding.kind == "image size differs"}
-    indices = [index for index in range(len(dataset)) if dataset.files[index] in other_size]
-    scaled = _scaled(dataset, indices) if indices else dataset
-    return scaled.with_boxes(~_repeated(scaled))
+    return [index for index in range(len(dataset)) if dataset.files[index] in other_size]
 
 
 def _scaled(dataset: Dataset, indices: Sequence[int]) -> Dataset:
     """With the sizes that the pictures of these indices have, and their boxes scaled with them."""
+    if not indices:
+        return dataset
     sizes, factors = dataset.sizes.copy(), np.ones((len(dataset), 2))
     for index, extent in zip(indices, measure([dataset.files[index] for index in indices]), strict=True):
         if not isinstance(extent, str):
@@ -95,7 +107,17 @@ def _scaled(dataset: Dataset, indices: Sequence[int]) -> Dataset:
             sizes[index] = extent.seen
     of_box = np.repeat(factors, np.diff(dataset.ends), axis=0)
     boxes = (dataset.all_boxes * np.tile(of_box, 2)).astype(np.float32)
-    return replace(dataset, sizes=sizes, all_boxes=boxes, all_areas=dataset.all_areas * of_box.prod(1))
+    shapes = None if dataset.shapes is None else Texts.of(map(_scaled_shape, dataset.shapes, of_box))
+    return replace(dataset, sizes=sizes, all_boxes=boxes, all_areas=dataset.all_areas * of_box.prod(1), shapes=shapes)
+
+
+def _scaled_shape(text: str, factors: NDArray[np.float64]) -> str:
+    """Its points scaled; a mask in runs, which is of one size, is left out."""
+    return moved(without_mask(text), lambda points: points * factors) if text and (factors != 1).any() else text
+
+
+def _masks(dataset: Dataset) -> int:
+    return count(dataset.shapes or ())["mask"]
 
 
 def _repeated(dataset: Dataset) -> NDArray[np.bool_]:

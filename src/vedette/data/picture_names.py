@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from vedette.data.annotations import Dataset
 from vedette.data.files import composed, is_picture
 
 OF_PICTURES = ("images", "jpegimages")  # folders that every format makes anew
@@ -24,6 +25,15 @@ def names_below(files: Sequence[str], data: Path, split: str) -> list[str]:
         return []
     root = _root(os.path.commonpath([os.path.dirname(path) for path in paths]), data, split)
     return [_fit(os.path.relpath(path, root), path) for path in paths]
+
+
+def names_in_copy(dataset: Dataset, data: Path, split: str, by_stem: bool = False) -> dict[str, str]:
+    """What each of a split's pictures is called in a copy, in the split's order, and its file; see `names_below`.
+
+    by_stem: see `distinct`.
+    """
+    files = [dataset.files[index] for index in range(len(dataset))]
+    return dict(zip(distinct(names_below(files, data, split), by_stem), files, strict=True))
 
 
 def distinct(names: Sequence[str], by_stem: bool) -> list[str]:

@@ -38,15 +38,17 @@ def parse_source(source: str) -> tuple[Path, str | None]:
     return Path(path), split
 
 
-def find_splits(path: str | Path) -> Splits:
+def find_splits(path: str | Path, shapes: bool = False) -> Splits:
     """The splits at a path by name, each a call that reads it and yields its faults instead of raising.
+
+    shapes: with outlines and keypoints, where the format has any.
 
     Raises InputError where there is nothing, or nothing that is COCO JSON, VOC XML or YOLO txt.
     """
     place = Path(path)
     if not os.path.exists(place):
         raise InputError(shown(f"{path}: no such file or folder"))
-    splits = _splits_of_file(place) if place.is_file() else _splits_of_folder(place)
+    splits = _splits_of_file(place, shapes) if place.is_file() else _splits_of_folder(place, shapes)
     if not splits:
         found = what_it_is(place) or (
             "no data set found; it takes COCO (train.json …), VOC (Annotations/*.xml) or YOLO (data.yaml)"
@@ -55,15 +57,18 @@ def find_splits(path: str | Path) -> Splits:
     return splits
 
 
-def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = "train") -> Dataset:
+def read_dataset(
+    path: str | Path, split: str | None = None, purpose: Purpose = "train", shapes: bool = False
+) -> Dataset:
     """One split; by default "train" to train, and "val", else "valid", else "test" to evaluate.
 
     To train, boxes that stick out of their image are clipped; to evaluate they stay as annotated. Boxes without an
-    area, or outside their image, are left out. `Dataset.notes` says all that.
+    area, or outside their image, are left out; corners in another order are put in order. `Dataset.notes` says it.
+    shapes: with outlines and keypoints, for who writes them anew.
 
     Raises InputError for whatever cannot be right: a missing image, an unknown class, an unreadable annotation …
     """
-    splits = find_splits(path)
+    splits = find_splits(path, shapes)
     name = split if split is not None else default_split(splits, purpose)
     if name is None or name not in splits:
         asked = f'no split "{split}"' if split is not None else f"no split to {purpose}"
@@ -78,16 +83,16 @@ def read_dataset(path: str | Path, split: str | None = None, purpose: Purpose = 
 
 
 def read_splits(
-    path: str | Path, split: str | None = None, clip: bool = False
+    path: str | Path, split: str | None = None, clip: bool = False, shapes: bool = False
 ) -> dict[str, tuple[Dataset, list[Finding]]]:
     """Every split, or the one named, with all that is found at fault: nothing is refused.
 
     Boxes without an area, or outside their image, are left out; others are cut to it if `clip`. Splits are called
-    plainly, instances_train2017 train, where no two would be called so.
+    plainly, instances_train2017 train, where no two would be called so. shapes: with outlines and keypoints.
 
     Raises InputError where nothing is at the path, or no such split.
     """
-    splits = find_splits(path)
+    splits = find_splits(path, shapes)
     if split is not None and split not in splits:
         raise InputError(shown(f'{path}: no split "{split}"; there is {", ".join(splits)}'))
     names = list(splits) if split is None else [split]
@@ -135,11 +140,11 @@ def _plain(name: str) -> str:
     return re.sub(r"^instances_|\d{4}$", "", name)
 
 
-def _splits_of_file(file: Path) -> Splits:
+def _splits_of_file(file: Path, shapes: bool) -> Splits:
     if file.suffix.lower() == ".json":
-        return {} if not is_coco(file) and what_it_is(file) else {file.stem: partial(parse_coco, file)}
-    return yolo_splits(file) if file.suffix.lower() in (".yaml", ".yml") else {}
+        return {} if not is_coco(file) and what_it_is(file) else {file.stem: partial(parse_coco, file, shapes)}
+    return yolo_splits(file, shapes) if file.suffix.lower() in (".yaml", ".yml") else {}
 
 
-def _splits_of_folder(folder: Path) -> Splits:
-    return yolo_splits(folder) or voc_splits(folder) or coco_splits(folder)
+def _splits_of_folder(folder: Path, shapes: bool) -> Splits:
+    return yolo_splits(folder, shapes) or voc_splits(folder) or coco_splits(folder, shapes)

@@ -22,17 +22,23 @@ from vedette.data.coco_values import Numbers, box_of, category_key, is_id, whole
 from vedette.data.draft import Draft
 from vedette.data.files import Unreadable, file_in, located, read_text
 from vedette.data.json_lists import read_lists
+from vedette.data.shapes import shape_of, written
 from vedette.data.values import brief, fits_int64, number, truth
 
+SKELETON = ("keypoints", "skeleton")  # of a category: names, and which are joined
 
-def coco_splits(folder: Path) -> dict[str, Callable[[], Draft]]:
+
+def coco_splits(folder: Path, shapes: bool = False) -> dict[str, Callable[[], Draft]]:
     """The splits of a folder by name, none if it holds no COCO JSON; each a call that reads it."""
-    return {name: partial(parse_coco, file) for name, file in coco_files(folder).items()}
+    return {name: partial(parse_coco, file, shapes) for name, file in coco_files(folder).items()}
 
 
-def parse_coco(file: Path) -> Draft:
-    """What a COCO JSON says, faults included; labels go by ascending category id."""
-    return _Reader(file).read()
+def parse_coco(file: Path, shapes: bool = False) -> Draft:
+    """What a COCO JSON says, faults included; labels go by ascending category id.
+
+    shapes: outlines and keypoints too.
+    """
+    return _Reader(file, shapes).read()
 
 
 class _Reader:
@@ -41,12 +47,13 @@ class _Reader:
     Until all are read, the owner and the label of a box are the numbers of its image_id and category_id here.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, shapes: bool) -> None:
         self.file = file
-        self.draft = Draft((), (), unit="annotation")
+        self.draft = Draft((), (), unit="annotation", with_shapes=shapes)
         self.images: dict[int | str, tuple[str, int, int]] = {}  # file name, width, height
         self.names: set[str] = set()  # of the image files
         self.categories: dict[int | str, str] = {}
+        self.skeletons: dict[int | str, str] = {}  # what categories say of their keypoints, JSON
         self.parents: set[str] = set()  # names of categories that another is one of
         self.image_numbers = Numbers()
         self.category_numbers = Numbers()
@@ -75,12 +82,14 @@ class _Reader:
         """One of `categories`."""
         key, name = (record.get("id"), record.get("name")) if isinstance(record, dict) else (None, None)
         key = category_key(key)
-        if not is_id(key) or not isinstance(name, str):
+        if not is_id(key) or not isinstance(name, str) or not name.strip():
             self.fault(f"category at place {place} has no id (a whole number or a word) and name")
         elif key in self.categories or name in self.categories.values():
             self.fault(f"category {key}, {name[:60]}: this id or name is there twice")
         else:
             self.categories[key] = name
+            if self.draft.with_shapes:
+                self.skeletons[key] = written({one: record[one] for one in SKELETON if record.get(one)})
             parent = record.get("supercategory")
             if isinstance(parent, str) and parent != name:
                 self.parents.add(parent)
@@ -121,10 +130,18 @@ class _Reader:
             box,
             self.category_numbers.of(category_key(record.get("category_id"))),
             key,
-            area=float("nan") if area is None else area,
+            area=area if area is not None and area > 0 else float("nan"),  # 0 where a tool reckons none
             difficult=self.mark(record, "difficult", key) or (ignored and not crowd),
             crowd=crowd,
+            shape=self.shape(record, key) if self.draft.with_shapes else "",
         )
+
+    def shape(self, record: dict[str, Any], key: int) -> str:
+        """The outline and the keypoints of an annotation."""
+        shape, faults = shape_of(record)
+        for fault in faults:
+            self.draft.find("outline unreadable", self.file, f"annotation {key}: {fault}")
+        return shape
 
     def mark(self, record: dict[str, Any], name: str, key: int) -> bool:
         """Whether an annotation is marked so."""
@@ -166,6 +183,7 @@ class _Reader:
             detail = ", ".join(f"{key} is {ids[key]}" for key in words)
             self.draft.find("class ids numbered", self.file, f"category {detail}")
         self.draft.category_ids, self.draft.classes = tuple(ids.values()), tuple(kept[key] for key in ids)
+        self.draft.skeletons = tuple(self.skeletons.get(key, "") for key in ids)
         return {key: label for label, key in enumerate(ids)}
 
     def is_root(self, key: int | str, name: str) -> bool:

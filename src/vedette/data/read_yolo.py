@@ -13,8 +13,9 @@ from pathlib import Path
 
 from vedette.data.draft import Draft
 from vedette.data.files import Unreadable, composed, file_in, is_picture, list_folder, located, read_text, visible, walk
+from vedette.data.shapes import written
 from vedette.data.values import counted
-from vedette.data.yolo_labels import read_lines
+from vedette.data.yolo_labels import are_beyond, read_lines
 from vedette.data.yolo_yaml import YoloYaml, read_yaml
 
 YAMLS = ("data.yaml", "data.yml")
@@ -22,7 +23,7 @@ NOT_LABELS = ("classes.txt",)  # written beside the labels by some tools
 IMAGES, LABELS = "images", "labels"
 
 
-def yolo_splits(place: Path) -> dict[str, Callable[[], Draft]]:
+def yolo_splits(place: Path, shapes: bool = False) -> dict[str, Callable[[], Draft]]:
     """The splits of a folder, or of its yaml file, by key, none if it is not YOLO; each a call that reads it.
 
     Raises InputError for a yaml that cannot be understood.
@@ -33,16 +34,21 @@ def yolo_splits(place: Path) -> dict[str, Callable[[], Draft]]:
     if file is None:
         return {}
     said = read_yaml(file)
-    return {key: partial(parse_yolo, places, said) for key, places in said.splits.items()}
+    return {key: partial(parse_yolo, places, said, shapes) for key, places in said.splits.items()}
 
 
-def parse_yolo(places: list[Path], said: YoloYaml) -> Draft:
+def parse_yolo(places: list[Path], said: YoloYaml, shapes: bool = False) -> Draft:
     """What the labels of images say, faults included.
 
-    places: folders of images, or files that list images.
+    places: folders of images, or files that list images. shapes: outlines and keypoints too.
     """
     ordered = sorted(said.names)
-    draft = Draft(tuple(said.names[key] for key in ordered), tuple(ordered), unit="line", relative=True)
+    draft = Draft(
+        tuple(said.names[key] for key in ordered), tuple(ordered), unit="line", relative=True, with_shapes=shapes
+    )
+    if shapes and said.keypoints:
+        names = [str(number) for number in range(1, said.keypoints[0] + 1)]
+        draft.skeletons = (written({"keypoints": names}),) * len(ordered)
     reader = _Reader(draft, {key: label for label, key in enumerate(ordered)}, said.keypoints)
     for place in places:
         if not os.path.exists(place):
@@ -96,7 +102,11 @@ class _Reader:
             if line.fault is not None:
                 self.draft.find(line.fault[0], text, line.fault[1])
             else:
-                self.draft.add_box(image, line.box, line.label, line.place)
+                beyond = are_beyond(line.shape)
+                if beyond and self.draft.with_shapes:
+                    self.draft.find("outline unreadable", text, f"line {line.place}: keypoints far beyond the image")
+                shape = "" if beyond else written(line.shape)
+                self.draft.add_box(image, line.box, line.label, line.place, shape=shape)
 
     def find_lost_labels(self) -> None:
         """Writes down folders of images whose labels are not where they should be.

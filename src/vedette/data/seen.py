@@ -5,6 +5,8 @@ An annotation may state the size of a picture as it lies in the file, or another
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,13 +20,19 @@ Floats = NDArray[np.float64]
 def seen_boxes(dataset: Dataset, index: int) -> tuple[Floats, tuple[int, int]]:
     """(G, 4) boxes of an image as fractions of the picture as it is seen, and that picture's width and height."""
     start, end = dataset.ends[index : index + 2].tolist()
+    to_seen, seen = seen_from(dataset, index)
+    return to_seen(dataset.all_boxes[start:end].astype(np.float64)), seen
+
+
+def seen_from(dataset: Dataset, index: int) -> tuple[Callable[[Floats], Floats], tuple[int, int]]:
+    """What makes fractions of the picture as it is seen of boxes (G, 4) in the frame, and that picture's size."""
     size = dataset.size(index)
-    fractions = dataset.all_boxes[start:end].astype(np.float64) / np.tile(np.array(size, dtype=np.float64), 2)
+    frame = np.tile(np.array(size, dtype=np.float64), 2)
     with Image.open(dataset.file(index)) as image:
         orientation, raw = orientation_of(image), image.size
     seen = raw[::-1] if orientation in SIDEWAYS else raw
     lies = orientation in SIDEWAYS and size == raw != seen
-    return turned(fractions, orientation) if lies else fractions, seen
+    return lambda boxes: turned(boxes / frame, orientation) if lies else boxes / frame, seen
 
 
 def turned(boxes: Floats, orientation: int) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from vedette.data.annotations import Dataset, union
 from vedette.data.atomic import refuse_filled, whole_folder
 from vedette.data.groups import group_images
-from vedette.data.read import find_splits, read_dataset
+from vedette.data.read import Purpose, find_splits, read_dataset
 from vedette.data.stratify import stratify
+from vedette.data.values import counted
 from vedette.data.write_coco import write_json
 from vedette.errors import InputError
 
@@ -46,7 +47,7 @@ def split_dataset(
     Raises InputError where the data cannot be read, or a part would have no image.
     """
     refuse_filled(Path(out))
-    dataset = read_whole(path, split)
+    dataset = read_whole(path, split, shapes=True)
     order = _order(dataset)
     groups, ungrouped = group_images([dataset.files[index] for index in order], group_by)
     counts = _classes_shown(dataset)[order]
@@ -58,8 +59,8 @@ def split_dataset(
     for name, part in parted.items():
         if not len(part):
             raise InputError(
-                f"the part {name} would have no image: {len(dataset)} images in {len(summed)} groups are "
-                f"too few for a share of {parts[name]:g}"
+                f"the part {name} would have no image: {counted(len(dataset), 'image')} in "
+                f"{counted(len(summed), 'group')} are too few for a share of {parts[name]:g}"
             )
     with whole_folder(Path(out)) as folder:
         for name, part in parted.items():
@@ -67,15 +68,32 @@ def split_dataset(
     return Parted(parted, len(summed), ungrouped, dataset.notes)
 
 
-def read_whole(path: str | Path, split: str | None = None) -> Dataset:
+def read_whole(
+    path: str | Path, split: str | None = None, purpose: Purpose = "evaluate", shapes: bool = False
+) -> Dataset:
     """A split, or all of them as one data set in which an image of several splits is once.
 
-    Boxes are as annotated. Raises InputError for what cannot be right, as `read_dataset` does.
+    Boxes are as annotated, or as trained on: cut to their image. shapes: with outlines and keypoints. Raises InputError
+    for what cannot be right, as `read_dataset` does.
     """
     names = [split] if split is not None else list(find_splits(path))
-    whole = union([read_dataset(path, name, "evaluate") for name in names])
+    whole = union([read_dataset(path, name, purpose, shapes) for name in names])
     first = {os.path.realpath(whole.files[index]): index for index in reversed(range(len(whole)))}
-    return whole if len(first) == len(whole) else whole.part(sorted(first.values()))
+    if len(first) == len(whole):
+        return whole
+    once = whole.part(sorted(first.values()))
+    others = [(index, first[os.path.realpath(whole.files[index])]) for index in range(len(whole))]
+    otherwise = sum(_annotated(whole, index) != _annotated(whole, other) for index, other in others)
+    if not otherwise:
+        return once
+    note = f"annotated otherwise in another split: {counted(otherwise, 'image')}; the first split's boxes are taken"
+    return replace(once, notes=(*once.notes, note))
+
+
+def _annotated(dataset: Dataset, index: int) -> tuple[bytes, ...]:
+    """What is said of an image, to be compared."""
+    rows = slice(*dataset.ends[index : index + 2].tolist())
+    return tuple(one[rows].tobytes() for one in (dataset.all_boxes, dataset.all_labels, dataset.all_flags))
 
 
 def shown_classes(dataset: Dataset) -> NDArray[np.int64]:

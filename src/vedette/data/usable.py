@@ -10,6 +10,7 @@ from vedette.data.annotations import Dataset
 from vedette.data.files import composed
 from vedette.data.findings import Finding, Kind, shown
 from vedette.data.read_yolo import label_file
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 Splits = dict[str, Dataset]
@@ -31,7 +32,7 @@ def usable(read: Mapping[str, tuple[Dataset, Sequence[Finding]]], path: str | Pa
     for name, (dataset, findings) in read.items():
         good = _good(dataset, findings)
         if len(good) < len(dataset):
-            share = f"{len(dataset) - len(good)} of the {len(dataset)} images"
+            share = f"{len(dataset) - len(good)} of {counted(len(dataset), 'image')}"
             lost.append(shown(f"left out: {share} of {name}, for what was found there"))
         if good and dataset.classes:
             splits[name] = dataset.part(good) if len(good) < len(dataset) else dataset

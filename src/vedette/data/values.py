@@ -11,8 +11,10 @@ brief = _repr.repr  # of a value: cut, for it may be a megabyte, or lists in lis
 
 
 def counted(number: int, thing: str) -> str:
-    """A number of things: 1 image, 2 images."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """A number of things: 1 image, 2 images, 2 boxes, 2 classes."""
+    if number == 1:
+        return f"{number} {thing}"
+    return f"{number} {thing}{'es' if thing.endswith(('s', 'x')) else 's'}"
 
 
 def fits_int64(value: int) -> bool:

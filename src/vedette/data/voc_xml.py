@@ -14,13 +14,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from vedette.data.files import Unreadable, read_bytes
-from vedette.data.values import brief, number, truth
+from vedette.data.values import brief, counted, number, truth
 
 Box = tuple[float, float, float, float]
 Element = ElementTree.Element
 DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["'][^>]*\?>""")
 WIDER = {"gb2312": "gb18030", "gbk": "gb18030"}  # what is called so often holds signs of the larger set
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ROTATED = "robndbox"  # of one tool: centre, size and angle
 BODY_PART = "part"  # of a person, in VOC's own files: a box in a box, no object
 
 
@@ -96,9 +97,13 @@ def _read_object(place: int, element: Element, annotation: Annotation) -> None:
         return
     where = f"object {place}, {brief(name)[1:-1]}: "
     box = _only(element, "bndbox", where, faults)
+    if box is None:
+        turned = element.find(ROTATED) is not None
+        faults.append(f"{where}there is no <bndbox>" + f", but a rotated <{ROTATED}>; write the box around it" * turned)
+        return
     corners = []
     for side in CORNERS:
-        found = None if box is None else _only(box, side, where, faults)
+        found = _only(box, side, where, faults)
         value = None if found is None else number(found.text)
         if value is None:
             faults.append(f"{where}{side} is {brief(None if found is None else found.text)}, not a number")
@@ -130,16 +135,23 @@ def _find_strays(root: Element, objects: list[Element], annotation: Annotation) 
     strays = [box for box in root.iter("bndbox") if box not in read and box not in of_parts]
     empty = [one for one in root.iter("object") if one not in known and not one.findall("bndbox")]
     if strays or empty:
-        annotation.faults.append(
-            f"{len(strays) + len(empty)} boxes or objects are not where VOC has them, in <object> in <annotation>"
-        )
+        lost = counted(len(strays), "box") if strays else counted(len(empty), "object")
+        annotation.faults.append(f"{lost} elsewhere than VOC has them, in <object> in <annotation>")
 
 
 def _edges(xmin: float, ymin: float, xmax: float, ymax: float) -> Box:
     """Pixel numbers → edges x1 y1 x2 y2."""
-    if xmax <= xmin or ymax <= ymin:
+    if xmax == xmin or ymax == ymin:
         return xmin, ymin, xmax, ymax
-    return _first_edge(xmin), _first_edge(ymin), xmax, ymax
+    (x1, x2), (y1, y2) = _side(xmin, xmax), _side(ymin, ymax)
+    return x1, y1, x2, y2
+
+
+def _side(first: float, last: float) -> tuple[float, float]:
+    """The edges around pixels from one number to another, in the order in which these come."""
+    if first > last:
+        return first, _first_edge(last)
+    return _first_edge(first), last
 
 
 def _first_edge(pixel: float) -> float:

@@ -1,13 +1,14 @@
 """COCO JSON from data sets: SPLIT.json, its pictures in images/SPLIT, or named by their paths.
 
 Ids of images that are no whole numbers, as VOC's names, become 1, 2, …; annotations are numbered from 1. A difficult
-object has `difficult` 1, a crowd `iscrowd` 1. Outlines and keypoints are not written: nothing here reads them.
+object has `difficult` 1, a crowd `iscrowd` 1. Outlines and keypoints are written as they were read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 from vedette.data.annotations import CROWD, DIFFICULT, Dataset, Texts
 from vedette.data.atomic import write_text
 from vedette.data.decimals import decimals
-from vedette.data.picture_names import distinct, names_below
+from vedette.data.picture_names import names_in_copy
+from vedette.data.shapes import Shape, read
 
 IMAGES = "images"
 Record = dict[str, Any]
@@ -29,10 +31,9 @@ def write_coco(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[
     """
     pictures: dict[Path, str] = {}
     for split, dataset in splits.items():
-        files = [dataset.files[index] for index in range(len(dataset))]
-        names = distinct(names_below(files, data, split), by_stem=False)
-        write_json(folder / f"{split}.json", dataset, names)
-        pictures |= {folder / IMAGES / split / name: file for name, file in zip(names, files, strict=True)}
+        files = names_in_copy(dataset, data, split)
+        write_json(folder / f"{split}.json", dataset, list(files))
+        pictures |= {folder / IMAGES / split / name: file for name, file in files.items()}
     return pictures
 
 
@@ -42,9 +43,7 @@ def write_json(file: Path, dataset: Dataset, names: Sequence[str]) -> None:
     lists = {
         "images": _images(dataset, names, ids),
         "annotations": _annotations(dataset, ids),
-        "categories": (
-            {"id": key, "name": name} for key, name in zip(dataset.category_ids, dataset.classes, strict=True)
-        ),
+        "categories": _categories(dataset),
     }
     parts = (f'"{key}": [\n' + ",\n".join(map(_line, records)) + "\n]" for key, records in lists.items())
     write_text(file, "{\n" + ",\n".join(parts) + "\n}\n")
@@ -55,11 +54,18 @@ def _images(dataset: Dataset, names: Sequence[str], ids: Sequence[int]) -> Itera
         yield {"id": key, "file_name": name, "width": width, "height": height}
 
 
+def _categories(dataset: Dataset) -> Iterator[Record]:
+    said = dataset.skeletons or ("",) * len(dataset.classes)
+    for key, name, skeleton in zip(dataset.category_ids, dataset.classes, said, strict=True):
+        yield {"id": key, "name": name, **read(skeleton)}
+
+
 def _annotations(dataset: Dataset, ids: Sequence[int]) -> Iterator[Record]:
     owners = (key for key, count in zip(ids, np.diff(dataset.ends).tolist(), strict=True) for _ in range(count))
     columns = dataset.all_labels.tolist(), dataset.all_areas.tolist(), dataset.all_flags.tolist()
-    rows = zip(owners, decimals(dataset.all_boxes), *columns, strict=True)
-    for number, (owner, (x1, y1, x2, y2), label, area, flags) in enumerate(rows, 1):
+    shapes = repeat("", len(dataset.all_labels)) if dataset.shapes is None else dataset.shapes
+    rows = zip(owners, decimals(dataset.all_boxes), *columns, shapes, strict=True)
+    for number, (owner, (x1, y1, x2, y2), label, area, flags, shape) in enumerate(rows, 1):
         yield {
             "id": number,
             "image_id": owner,
@@ -68,7 +74,14 @@ def _annotations(dataset: Dataset, ids: Sequence[int]) -> Iterator[Record]:
             "area": area,
             "iscrowd": int(flags & CROWD != 0),
             "difficult": int(flags & DIFFICULT != 0),
+            **_drawn(read(shape)),
         }
+
+
+def _drawn(shape: Shape) -> Shape:
+    """Keypoints with how many of them are labelled, as COCO has it."""
+    marks = shape.get("keypoints", [])[2::3]
+    return shape | ({"num_keypoints": sum(mark > 0 for mark in marks)} if marks else {})
 
 
 def _line(record: Record) -> str:

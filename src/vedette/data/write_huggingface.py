@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vedette.data.annotations import Dataset
 from vedette.data.huggingface import row_of
-from vedette.data.picture_names import distinct, names_below
+from vedette.data.picture_names import names_in_copy
 
 
 def write_huggingface(folder: Path, splits: Mapping[str, Dataset], data: Path) -> dict[Path, str]:
@@ -21,13 +21,12 @@ def write_huggingface(folder: Path, splits: Mapping[str, Dataset], data: Path) -
     """
     pictures: dict[Path, str] = {}
     for split, dataset in splits.items():
-        files = [dataset.files[index] for index in range(len(dataset))]
-        names = distinct(names_below(files, data, split), by_stem=False)
+        files = names_in_copy(dataset, data, split)
         (folder / split).mkdir()
         with (folder / split / "metadata.jsonl").open("w", encoding="utf-8", errors="backslashreplace") as file:
-            for index, name in enumerate(names):
+            for index, name in enumerate(files):
                 row = {"file_name": name, **row_of(dataset, index)}
                 row["objects"]["category"] = [dataset.classes[label] for label in row["objects"]["category"]]
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        pictures |= {folder / split / name: file for name, file in zip(names, files, strict=True)}
+        pictures |= {folder / split / name: file for name, file in files.items()}
     return pictures

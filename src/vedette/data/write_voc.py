@@ -43,7 +43,7 @@ def fit_voc(splits: Mapping[str, Dataset]) -> tuple[dict[str, Dataset], list[str
     unused = dict.fromkeys(name for one in fitting.values() for name in one.classes if name not in used)
     lost = []
     if narrow:
-        share = f"{narrow} of {len(all_boxes)} boxes"
+        share = f"{narrow} of {counted(len(all_boxes), 'box')}"
         lost.append(f"left out: {share}, a pixel wide or high, or less: in VOC's files they would be lines")
     if crowds:
         lost.append(f"now difficult objects: {counted(crowds, 'crowd')}, which VOC cannot mark otherwise")

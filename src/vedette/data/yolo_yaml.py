@@ -113,6 +113,8 @@ def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
             raise InputError(
                 f'{file}: in "names", YAML reads the name of class {key} as {brief(name)}: put it in quotes'
             )
+        if name == "" or str(name).isspace():
+            raise InputError(f'{file}: in "names", the name of class {key} is empty: give it one')
     named = {key: name if isinstance(name, str) else brief(name) for key, name in names.items()}
     if len(set(named.values())) < len(named):
         raise InputError(f'{file}: a class name is there twice in "names"')

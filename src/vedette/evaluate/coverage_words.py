@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vedette.data.findings import LONGEST_NAME, shown
+from vedette.data.values import counted
 from vedette.evaluate.coverage import IOU, WHYS, Coverage, Why
 
 SIDES = (8, 16, 32, 64, 128, 256)  # pixels of the input: borders between classes of size
@@ -42,7 +44,8 @@ def sentences(coverage: Coverage, classes: Sequence[str]) -> Iterator[str]:
     without = torch.bincount(coverage.labels[missed], minlength=len(classes))
     for label in without.argsort(descending=True, stable=True).tolist()[:MOST_CLASSES]:
         if without[label] > FEW * counts[label]:
-            share = f"{without[label]} of {counts[label]} boxes of {classes[label]}"
+            boxes = f"{counted(int(counts[label]), 'box')} of {shown(classes[label], LONGEST_NAME)}"
+            share = f"{without[label]} of {boxes}"
             yield f"{share} reach no anchor at IoU {IOU:g} (px of the input):"
             own = coverage.labels == label
             for number in _common(coverage, own):

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
 from vedette.evaluate.matching import Floats
@@ -33,7 +34,9 @@ def truths_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> list[Truth]
     """
     truths = truths_of(dataset, _labels(dataset, classes))
     if not any(bool((~truth.difficult & ~truth.crowd).any()) for truth in truths):
-        raise InputError(f"nothing to find in these {len(truths)} images: no box that is neither difficult nor a crowd")
+        raise InputError(
+            f"nothing to find in {counted(len(truths), 'image')}: no box that is neither difficult nor a crowd"
+        )
     return truths
 
 

@@ -79,22 +79,15 @@ def write_report(
     shown = galleries(analysis)
     wanted = [index for one in shown.values() for index, _ in one.shown] + chosen["worst"] + chosen["best"]
     saved = save_pictures(folder, dataset, wanted, marks, progress)
+    content = _sections(analysis, coco, metric) | {
+        name: _examples(rows, images, saved) for name, rows in chosen.items()
+    }
+    content["counts"] = {"images": len(truths), "boxes to find": _boxes_to_find(analysis.result, truths, coco)}
+    content |= {"rules": conventions(iou, metric, overlap), "sign": SIGNS[overlap], "iou": iou, "links": shown}
+    content["training"] = training_curves(read_history(weights)) if weights is not None else None
     common = {"facts": facts or {}, "colours": COLOURS, "score": analysis.score, "why": analysis.why}
-    page = render(
-        PAGES[0],
-        title=f"Evaluation · {METRIC_NAMES[metric]}",
-        counts={"images": len(truths), "boxes to find": _boxes_to_find(analysis.result, truths, coco)},
-        rules=conventions(iou, metric, overlap),
-        links=shown,
-        training=training_curves(read_history(weights)) if weights is not None else None,
-        **{name: _examples(rows, images, saved) for name, rows in chosen.items()},
-        sign=SIGNS[overlap],
-        iou=iou,
-        **_sections(analysis, coco, metric),
-        **common,
-    )
     write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=_figures(shown, saved), **common))
-    write_text(folder / PAGES[0], page)
+    write_text(folder / PAGES[0], render(PAGES[0], title=f"Evaluation · {METRIC_NAMES[metric]}", **content, **common))
     return folder / PAGES[0]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from vedette.data.decode import decode_image, quiet
+from vedette.data.decode import decode_image, holds_more, quiet
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes
@@ -16,7 +16,6 @@ from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
 Decoded = Image.Image | InputError
-WHOLE = ("MPO", "PSD")  # whose first picture is all of it; the others are previews and layers
 DECODERS = 8  # threads; decoding leaves Python's lock alone
 
 
@@ -67,7 +66,7 @@ def holds_several(file: str | Path) -> bool:
     """Whether a file has more pictures than the one that is decoded: an animation, the pages of a TIFF."""
     try:
         with quiet, Image.open(file) as image:
-            return bool(getattr(image, "is_animated", False)) and image.format not in WHOLE
+            return holds_more(image)
     except Exception:  # a decoder may raise anything
         return False
 

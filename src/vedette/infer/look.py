@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vedette.infer.graphs import Graphs, Kept
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
-from vedette.parts.detection import Floor, unpad
+from vedette.parts.detection import Floor, Found, unpad
 from vedette.structures import Detections, InputSpec
 
 
@@ -80,6 +80,16 @@ class Look(nn.Module):
         """
         return find_in(self._detect, self.normalize.mean.device, inputs, score, mirrored)
 
+    def record(self, inputs: Inputs, score: float) -> tuple[Any, Found]:
+        """What `find` goes by: the predictions, and the model's own record of what it made of them, in the input's
+        pixels and on the model's device.
+        """
+        with torch.inference_mode():
+            images, shapes = on_device(inputs, self.normalize.mean.device)
+            predictions = self(images, shapes, inputs.proposals)
+            with self.autocast(images.device):
+                return predictions, self.model.find(predictions, score)  # type: ignore[operator]
+
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
     ) -> list[Detections]:
@@ -98,13 +108,16 @@ class Look(nn.Module):
             return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]
 
 
+def on_device(inputs: Inputs, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images and shapes, copied without waiting."""
+    return inputs.images.to(device, non_blocking=True), inputs.shapes.to(device, non_blocking=True)
+
+
 def find_in(detect: Detect, device: torch.device, inputs: Inputs, score: float, mirrored: bool) -> list[Detections]:
     """What `detect` finds in each picture, on the CPU, in the pixels of its frame; mirrored as in `Look.find`."""
     seen = inputs.mirrored() if mirrored else inputs
     with torch.inference_mode():
-        images = seen.images.to(device, non_blocking=True)
-        shapes = seen.shapes.to(device, non_blocking=True)
-        found = _to_cpu(detect(images, shapes, seen.proposals, score))
+        found = _to_cpu(detect(*on_device(seen, device), seen.proposals, score))
     if mirrored:
         widths = inputs.shapes[:, 1].tolist()
         found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from vedette.errors import InputError
 from vedette.ops.boxes import iou
 from vedette.parts.config import Suppression
-from vedette.parts.detection import Candidates, suppress, unpad
+from vedette.parts.detection import Candidates, Found, suppress, unpad
 from vedette.structures import Detections, InputSpec
 
 LEAST = 32  # pixels a side: below it there is nothing to see
@@ -86,25 +86,39 @@ def merge(passes: Sequence[Sequence[Detections]], model: Any, score: float, vote
     """
     if len(passes) == 1:
         return list(passes[0])
-    config: Suppresses = model.config
-    lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
-    if lacking:  # of a detector that did not come with Vedette
-        raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
-    found = _side_by_side(passes)
-    kept = suppress(found, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms).kept
+    found = suppress_passes(passes, model, score)
+    kept = found.kept
     if vote:
-        kept = kept._replace(boxes=vote_boxes(kept, found))
+        kept = kept._replace(boxes=vote_boxes(kept, found.candidates))
     merged = zip(unpad(kept), passes[0], strict=True)
     return [
         replace(one, classes=first.classes, image=first.image, category_ids=first.category_ids) for one, first in merged
     ]
 
 
-def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
-    """(B, N, 4): the mean, weighted by score, of the found boxes of a kept one's class with IoU ≥ 0.5 with it."""
+def suppress_passes(passes: Sequence[Sequence[Detections]], model: Any, score: float) -> Found:
+    """What the model's own suppression makes of all passes' detections, those of a pass after those of the one before.
+
+    Raises InputError where the model's config does not say how it suppresses.
+    """
+    config: Suppresses = model.config
+    lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
+    if lacking:  # of a detector that did not come with Vedette
+        raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
+    given = _side_by_side(passes)
+    return suppress(given, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
+
+
+def votes(kept: Candidates, found: Candidates) -> Tensor:
+    """(B, N, K) how much each found box counts for a kept one: its score, of the same class and with IoU ≥ 0.5."""
     same = kept.labels[:, :, None] == found.labels[:, None]
     near = iou(kept.boxes, found.boxes) >= VOTING_IOU
-    weights = torch.where(same & near, found.scores[:, None], 0.0)  # (B, N, K)
+    return torch.where(same & near, found.scores[:, None], 0.0)
+
+
+def vote_boxes(kept: Candidates, found: Candidates) -> Tensor:
+    """(B, N, 4): the mean of the found boxes by their votes for a kept one."""
+    weights = votes(kept, found)
     total = weights.sum(2, keepdim=True)
     return torch.where(total > 0, weights @ found.boxes / total, kept.boxes)  # a box without area has no IoU
 

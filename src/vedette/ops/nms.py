@@ -103,19 +103,6 @@ def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     return boxes + (groups * extent)[..., None]
 
 
-def suppressors(boxes: Tensor, scores: Tensor, groups: Tensor, keep: Tensor, iou: float) -> Tensor:
-    """Who dropped whom: for each candidate that `nms` dropped, the best that stays of its group with IoU > `iou`.
-
-    boxes, scores, groups and iou as they were given to `nms`, keep as it gave it. → (B, K) int64 positions; a candidate
-    that stays has its own, padding and what nobody overlaps so much (beyond `enough`) -1.
-    """
-    exact = boxes.double() if boxes.device.type == "cpu" else boxes.float()  # as in `nms`
-    drops = (pairwise_iou(exact, exact) > iou) & (groups[:, :, None] == groups[:, None]) & keep[:, None]
-    best, position = torch.where(drops, scores[:, None], 0.0).max(2)  # ties: the first
-    own = torch.arange(scores.shape[1], device=scores.device)
-    return torch.where(keep, own, torch.where((best > 0) & (scores > 0), position, -1))
-
-
 def soft_nms(
     boxes: Tensor,
     scores: Tensor,

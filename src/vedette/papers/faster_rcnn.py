@@ -7,7 +7,7 @@ Where the paper is in this file
     Network (fig. 2) .......................... FasterRCNN.forward
     Region proposal network (fig. 3, sec. 3.1)  RPN
     Anchors (sec. 3.1.1) ...................... FasterRCNN.build_anchors
-    Which anchors learn (sec. 3.1.2, 3.1.3) ... FasterRCNN.assign_anchors
+    Which anchors learn (sec. 3.1.2, 3.1.3) ... FasterRCNN.match_anchors, assign_anchors
     RPN loss (sec. 3.1.2, eq. 1) .............. FasterRCNN.rpn_loss
     Proposals (sec. 3.3) ...................... FasterRCNN.propose
     Detector on the proposals (Fast R-CNN) .... sample_regions, region_loss, find_in_regions of fast_rcnn.py
@@ -63,7 +63,7 @@ from vedette.parts.config import (
     check_input,
     check_levels,
 )
-from vedette.parts.detection import Candidates, Found, best_of_each_level, check_score, find, rows_of, trimmed, unpad
+from vedette.parts.detection import Found, best_of_each_level, check_score, find, rows_of, trimmed, unpad
 from vedette.parts.layers import initialize, per_anchor
 from vedette.parts.losses import box_loss, class_loss, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
@@ -177,7 +177,7 @@ class FasterRCNN(nn.Module):
         sizes = whole_sizes(images, sizes)
         features = self.backbone(images)
         rpn, anchors = self.rpn(features), self.anchor_cache.of(images, features)
-        proposed = self.propose(rpn, anchors, sizes)
+        proposed = self.propose(rpn, anchors, sizes).kept
         return Predictions(rpn, features, proposed.boxes, proposed.scores, proposed.source, anchors.boxes, sizes)
 
     def build_anchors(self, height: int, width: int, grids: Sequence[Grid]) -> Anchors:
@@ -193,8 +193,12 @@ class FasterRCNN(nn.Module):
         anchors = self.build_anchors(tall, wide, grids).boxes
         return self.config.cross_border or bool(inside(anchors, torch.tensor([[height, width]])).any())
 
+    def objectness(self, rpn: HeadOutput) -> Tensor:
+        """(B, A, 1) of being an object: the softmax of two."""
+        return rpn.logits.float().diff(dim=-1).sigmoid()
+
     @torch.no_grad()
-    def propose(self, rpn: HeadOutput, anchors: Anchors, sizes: Tensor) -> Candidates:
+    def propose(self, rpn: HeadOutput, anchors: Anchors, sizes: Tensor) -> Found:
         """The RPN's boxes, cut at the image, the best of each level into the NMS of that level (sec. 3.3)."""
         c = self.config
         before, after = c.before_nms[not self.training], c.proposals[not self.training]
@@ -202,31 +206,29 @@ class FasterRCNN(nn.Module):
         def boxes_at(rows: Tensor, _: Tensor) -> Tensor:
             return clip_each(self.rpn_coder.decode(rows_of(rpn.deltas, rows), anchors.boxes[rows]), sizes)
 
-        scores = rpn.logits.float().diff(dim=-1).sigmoid()  # (B, A, 1); the softmax of two
+        scores = self.objectness(rpn)
         if c.least_side_first:
             boxes = clip_each(self.rpn_coder.decode(rpn.deltas, anchors.boxes), sizes)
             scores = scores * ((boxes[..., 2:] - boxes[..., :2]).amin(-1, keepdim=True) >= c.least_side)
         pick = partial(best_of_each_level, count=before, levels=anchors.counts, apart=True)
-        return find(scores, boxes_at, pick, floor=0.0, iou=c.proposal_iou, keep=after, least_side=c.least_side).kept
+        return find(scores, boxes_at, pick, floor=0.0, iou=c.proposal_iou, keep=after, least_side=c.least_side)
 
     def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4): logits (B, R, C + 1), deltas (B, R, C, 4)."""
         output: HeadOutput = self.head(self.backbone.top(self.pool(features, regions)), regions.shape[0])
         return output
 
-    def assign_anchors(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
-        """A sample of the anchors, rows (B, S), and which object each one of them is (sec. 3.1.2, 3.1.3)."""
+    def match_anchors(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
+        """(B, A) the object that each anchor answers for, -1 for background, -2 for neither (sec. 3.1.2)."""
         c, anchors = self.config, predictions.anchors
         usable = None if c.cross_border else inside(anchors, predictions.sizes)
-        matched = match_by_thresholds(
-            anchors,
-            *truth.for_matching,
-            positive=c.rpn_positive,
-            negative=c.rpn_negative,
-            usable=usable,
-            keep_best=True,
-        )
-        rows, drawn = sample(matched, c.rpn_sample, c.rpn_share, truth.seeds)
+        how: dict[str, Any] = {"positive": c.rpn_positive, "negative": c.rpn_negative, "keep_best": True}
+        return match_by_thresholds(anchors, *truth.for_matching, usable=usable, **how)
+
+    def assign_anchors(self, predictions: Predictions, truth: TargetBatch) -> tuple[Tensor, Tensor]:
+        """A sample of the anchors, rows (B, S), and which object each one of them is (sec. 3.1.3)."""
+        matched = self.match_anchors(predictions, truth)
+        rows, drawn = sample(matched, self.config.rpn_sample, self.config.rpn_share, truth.seeds)
         return rows, torch.where(drawn, matched.gather(1, rows), IGNORED)
 
     def assign_regions(self, proposals: Tensor, real: Tensor, truth: TargetBatch) -> Regions:

@@ -210,11 +210,15 @@ class RefineDet(nn.Module):
             return anchors
         return self.coder.decode(arm.deltas.detach(), anchors)
 
+    def emptiness(self, arm: HeadOutput) -> Tensor:
+        """(B, A) how sure the ARM is that an anchor is background."""
+        return arm.logits.detach().float().softmax(-1)[..., 0]
+
     def is_easy(self, arm: HeadOutput | None) -> Tensor | None:
         """(B, A) bool: anchors that the ARM is sure are background; None without the filter."""
         if arm is None or not self.config.filter_negatives:
             return None
-        return arm.logits.detach().float().softmax(-1)[..., 0] > self.config.theta
+        return self.emptiness(arm) > self.config.theta
 
     def assign(self, predictions: Predictions, truth: TargetBatch) -> Assignment:
         """SSD's matching (sec. 3.3), of the ARM against the anchors, of the ODM against the refined ones."""
@@ -245,10 +249,13 @@ class RefineDet(nn.Module):
         )
         return losses
 
+    def class_scores(self, predictions: Predictions) -> Tensor:
+        """(B, A, C) the ODM's softmax without background."""
+        return predictions.odm.logits.float().softmax(-1)[..., 1:]
+
     def scores(self, predictions: Predictions) -> Tensor:
-        """(B, A, C) the ODM's softmax without background, 0 where the ARM is sure that there is nothing."""
-        scores = predictions.odm.logits.float().softmax(-1)[..., 1:]
-        easy = self.is_easy(predictions.arm)
+        """(B, A, C) the same, 0 where the ARM is sure that there is nothing."""
+        scores, easy = self.class_scores(predictions), self.is_easy(predictions.arm)
         return scores if easy is None else scores.masked_fill(easy[..., None], 0.0)
 
     def boxes_at(self, predictions: Predictions, rows: Tensor, labels: Tensor | None = None) -> Tensor:

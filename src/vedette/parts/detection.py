@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from vedette.errors import InputError
-from vedette.ops.nms import nms, soft_nms, suppressors
+from vedette.ops.nms import nms, soft_nms
 from vedette.parts.config import Suppression
 from vedette.structures import Detections
 
@@ -38,31 +38,39 @@ class Candidates(NamedTuple):
     source: Tensor  # (B, K) int64, index of the anchor
 
 
+Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
+BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
+Floor = float | Tensor  # a graph that is compiled or exported takes it as a float32 tensor ()
+
+
+class Search(NamedTuple):
+    """What `find` was given, and what of it went on: by it the glass box tells where each other pair was lost."""
+
+    scores: Tensor  # (B, A, C)
+    boxes_at: BoxesAt
+    pick: Pick
+    picked: Picked
+    floor: Floor
+    iou: float
+    keep: int
+    method: Suppression
+    least_side: float
+
+
 class Found(NamedTuple):
     """What `find` did: the candidates, and which of them stayed."""
 
     candidates: Candidates  # (B, K) before suppression
     kept: Candidates  # (B, N) after it, best first
     places: Tensor  # (B, N) int64: where each kept one stands among the candidates
-
-    def suppressor(self, iou: float) -> Tensor:
-        """(B, K) the candidate that dropped each one in hard NMS; its own place where it stayed, -1 in the padding."""
-        stayed = torch.zeros_like(self.candidates.labels, dtype=torch.bool)
-        stayed = stayed.scatter(1, self.places, self.kept.scores > 0)
-        boxes, scores, labels, _ = self.candidates
-        return suppressors(boxes, scores, labels, stayed, iou)
+    search: Search | None = None  # where a compiler does not follow: a graph gives tensors alone
 
     def from_sources(self, sources: Tensor) -> "Found":
         """The same, where each row of the candidates came from one of (B, A) sources of its own."""
         candidates, kept = (
             part._replace(source=sources.gather(1, part.source)) for part in (self.candidates, self.kept)
         )
-        return Found(candidates, kept, self.places)
-
-
-Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
-BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
-Floor = float | Tensor  # a graph that is compiled or exported takes it as a float32 tensor ()
+        return self._replace(candidates=candidates, kept=kept)
 
 
 def find(
@@ -86,7 +94,10 @@ def find(
     side = (boxes[..., 2:] - boxes[..., :2]).amin(-1)
     visible = side >= least_side if least_side > 0 else side > 0  # of NaN nothing is
     candidates = Candidates(boxes, picked.scores * visible, picked.labels, picked.rows)
-    return suppress(candidates, iou=iou, keep=keep, floor=floor, method=method, runs=picked.runs)
+    found = suppress(candidates, iou=iou, keep=keep, floor=floor, method=method, runs=picked.runs)
+    if torch.compiler.is_compiling():
+        return found
+    return found._replace(search=Search(scores, boxes_at, pick, picked, float(floor), iou, keep, method, least_side))
 
 
 def best_of_image(scores: Tensor, count: int) -> Picked:

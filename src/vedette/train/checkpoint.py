@@ -60,6 +60,17 @@ def has_state(folder: Path) -> bool:
     return (folder / LAST).is_file() or (folder / PREVIOUS).is_file()
 
 
+def epochs_done(folder: Path) -> int:
+    """By the folder's run; raises InputError where it has no checkpoint that can be gone on with."""
+    try:
+        state = _read(folder / LAST)
+    except InputError:
+        if not (folder / PREVIOUS).is_file():
+            raise
+        state = _read(folder / PREVIOUS)
+    return int(state.get("epoch", 0))
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no checkpoint to resume; start the run without --resume")

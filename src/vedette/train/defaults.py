@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from math import ceil, sqrt
 from typing import Any
 
+from vedette.data.values import counted
 from vedette.train.processes import number_of_processes
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
@@ -19,15 +20,15 @@ ENOUGH_STEPS = 500  # for a detector to learn something; Detectron's rate rises 
 LEAST_WARMUP = 100  # steps, but half of the run at most
 EVALUATIONS = 30  # in a run, at most
 CLIP_NORM = 10.0
-AVERAGED = 8  # an average goes back over this part of the run at most
+LONGEST_AVERAGE = 1 / 8  # of the run's steps, over which an average of the weights goes back at most
 
 
-def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any], evaluated: bool = True) -> Recipe:
+def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]) -> Recipe:
     """The recipe for so many images, shared by so many processes; the fields that were chosen stay as they are.
 
     Batch: smaller where an epoch would have fewer than six steps. Rate: see `rate_for`; SGD's is lower in a run of
     fewer than 500 steps too, by the square root of the share. Warm-up: 100 steps at least. Average: over an eighth of
-    the steps at most. Evaluations (where an epoch has one): 30 at most. Gradients are clipped.
+    the steps at most. Evaluations: 30 at most. Gradients are clipped.
     """
     share = max(1, images // (STEPS_AN_EPOCH * processes))
     batch = min(recipe.batch_size, max(SMALLEST_BATCH, 1 << (share.bit_length() - 1)))
@@ -37,8 +38,8 @@ def sized(recipe: Recipe, images: int, processes: int, chosen: Mapping[str, Any]
     fitting = {
         "lr": rate_for(own, recipe, images, processes) * short,
         "warmup": max(own.warmup, min(0.5, LEAST_WARMUP / steps)),
-        "ema": min(own.ema, max(0.0, 1 - AVERAGED / steps)),
-        "eval_every": max(own.eval_every, own.epochs // EVALUATIONS) if evaluated else own.eval_every,
+        "ema": min(own.ema, max(0.0, 1 - 1 / (LONGEST_AVERAGE * steps))),
+        "eval_every": max(own.eval_every, own.epochs // EVALUATIONS),
         "clip_norm": own.clip_norm or CLIP_NORM,
     }
     return replace(own, **(fitting | dict(chosen)))
@@ -68,16 +69,12 @@ def notes_on(run: Run, usual: Recipe, chosen: Collection[str]) -> list[str]:
     fitted = [field.name for field in fields(own) if field.name not in ("precision", *chosen)]
     other = [f"{name} {getattr(own, name):.3g}" for name in fitted if getattr(own, name) != getattr(usual, name)]
     if other:
-        notes.append(f"for {_counted(run.images, 'image')} and {_counted(steps, 'step')}: {', '.join(other)}")
+        notes.append(f"for {counted(run.images, 'image')} and {counted(steps, 'step')}: {', '.join(other)}")
     if run.init is not None and "init" not in chosen:
         notes.append(f"begins with the bundled {run.init}; --backbone imagenet begins with ImageNet's weights alone")
     if steps < ENOUGH_STEPS // 2:
         longer = f"more --epochs (by default {usual.epochs})" if "epochs" in chosen else "more images, or more --epochs"
         smaller = ", or a smaller --batch-size" * (min(own.batch_size, run.images) > SMALLEST_BATCH)
-        few = f"too few to learn much (this run has {_counted(steps, 'step')}, {ENOUGH_STEPS} are a beginning)"
+        few = f"too few to learn much (this run has {counted(steps, 'step')}, {ENOUGH_STEPS} are a beginning)"
         notes.append(f"{few}: {longer}{smaller}")
     return notes
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"

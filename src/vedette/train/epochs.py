@@ -59,7 +59,8 @@ class Epochs:
         """Batches that fill whole steps: gradients that are summed across epochs no checkpoint would hold."""
         accumulate = self.recipe.accumulate
         if batches < accumulate:
-            raise InputError(f"accumulate is {accumulate}: an epoch has {batches} batches; give no more than these")
+            has = f"{batches} {'batch' if batches == 1 else 'batches'}"
+            raise InputError(f"accumulate is {accumulate}: an epoch has {has}; give no more than these")
         return batches - batches % accumulate
 
     def _spec_of(self, epoch: int) -> InputSpec:

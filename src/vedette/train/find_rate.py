@@ -16,12 +16,13 @@ import torch
 from vedette.data.annotations import Dataset
 from vedette.data.atomic import write_text
 from vedette.data.loader import workers_heard
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.pages.plot import log_plot
 from vedette.train.around import Around
 from vedette.train.batches import in_steps
 from vedette.train.loop import Training
-from vedette.train.run import begun, check_boxes, model_of
+from vedette.train.run import begun, check, model_of
 from vedette.train.run_file import Run
 
 LEAST, MOST, STEPS = 1e-6, 1.0, 120  # rates, and how many of them
@@ -48,7 +49,7 @@ def find_rate(run: Run, around: Around, dataset: Dataset) -> Answer:
     The run's other rates keep their proportion to `lr`. Raises InputError for a training in stages, and where the loss
     is not finite before anything can be said.
     """
-    check_boxes(dataset, run.recipe, around)
+    check(run, around, dataset)
     rates = [LEAST * (MOST / LEAST) ** (step / (STEPS - 1)) for step in range(STEPS)]
     with TemporaryDirectory() as folder:
         quiet = replace(around, folder=Path(folder), say=lambda line: None, trackers=(), cache="none")
@@ -89,7 +90,9 @@ def answer_of(rates: Sequence[float], losses: Sequence[float]) -> Answer:
     Raises InputError for too few of them, and where the loss does not fall.
     """
     if len(losses) < FEWEST:
-        raise InputError(f"the loss was not finite after {len(losses)} steps at rates up to {MOST:g}: look at the data")
+        raise InputError(
+            f"the loss was not finite after {counted(len(losses), 'step')} at rates up to {MOST:g}: look at the data"
+        )
     averages = smooth(losses)
     lowest = min(range(FEWEST // 2, len(averages)), key=averages.__getitem__)
     if averages[lowest] > (1 - LEAST_FALL) * averages[FEWEST // 2]:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from vedette.backbones.regions import RegionBackbone
 from vedette.data.loader import AnnotatedImages
+from vedette.data.values import counted
 from vedette.papers.fast_rcnn import Predictions as RegionPredictions
 from vedette.papers.fast_rcnn import pad_proposals
 from vedette.papers.faster_rcnn import FasterRCNN, Predictions
@@ -237,7 +238,7 @@ class FourStepTraining:
             training.resume()
         training.can_resume = number > 1
         left = self.recipe.epochs - training.epoch
-        self.say(f"step {number}: {STEPS[number]}, {left} of {self.recipe.epochs} epochs")
+        self.say(f"step {number}: {STEPS[number]}, {left} of {counted(self.recipe.epochs, 'epoch')}")
         if left:
             training.run()
         detector: FasterRCNN = training.result.detector  # type: ignore[assignment]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from vedette.data.loader import AnnotatedImages, Batch, Proposals, workers_heard
+from vedette.data.values import counted
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.average import Average
@@ -130,7 +131,7 @@ class Training:
                 with progress.pause():
                     self._finish_epoch(progress)
         if self.epoch < self.recipe.epochs:
-            early = f"no better result in {self.stale} evaluations: ended after epoch {self.epoch}"
+            early = f"no better result in {counted(self.stale, 'evaluation')}: ended after epoch {self.epoch}"
             self._tell(f"{early}; with --patience 0 --resume it goes on")
         if self.log is not None:
             self.log.close()

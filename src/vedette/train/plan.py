@@ -9,6 +9,7 @@ import torch
 
 from vedette.data.annotations import Dataset
 from vedette.data.read import parse_source, read_datasets, validation_source
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.train.around import Around
 from vedette.train.defaults import notes_on, rate_for, sized
@@ -170,7 +171,7 @@ def _check_the_same(run: Run, wanted: Wanted, dataset: Dataset) -> None:
     if seed != run.recipe.seed:
         raise InputError(f"--seed {seed}: the run was started with {run.recipe.seed}; leave it out, or {anyway}")
     if len(dataset) != run.images:
-        raise InputError(f"--data: {len(dataset)} images, and the run was started on {run.images}; {anyway}")
+        raise InputError(f"--data: {counted(len(dataset), 'image')}, and the run was started on {run.images}; {anyway}")
     if dataset.fingerprint != run.fingerprint:
         raise InputError(f"--data: the names of its images or its annotations changed since the run began; {anyway}")
 
@@ -190,8 +191,8 @@ def recipe_of(wanted: Wanted, images: int, device: str) -> Recipe:
     if wanted.kind in ("paper", "paper-voc12", "paper-coco"):
         own = replace(default, **wanted.recipe)
         return replace(own, **({"lr": rate_for(own, default, images, number_of_processes())} | dict(wanted.recipe)))
-    evaluated = not in_stages(wanted.model)
-    return sized(default, images, number_of_processes(), wanted.recipe, evaluated)
+    measured = {"eval_every": default.eval_every} if in_stages(wanted.model) else {}  # at the end alone
+    return sized(default, images, number_of_processes(), measured | dict(wanted.recipe))
 
 
 def _check_patience(recipe: Recipe, val: str | None) -> None:

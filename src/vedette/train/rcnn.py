@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
+from vedette.data.values import counted
 from vedette.infer.look import Look
 from vedette.ops.boxes import iou
 from vedette.papers.rcnn import RegionClassifier
@@ -92,12 +93,12 @@ class RCNNTraining:
 
     def _propose(self) -> None:
         c = self.model.config
-        self.say(f"stage 1: selective search, {c.search}, at most {c.proposals} proposals an image")
+        self.say(f"stage 1: selective search, {c.search}, at most {counted(c.proposals, 'proposal')} an image")
         self.proposals[:] = searched(c, self.data, self.recipe, self.around)
 
     def _fine_tune(self) -> None:
         epochs = self.recipe.epochs
-        self.say(f"stage 2: fine-tuning, {epochs - self.tuning.epoch} of {epochs} epochs")
+        self.say(f"stage 2: fine-tuning, {epochs - self.tuning.epoch} of {counted(epochs, 'epoch')}")
         self.tuning.run()
         self.model = self.tuning.result.eval()  # type: ignore[assignment]
 
@@ -127,7 +128,8 @@ class RCNNTraining:
         """A file of features for each image that has none yet; the processes share the images."""
         number = sum(map(len, self.proposals))
         size = number * self.model.fc7_width * 2 / 1e9
-        self.say(f"stage 3: features of {number} proposals, {size:.1f} GB in {self.folder / FEATURES} until the end")
+        where = f"{size:.1f} GB in {self.folder / FEATURES} until the end"
+        self.say(f"stage 3: features of {counted(number, 'proposal')}, {where}")
         (self.folder / FEATURES).mkdir(exist_ok=True)
         own = own_share(len(self.data))
         left = [index for index in own if not self._feature_file(index).is_file()]
@@ -206,7 +208,7 @@ class RCNNTraining:
 
     def _fit_regression(self) -> Linear:
         classes = self.model.config.num_classes
-        self.say(f"stage 5: box regression of {classes} classes")
+        self.say(f"stage 5: box regression of {counted(classes, 'class')}")
         norms = torch.cat([norms for (norms,) in self._stored("norms")])
         with self.watch(classes, "classes") as bar:
 

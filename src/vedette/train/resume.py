@@ -47,8 +47,7 @@ def resume_from(
     """
     path = folder / LAST
     state = read_state(path, say)
-    if epochs < state.get("epoch", 0):
-        raise InputError(f"epochs is {epochs}: the run in {folder} has done {state['epoch']} already")
+    check_epochs(folder, state.get("epoch", 0), epochs)
     chosen = rates_of(optimizer)
     try:
         model.load_state_dict(state["model"])
@@ -61,6 +60,12 @@ def resume_from(
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: does not go on with these settings ({reason}); use those of its run.json") from None
+
+
+def check_epochs(folder: Path, done: int, wanted: int) -> None:
+    """Raises InputError where the folder's run has done more of them."""
+    if wanted < done:
+        raise InputError(f"epochs is {wanted}: the run in {folder} has done {done} already")
 
 
 def random_state(device: torch.device) -> RandomState:

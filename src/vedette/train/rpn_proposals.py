@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from vedette.data.loader import AnnotatedImages, Batch, eval_loader
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.evaluate.recall import proposal_recall
 from vedette.evaluate.truth import Truth
@@ -69,7 +70,9 @@ def read_proposals(file: Path, images: int) -> list[Tensor]:
         stored = load_file(file)
         found = list(torch.split(stored["boxes"].view(-1, 4), stored["counts"].tolist()))
     if len(found) != images:
-        raise InputError(f"{file}: has proposals of {len(found)} images, --data has {images}; give the run's own data")
+        raise InputError(
+            f"{file}: has proposals of {counted(len(found), 'image')}, --data has {images}; give the run's own data"
+        )
     return found
 
 

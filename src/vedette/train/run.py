@@ -15,23 +15,37 @@ from torch import nn
 
 from vedette.data.annotations import Dataset
 from vedette.data.loader import AnnotatedImages
+from vedette.data.values import counted
 from vedette.errors import InputError
 from vedette.evaluate.measure import measure_classes, truths_for
 from vedette.evaluate.run import Loaders, eval_loaders, evaluate_model
 from vedette.infer.multiscale import plan_passes
 from vedette.structures import InputSpec
 from vedette.train.around import Around
+from vedette.train.checkpoint import epochs_done
+from vedette.train.epochs import Epochs
 from vedette.train.facts import facts_of
 from vedette.train.four_step import START
 from vedette.train.lock import locked
 from vedette.train.loop import Validate
 from vedette.train.plan import check_folder, read_data
-from vedette.train.processes import begin, in_order, is_first_process, of_the_first, others_heard, own_share
+from vedette.train.processes import (
+    begin,
+    in_order,
+    is_first_process,
+    number_of_processes,
+    of_the_first,
+    others_heard,
+    own_share,
+)
 from vedette.train.recipe import Recipe
+from vedette.train.resume import check_epochs
 from vedette.train.run_file import Run
-from vedette.train.trainings import AnyTraining, check_can_go_on, training_of
+from vedette.train.trainings import AnyTraining, check_can_go_on, check_fits, training_of
 from vedette.weights.files import save_weights
 from vedette.weights.header import input_spec_of
+from vedette.weights.imagenet import check_imagenet
+from vedette.weights.own import takes_imagenet
 from vedette.zoo import build, restore, weight_file
 
 
@@ -50,6 +64,31 @@ def start(run: Run, around: Around, dataset: Dataset | None = None, model: Any =
     check_boxes(dataset, run.recipe, around)
     with locked(around.folder):
         return _trained(run, around, dataset, model)
+
+
+def check(run: Run, around: Around, dataset: Dataset) -> None:
+    """Raises InputError for what `start` would refuse before its first step; writes and fetches nothing."""
+    check_folder(around)
+    check_boxes(dataset, run.recipe, around)
+    model = _untrained(run, around)
+    check_fits(model, run.recipe, len(dataset))
+    Epochs(dataset, model.input_spec, run.recipe, 0, number_of_processes(), None)
+    _validation(run, model.input_spec, around)
+    if around.resume and not run.recipe.alternating:
+        check_epochs(around.folder, epochs_done(around.folder), run.recipe.epochs)
+
+
+def _untrained(run: Run, around: Around) -> Any:
+    """The detector of a run, with the weights that lie in files, and without ImageNet's, which may have to be fetched.
+
+    Raises InputError where it cannot be built, and where these weights cannot be had.
+    """
+    if around.resume or run.init is not None or run.backbone not in ("imagenet", "random"):
+        return model_of(run, around)
+    model: Any = build(run.model, len(run.classes), None, **run.config)
+    if run.backbone == "imagenet" and takes_imagenet(model):
+        check_imagenet(model.backbone)
+    return model
 
 
 def _trained(run: Run, around: Around, dataset: Dataset, model: Any) -> Path:
@@ -86,11 +125,11 @@ def check_boxes(dataset: AnnotatedImages, recipe: Recipe, around: Around) -> Non
     empty = sum(not has_boxes(dataset, index, recipe) for index in range(len(dataset)))
     if empty == len(dataset):
         raise InputError(
-            f"nothing to learn from in these {len(dataset)} images: no box that is not a crowd or difficult; "
+            f"nothing to learn from in {counted(len(dataset), 'image')}: no box that is not a crowd or difficult; "
             "`vedette data check` says what is there"
         )
     if empty:
-        around.tell(f"note: {empty} of {len(dataset)} images have no box to learn from")
+        around.tell(f"note: {empty} of {counted(len(dataset), 'image')} have no box to learn from")
 
 
 def has_boxes(dataset: AnnotatedImages, index: int, recipe: Recipe) -> bool:
@@ -167,7 +206,7 @@ def _validation(run: Run, spec: InputSpec, around: Around) -> Validate | None:
 
 def _tell(run: Run, images: int, config: Any, around: Around) -> None:
     """What the run is made of: the recipe in run.json, and the detector's config, which its weight files hold."""
-    around.tell(f"{run.model} on {images} images of {len(run.classes)} classes, {around.device}")
+    around.tell(f"{run.model} on {counted(images, 'image')} of {counted(len(run.classes), 'class')}, {around.device}")
     for kind, settings in (("recipe", run.recipe), ("detector", config)):
         values = "  ".join(f"{field.name} {getattr(settings, field.name)}" for field in fields(settings))
         around.tell(f"  {kind}: {values}")

@@ -6,9 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 from vedette.parts.class_coder import ClassCoder
+from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.box_statistics import keep_boxes, measure_targets
 from vedette.train.checkpoint import LAST, PREVIOUS, has_state
@@ -27,20 +30,12 @@ UNUSED = ("start_size", "start_share", "max_zoom_out", "eval_every", "patience")
 def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Around, **ways: Any) -> AnyTraining:
     """The training of a model that says itself how its input is; `ways`: `validate` and `save_weights` of `Training`.
 
-    Raises InputError for a setting that the model has no use for, and where what it needs is not installed.
+    Raises InputError as `check_fits` does.
     """
+    check_fits(model, recipe, len(data))
     if getattr(model, "trains_in_stages", False):
-        _check_stages(type(model).__name__, recipe)
         return RCNNTraining(model, data, recipe, around, **ways)
-    _check_start_size(recipe.start_size, model.config)
-    for what, size in {"image_size": model.input_spec.size, "--start-size": recipe.start_size}.items():
-        if size:
-            _check_anchors(model, what, size)
     if recipe.alternating:
-        if number_of_processes() > 1:
-            raise InputError("--recipe four-step is trained by one process: start it without torchrun")
-        if recipe.patience:
-            raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
         return FourStepTraining(model, data, model.input_spec, recipe, around, **ways)
     proposals: Proposals | None = None
     if getattr(model, "needs_proposals", False):
@@ -48,6 +43,25 @@ def training_of(model: Any, data: AnnotatedImages, recipe: Recipe, around: Aroun
         if not around.resume:  # a run gone on with has its statistics
             _measure_targets(model, data, proposals, recipe, around)
     return Training(model, data, model.input_spec, recipe, around, proposals=proposals, **ways)
+
+
+def check_fits(model: Any, recipe: Recipe, images: int) -> None:
+    """Raises InputError for a setting that the model, or this machine, has no use for on so many images.
+
+    And where what the model needs is not installed.
+    """
+    if getattr(model, "trains_in_stages", False):
+        _check_stages(type(model).__name__, recipe)
+        return
+    _check_start_size(recipe.start_size, model.config)
+    for what, size in {"image_size": model.input_spec.size, "--start-size": recipe.start_size}.items():
+        if size:
+            _check_memory(model.input_spec.at(size), what, min(recipe.batch_size, images))
+            _check_anchors(model, what, size)
+    if recipe.alternating and number_of_processes() > 1:
+        raise InputError("--recipe four-step is trained by one process: start it without torchrun")
+    if recipe.alternating and recipe.patience:
+        raise InputError("--patience: each of four steps is as long as the others; leave --patience out")
 
 
 def _measure_targets(model: Any, data: AnnotatedImages, proposals: Proposals, recipe: Recipe, around: Around) -> None:
@@ -104,6 +118,20 @@ def _check_start_size(size: int, config: Any) -> None:
             replace(config, image_size=size)
     except ValueError as error:
         raise InputError(f"--start-size {size}: {str(error).partition(': ')[2]}") from None
+
+
+def _check_memory(spec: InputSpec, what: str, batch_size: int) -> None:
+    """Raises InputError where not even the pictures of a batch fit into the memory: the system would end the process.
+
+    what: the setting that gives the size; batch_size: of the largest batch.
+    """
+    needed = batch_size * 3 * 4 * spec.size * (spec.max_side or spec.size)  # bytes, as float32
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise InputError(
+            f"{what} {spec.size}: a batch of {batch_size} such images takes {needed / 1e9:.0f} GB, and "
+            f"{free / 1e9:.0f} GB of memory are free; give smaller ones, or fewer with --batch-size"
+        )
 
 
 def _check_anchors(model: Any, what: str, size: int) -> None:

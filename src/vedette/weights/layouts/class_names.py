@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 VOC = (
@@ -43,7 +44,9 @@ def read_names(path: Path, count: int) -> tuple[str, ...]:
         raise InputError(f"{path}: not a text file of class names, one a line, in UTF-8") from None
     names = tuple(line for line in lines if line)
     if len(names) != count:
-        raise InputError(f"{path}: {len(names)} class names for {count} classes (background is not counted)")
+        raise InputError(
+            f"{path}: {counted(len(names), 'class name')} for {counted(count, 'class')} (background is not counted)"
+        )
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"{path}: the class {twice!r} is named twice")

@@ -18,7 +18,7 @@ from vedette.weights.layouts import (
     torchvision,
 )
 from vedette.weights.layouts.checkpoint import Checkpoint
-from vedette.weights.layouts.nesting import is_tensor, weights_in
+from vedette.weights.layouts.nesting import Weights, is_tensor, weights_in
 from vedette.weights.layouts.pickled import Picked, no_weights, pick, read_content
 
 AUTO, CAFFE = "auto", "refinedet.caffe"
@@ -82,18 +82,23 @@ def read_foreign(path: Path, layout: str = AUTO, key: str | None = None) -> Chec
 
 
 def _fits(content: Any, layout: Layout) -> bool:
+    return bool(_weights(content, layout.has))
+
+
+def _weights(content: Any, has: str | None = None) -> list[Weights]:
+    """The weights in a file's content, none where it is damaged, which `pick` says.
+
+    Everything is caught: a pickle may give an object any state, and a module made of one raises whatever its attributes
+    that are no dicts, or are not there, lead to.
+    """
     try:
-        return bool(weights_in(content, layout.has))
-    except Exception:  # a module that is none: `pick` says so
-        return False
+        return weights_in(content, has)
+    except Exception:
+        return []
 
 
 def _what_is_wrong(content: Any, layout: str, fitting: list[str]) -> str:
-    try:
-        found = weights_in(content)
-    except Exception:
-        found = []
-    names = [name for one in found for name, value in one.tensors.items() if is_tensor(value)]
+    names = [name for one in _weights(content) for name, value in one.tensors.items() if is_tensor(value)]
     if not names:
         return no_weights(content)
     shown = f"holds {', '.join(name[:80] for name in names[:SHOWN])}{' …' if len(names) > SHOWN else ''}"

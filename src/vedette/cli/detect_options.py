@@ -1,0 +1,36 @@
+"""The options of `vedette detect`, each with what its help says."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vedette.cli.complete import complete_model
+from vedette.cli.places import place
+
+Source = Annotated[
+    list[str], typer.Argument(help="Images, folders (without subfolders), quoted globs; - for names on stdin.")
+]
+Model = Annotated[
+    str, typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model)
+]
+Out = Annotated[Path, place(help="Folder for the pictures, detections.json and, as they come, detections.jsonl.")]
+Score = Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")]
+Graphs = Annotated[
+    bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
+]
+Backend = Annotated[
+    Literal["auto", "eager", "compile", "onnx", "openvino"] | None,
+    typer.Option(
+        "--backend",
+        help="What runs the network on a CPU: PyTorch as it is or compiled, ONNX Runtime, OpenVINO; auto: the fastest "
+        "here, measured once. Default: PyTorch, or what an exported file is for.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done is not done again.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Write over files in --out that are not of this command, too.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")]

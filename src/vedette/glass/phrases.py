@@ -1,0 +1,57 @@
+"""Numbers and lists as they stand in a sentence."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+class Told(NamedTuple):
+    """A step in words."""
+
+    title: str
+    text: str
+    equation: str = ""  # as vedette.pages.mathml takes it
+
+
+def many(count: int, thing: str, things: str = "") -> str:
+    """ "no anchors", "one anchor", "6,375 anchors"; things: the plural where an s is not enough."""
+    return f"{in_words(count)} {thing if count == 1 else things or thing + 's'}"
+
+
+def in_words(count: int) -> str:
+    """Small ones as words, large ones with their thousands apart."""
+    return SMALL[count] if 0 <= count < len(SMALL) else f"{count:,}"
+
+
+def alone(count: int) -> str:
+    """A number without its thing: "none", "one", "6,375"."""
+    return in_words(count) if count else "none"
+
+
+def listed(things: Iterable[object], last: str = "and") -> str:
+    """ "8, 16 and 32"."""
+    words = [str(thing) for thing in things]
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """Without the zeros behind the point: 0.45, 320, 25.6."""
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(score: float) -> str:
+    """A score in two digits, three where it is near 1 or 0, never rounded to either."""
+    if not 0.005 <= score < 0.995:
+        return (
+            f"{score:.3f}"
+            if 0.0005 <= score < 0.9995 or score in (0, 1)
+            else ("over 0.999" if score > 0.5 else "under 0.001")
+        )
+    return f"{score:.2f}"
+
+
+def capital(sentence: str) -> str:
+    """With its first letter large."""
+    return sentence[:1].upper() + sentence[1:]

@@ -1,0 +1,94 @@
+"""What a diagram is drawn from: the model, one look at the picture, and how many went through each step."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import log1p
+from typing import Any
+
+from vedette.glass.levels import Level, levels_of
+from vedette.glass.record import Step
+from vedette.glass.trace import Pass, Trace
+from vedette.glass.words import words
+from vedette.pages.sketch import LINE, WIDTH, step, text
+
+BAR, ROW = 8, 37  # heights in units
+MARGIN = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A trace on its way into a diagram."""
+
+    model: Any
+    trace: Trace
+
+    @property
+    def look(self) -> Pass:
+        """The first look at the picture."""
+        return self.trace.passes[0]
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        """Of its anchors; none where regions are given."""
+        return [] if self.look.anchors is None else levels_of(self.look.anchors, self.look.padded)
+
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        """By their names: the first look's, and how several looks are merged."""
+        found = dict[str, Step]()
+        for one in self.trace.steps:
+            found.setdefault(one.name, one)
+        return found
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """Of the steps."""
+        return {name: told["title"] for name, told in words(self.trace).items()}
+
+    def opens(self, name: str, content: str) -> str:
+        """Content that opens a step; as it is where the detector has no such step."""
+        if name not in self.steps:
+            return content
+        one = self.steps[name]
+        return step(name, self.titles[name], len(one), int(one.kept.sum()), content)
+
+
+def way(scene: Scene, top: float) -> tuple[str, float]:
+    """All steps one below the other with what came in and what went on, from `top` down; and where it ends."""
+    largest = max(len(one) for one in scene.steps.values())
+    parts = [text(MARGIN, top, "What became of them in this picture", "strong", "start", 14)]
+    parts.append(
+        text(
+            MARGIN, top + LINE, "Filled: what went on. Dashed: what was left behind. Logarithmic.", "soft", "start", 12
+        )
+    )
+    top += LINE + 24
+    for name in scene.steps:
+        parts.append(scene.opens(name, _bar(scene, name, top, largest)))
+        top += ROW
+    return "".join(parts), top
+
+
+def _bar(scene: Scene, name: str, top: float, largest: int) -> str:
+    one, full = scene.steps[name], WIDTH - 2 * MARGIN
+    came, went = len(one), int(one.kept.sum())
+    wide = [full * _log_share(number, largest) for number in (came, went)]
+    y = top + 6
+    return (
+        f'<rect class="hit" x="{MARGIN - 6}" y="{top - 13:.1f}" width="{full + 12}" height="{ROW - 3}"/>'
+        f"{text(MARGIN, top, scene.titles[name], anchor='start')}"
+        f"{text(WIDTH - MARGIN, top, f'{came:,} → {went:,} {unit_of(one, went)}', 'count', 'end')}"
+        f'<rect class="track" x="{MARGIN + wide[1]:.1f}" y="{y:.1f}" width="{wide[0] - wide[1]:.1f}" height="{BAR}"/>'
+        f'<rect class="bar" x="{MARGIN}" y="{y:.1f}" width="{wide[1]:.1f}" height="{BAR}"/>'
+    )
+
+
+def unit_of(one: Step, count: int) -> str:
+    """What a step counts."""
+    on_anchors = one.name in ("anchors", "refine") or one.name.startswith("rpn ")
+    thing = "anchor" if on_anchors else "region" if one.name == "regions" else "pair"
+    return thing if count == 1 else f"{thing}s"
+
+
+def _log_share(number: int, largest: int) -> float:
+    return log1p(number) / log1p(max(largest, 1))

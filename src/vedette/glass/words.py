@@ -1,0 +1,42 @@
+"""What each step does, in plain words for one who never read the paper, with the paper's equation and its place.
+
+    words(trace)["suppress"]  # {"title", "text", "equation", "paper", "code"}
+
+`equation` is MathML, "" where there is none; `paper` says where the paper has it, `code` is our symbol. Numbers are
+those of the model's config, of its anchors and of the trace.
+"""
+
+from vedette.glass.citations import cited
+from vedette.glass.papers import paper_of
+from vedette.glass.phrases import Told
+from vedette.glass.record import Step
+from vedette.glass.trace import Trace
+from vedette.glass.words_enter import anchors, regions
+from vedette.glass.words_find import decode, frame, keep, merge_suppress, pick, scores, suppress
+from vedette.glass.words_refine import refine, too_small
+from vedette.pages.mathml import mathml
+
+
+def words(trace: Trace) -> dict[str, dict[str, str]]:
+    """Of every step of the trace, by its name."""
+    paper, told = paper_of(trace.detector.model), dict[str, dict[str, str]]()
+    for step in trace.steps:
+        if step.name not in told:
+            soft = trace.passes[0].stages[-1].search.method != "hard" and not step.name.startswith("rpn")
+            own, place = _tell(trace, step), cited(paper, step.name, soft)
+            equation = mathml(own.equation) if own.equation else ""
+            told[step.name] = {"title": own.title, "text": own.text, "equation": equation, **place._asdict()}
+    return told
+
+
+def _tell(trace: Trace, step: Step) -> Told:
+    if step.name == "anchors":
+        return anchors(trace)
+    if step.name == "regions":
+        return regions(trace, step)
+    if step.name == "merge suppress":
+        return merge_suppress(trace, step)
+    stage = next((one for one in trace.passes[step.look].stages if step.name in one.names), trace.passes[0].stages[-1])
+    tells = {"refine": refine, "floor": scores, "pick": pick, "suppress": suppress, "keep": keep, "frame": frame}
+    tells |= {"decode": decode if stage.last else too_small}
+    return tells[step.name.split()[-1]](trace, stage, step)
