@@ -7,21 +7,18 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from vedette.data.decode import decode_image
 from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector
 from vedette.infer.look import Look
 from vedette.infer.one_graph import tensors_of
-from vedette.ops.boxes import iou
 from vedette.structures import Detections
 
 PHOTOGRAPHS = Path(__file__).parents[1] / "assets" / "demo"
 SCORE = 0.05  # from which on detections are compared
 BATCH = 5  # beside pictures alone
-PIXELS, SCORES, UNPAIRED = 0.5, 0.01, 0.01  # how far a file may be off, and the share without a partner
-EQUAL, OVERLAP = 1e-5, 0.3  # of scores, and how much equals overlap
+PIXELS, SCORES = 0.5, 0.01  # how far a file may be off
 RAW = 1e-3  # how far raw outputs may be off, in their own largest value
 
 
@@ -32,24 +29,22 @@ class Comparison:
     pictures: int
     score: float  # from which on
     pairs: int
-    tied: int  # another of the same class and score stayed in its place: of equals, either may be the best
-    unpaired: int  # found by one of the two alone otherwise, and not for being just below the score
+    alone: int  # found by one of the two and not by the other
     pixels: float  # by which a side of a pair differs at most
     scores: float
 
     @property
     def same(self) -> bool:
-        """Whether the file may stand for the model."""
-        near = self.pixels <= PIXELS and self.scores <= SCORES
-        return near and self.unpaired <= UNPAIRED * (self.pairs + self.unpaired)
+        """Whether the file may stand for the model: they were seen to find something, and nothing else."""
+        return self.pairs > 0 and self.alone == 0 and self.pixels <= PIXELS and self.scores <= SCORES
 
     def __str__(self) -> str:
-        if not self.pairs + self.tied + self.unpaired:
+        if not self.pairs + self.alone:
             return f"{self.pictures} pictures, nothing found by either: nothing was compared; give others with --check"
-        tied = f", {self.tied} tied" if self.tied else ""
         return (
-            f"{self.pictures} pictures, {self.pairs} detections from {self.score:g} on the same{tied}, {self.unpaired} "
-            f"not; boxes differ by {self.pixels:.2g} pixels at most, scores by {self.scores:.2g}"
+            f"{self.pictures} pictures, alone and {BATCH} at once: of the detections from {self.score:g} on {self.pairs} "
+            f"found by both, {self.alone} by one alone; boxes differ by {self.pixels:.2g} pixels at most, scores by "
+            f"{self.scores:.2g}"
         )
 
 
@@ -64,64 +59,56 @@ def photographs(given: Sequence[str | Path] = ()) -> list[Image.Image]:
     return [*pictures, *map(ImageOps.mirror, pictures), corner]
 
 
-def compare(model: Detector, file: Detector, pictures: Sequence[Image.Image], bf16: bool = False) -> Comparison:
+def compare(model: Detector, file: Detector, pictures: Sequence[Image.Image]) -> Comparison:
     """Each picture alone, and batches of five; where nothing has a score of 0.05, whatever has any."""
-    found = _both(model, file, pictures, SCORE, bf16)
-    score = SCORE
-    if not any(len(one) for one, _ in found):
-        found, score = _both(model, file, pictures, 0.0, bf16), 0.0
+    found, score = _both(model, file, pictures, SCORE - SCORES), SCORE
+    if not any(bool((one.scores >= SCORE).any()) for one, _ in found):
+        found, score = _both(model, file, pictures, 0.0), 0.0
     each = [_paired(one, other, score) for one, other in found]
     return Comparison(
         pictures=len(pictures),
         score=score,
         pairs=sum(row.pairs for row in each),
-        tied=sum(row.tied for row in each),
-        unpaired=sum(row.unpaired for row in each),
+        alone=sum(row.alone for row in each),
         pixels=max(row.pixels for row in each),
         scores=max(row.scores for row in each),
     )
 
 
 def _both(
-    model: Detector, file: Detector, pictures: Sequence[Image.Image], score: float, bf16: bool
+    model: Detector, file: Detector, pictures: Sequence[Image.Image], score: float
 ) -> list[tuple[Detections, Detections]]:
     rows: list[tuple[Detections, Detections]] = []
     for size in (1, BATCH):
-        ours, theirs = (one.detect(list(pictures), score, size, bf16, keep_image=False) for one in (model, file))
+        ours, theirs = (one.detect(list(pictures), score, size, keep_image=False) for one in (model, file))
         rows += zip(ours, theirs, strict=True)
     return rows
 
 
 class _Paired(NamedTuple):
     pairs: int
-    tied: int
-    unpaired: int
+    alone: int
     pixels: float
     scores: float
 
 
 def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
+    """Of what either has from `score` on. Both were asked for somewhat weaker ones too, so that one just above the score
+    need not be taken on trust: its partner just below is there.
+
+    There is no allowance for ties: a file that takes another of two equals is refused, as is one that is wrong.
+    """
     first, second = _places(ours), _places(theirs)
-    common = sorted(first.keys() & second.keys())
-    alone = ours[torch.tensor([place for key, place in first.items() if key not in second], dtype=torch.int64)]
-    others = theirs[torch.tensor([place for key, place in second.items() if key not in first], dtype=torch.int64)]
-    tied = _tied(alone, others), _tied(others, alone)
-    both = zip((alone, others), tied, strict=True)
-    weak = sum(int(((one.scores <= score + SCORES) & ~equal).sum()) for one, equal in both)
-    ties = sum(int(one.sum()) for one in tied)
-    unpaired = len(alone) + len(others) - ties - weak
-    if not common:
-        return _Paired(0, ties, unpaired, 0.0, 0.0)
-    pair = ours[[first[key] for key in common]], theirs[[second[key] for key in common]]
-    pixels, scores = ((getattr(pair[0], name) - getattr(pair[1], name)).abs().max() for name in ("boxes", "scores"))
-    return _Paired(len(common), ties, unpaired, float(pixels), float(scores))
-
-
-def _tied(found: Detections, others: Detections) -> Tensor:
-    """(N,) whether another of the same class and score stayed in its place: of equals, either may be the best."""
-    same = found.labels[:, None] == others.labels
-    equal = (found.scores[:, None] - others.scores).abs() <= EQUAL
-    return (same & equal & (iou(found.boxes, others.boxes) >= OVERLAP)).any(1)
+    pairs = torch.tensor([(first[key], second[key]) for key in first.keys() & second.keys()], dtype=torch.int64)
+    one, other = (side[places] for side, places in zip((ours, theirs), pairs.view(-1, 2).T, strict=True))
+    strong = torch.maximum(one.scores, other.scores) >= score
+    one, other, count = one[strong], other[strong], int(strong.sum())
+    found, partnered = ([int((part.scores >= score).sum()) for part in both] for both in ((ours, theirs), (one, other)))
+    alone = sum(found) - sum(partnered)
+    if not count:
+        return _Paired(0, alone, 0.0, 0.0)
+    pixels, scores = (float((getattr(one, name) - getattr(other, name)).abs().max()) for name in ("boxes", "scores"))
+    return _Paired(count, alone, pixels, scores)
 
 
 def _places(found: Detections) -> dict[tuple[int, int], int]:
