@@ -17,9 +17,6 @@ def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     given = ("refinedet320-lite0", "--to", "onnx", "--out")
     assert "give it the suffix .onnx" in refused(capsys, *given, str(tmp_path / "model.xml"))
     assert "neither a weight file nor" in refused(capsys, "nothing", "--to", "onnx", "--out", out)
-    assert "give some with --calibrate" in refused(capsys, *given, out, "--int8")
-    assert "are for --int8" in refused(capsys, *given, out, "--data", "somewhere")
-    assert "whole detectors" in refused(capsys, *given, out, "--int8", "--calibrate", out, "--raw")
     assert "no such file" in refused(capsys, *given, out, "--check", str(tmp_path / "none.jpg"))
     assert not list(tmp_path.iterdir())
 

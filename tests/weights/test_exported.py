@@ -14,7 +14,6 @@ def test_it_is_read_as_it_was_written() -> None:
         category_ids=None,
         input_spec=InputSpec(size=320, resize="short side", max_side=533, divisor=32, mean=(1.0, 2.0, 3.0)),
         sizes=True,
-        proposals=False,
     )
     metadata = to_metadata(exported)
     assert all(isinstance(value, str) for value in metadata.values())

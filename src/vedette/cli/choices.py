@@ -1,11 +1,13 @@
 """Options that `detect` and `evaluate` share: which device a trained detector is on, and how it looks at pictures."""
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
 from vedette.errors import InputError
 
+Given = Mapping[str, Any]  # the options on the command line, by their parameters' names
 MOST_AT_ONCE, MOST_WORKERS = 65536, 512  # images of a batch, processes: beyond them memory and machine end
 
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, …; default: a GPU if there is one.")]
@@ -37,3 +39,16 @@ def read_scales(text: str | None) -> list[int] | None:
 def chosen(**config: Any) -> dict[str, Any]:
     """The fields that were given on the command line."""
     return {field: value for field, value in config.items() if value is not None}
+
+
+def given_options(context: typer.Context) -> Given:
+    """What stands on the command line, by the names of the parameters."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: context.params[name] for name, source in sources.items() if source and source.name != "DEFAULT"}
+
+
+def written(parameter: str, arguments: Collection[str] = ()) -> str:
+    """A parameter as a person writes it: one of the arguments in capitals, an option with its dashes."""
+    if parameter in arguments:
+        return parameter.upper()
+    return f"--{parameter.strip('_').replace('_', '-')}"

@@ -37,7 +37,6 @@ def detect(
     bf16: Bf16 = False,
     graphs: options.Graphs = False,
     trust: Trust = False,
-    backend: options.Backend = None,
     nms: Nms = None,
     scales: Scales = None,
     flip: Flip = False,
@@ -66,7 +65,7 @@ def detect(
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
-    detector = _load(weights, device, graphs, trust, backend, bf16, chosen(nms=nms))
+    detector = _load(weights, device, graphs, nms, trust)
     passes = _plan(detector, sizes, flip, vote, batch_size)
     batch.begin()
     try:
@@ -78,18 +77,10 @@ def detect(
     _tell(batch, results if as_json else "", sources.faults)
 
 
-def _load(
-    weights: Path, device: str | None, graphs: bool, trust: bool, backend: Any, bf16: bool, config: dict[str, Any]
-) -> Detector:
-    if backend is None:
-        from vedette.infer.load import load
+def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
+    from vedette.infer.load import load
 
-        return load(weights, device=device, graphs=graphs, trust=trust, **config)
-    if device not in (None, "cpu") or graphs:
-        raise InputError("--backend: chooses what runs on a CPU; leave --device and --graphs out, or --backend")
-    from vedette.export.backends import load_on
-
-    return load_on(weights, backend, bf16=bf16, trust=trust, tell=lambda line: typer.echo(line, err=True), **config)
+    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:

@@ -1,7 +1,7 @@
 """The options of `vedette detect`, each with what its help says."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,14 +18,6 @@ Out = Annotated[Path, place(help="Folder for the pictures, detections.json and, 
 Score = Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")]
 Graphs = Annotated[
     bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
-]
-Backend = Annotated[
-    Literal["auto", "eager", "compile", "onnx", "openvino"] | None,
-    typer.Option(
-        "--backend",
-        help="What runs the network on a CPU: PyTorch as it is or compiled, ONNX Runtime, OpenVINO; auto: the fastest "
-        "here, measured once. Default: PyTorch, or what an exported file is for.",
-    ),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with a run that was stopped: what is done is not done again.")

@@ -9,6 +9,7 @@ Shapes: `N` proposals of one picture, x1 y1 x2 y2 in pixels of the picture unles
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
@@ -24,7 +25,6 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from vedette.data.atomic import write_whole
-from vedette.data.cache import cache_folder
 from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 
@@ -111,7 +111,8 @@ def proposals_for(
 
 def default_cache() -> Path:
     """vedette/proposals in $XDG_CACHE_HOME, or else in ~/.cache."""
-    return cache_folder("proposals")
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "vedette" / "proposals"
 
 
 class _Searches(TorchDataset[Any]):

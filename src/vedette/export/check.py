@@ -42,9 +42,8 @@ class Comparison:
         if not self.pairs + self.alone:
             return f"{self.pictures} pictures, nothing found by either: nothing was compared; give others with --check"
         return (
-            f"{self.pictures} pictures, alone and {BATCH} at once: of the detections from {self.score:g} on {self.pairs} "
-            f"found by both, {self.alone} by one alone; boxes differ by {self.pixels:.2g} pixels at most, scores by "
-            f"{self.scores:.2g}"
+            f"{self.pictures} pictures alone and {BATCH} at once, detections from {self.score:g} on: {self.pairs} by "
+            f"both, {self.alone} by one alone; boxes differ by {self.pixels:.2g} pixels, scores by {self.scores:.2g}"
         )
 
 
@@ -93,8 +92,8 @@ class _Paired(NamedTuple):
 
 
 def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
-    """Of what either has from `score` on. Both were asked for somewhat weaker ones too, so that one just above the score
-    need not be taken on trust: its partner just below is there.
+    """Of what either has from `score` on. Both were asked for somewhat weaker ones too, so that one just above the
+    score need not be taken on trust: its partner just below is there.
 
     There is no allowance for ties: a file that takes another of two equals is refused, as is one that is wrong.
     """

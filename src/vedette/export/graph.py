@@ -13,10 +13,7 @@ from vedette.infer.one_graph import OneGraph, RawGraph, tensors_of
 from vedette.weights.exported import OUTPUTS, Exported
 
 MOST_IMAGES, MOST_PIXELS = 4096, 8192  # of a batch, and of a side
-EXAMPLE = (
-    480,
-    320,
-)  # width and height where sides are free: a side of one cell in the coarsest map would be taken as fixed
+EXAMPLE = (480, 320)  # width and height where sides are free: one cell in the coarsest map would be taken as fixed
 
 
 class Traced(NamedTuple):
@@ -47,17 +44,12 @@ def examples(exported: Exported) -> tuple[dict[str, Tensor], dict[str, dict[int,
     """Inputs of the graph by name, and which of their dimensions are free."""
     spec = exported.input_spec
     width, height = (spec.size, spec.size) if spec.resize == "warp" else EXAMPLE
-    count = 1 if exported.proposals else 2  # with proposals a picture comes alone
-    sizes = torch.tensor([[height, width]] * count)
     given = {
-        "images": torch.zeros(count, 3, height, width, dtype=torch.uint8),
+        "images": torch.zeros(2, 3, height, width, dtype=torch.uint8),
         "score": torch.tensor(0.05),
-        "sizes": sizes,
-        "proposals": torch.tensor([[0.0, 0.0, width, height]]).repeat(exported.config.get("proposals", 1), 1)
-        if exported.proposals
-        else torch.empty(0),
+        "sizes": torch.tensor([[height, width]] * 2),
     }
-    batch = {} if exported.proposals else {0: Dim("batch", min=1, max=MOST_IMAGES)}
+    batch = {0: Dim("batch", min=1, max=MOST_IMAGES)}
     sides = {} if spec.resize == "warp" else {2: _side("rows", spec.divisor), 3: _side("columns", spec.divisor)}
     free: dict[str, dict[int, Any]] = {"images": batch | sides, "sizes": batch}
     return {name: given[name] for name in exported.inputs}, free

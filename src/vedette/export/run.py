@@ -17,10 +17,14 @@ from vedette.export.pt2 import write_pt2
 from vedette.infer.backends.open import open_session
 from vedette.infer.detector import Detector
 from vedette.infer.load import load
+from vedette.papers.fast_rcnn import FastRCNN
+from vedette.papers.faster_rcnn import FasterRCNN
+from vedette.papers.rcnn import RegionClassifier
 from vedette.weights.exported import Exported
 
 Format = Literal["onnx", "openvino", "pt2"]
 ENDINGS: dict[str, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "pt2": (".pt2",)}
+REGION_DETECTORS = (RegionClassifier, FastRCNN, FasterRCNN)  # R-CNN and SPPNet are the first
 Tell = Callable[[str], None]  # hears what is being done
 
 
@@ -41,10 +45,11 @@ def export(
     Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
     """
     check_out(to, out)
+    exported = describe(detector, raw)
     photographs(check)  # before the work
     with TemporaryDirectory() as folder:
         made = Path(folder) / out.name
-        convert(detector, to, made, raw, tell)
+        convert(detector, exported, to, made, tell)
         tell("running the file beside the model")
         report = _compared(detector, made, check, raw)
         place(made, out, to)
@@ -57,9 +62,8 @@ def check_out(to: str, out: Path) -> None:
         raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
 
 
-def convert(detector: Detector, to: Format, made: Path, raw: bool = False, tell: Tell = lambda line: None) -> None:
+def convert(detector: Detector, exported: Exported, to: Format, made: Path, tell: Tell) -> None:
     """Writes the file, without a look at what it finds."""
-    exported = describe(detector, raw)
     tell("tracing the network")
     traced = trace(detector.model, exported)
     if to == "pt2":
@@ -75,23 +79,20 @@ def convert(detector: Detector, to: Format, made: Path, raw: bool = False, tell:
 
 
 def describe(detector: Detector, raw: bool = False) -> Exported:
-    """What the file will say of itself; raises InputError for a detector that is an exported file already."""
+    """What the file will say of itself; raises InputError for what is an exported file already, or looks at regions."""
     model: Any = detector.model
     if model is None:
         raise InputError("it is exported already: give the weights that it was made from")
-    proposals = getattr(model, "needs_proposals", False)
-    if raw and proposals:
-        raise InputError(
-            f"--raw: {detector.name or 'this detector'} has no anchors, it looks at proposals; leave it out"
-        )
+    name = detector.name or type(model).__name__
+    if isinstance(model, REGION_DETECTORS):
+        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet, M2Det and RetinaNet can be")
     return Exported(
-        name=detector.name or type(model).__name__,
+        name=name,
         config=asdict(model.config),
         classes=detector.classes,
         category_ids=detector.category_ids,
         input_spec=detector.input_spec,
         sizes=detector.input_spec.resize != "warp",
-        proposals=proposals,
         raw=raw,
     )
 

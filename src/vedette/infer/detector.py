@@ -24,9 +24,8 @@ class Detector:
 
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
-    on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input. compiled:
-    they are compiled by PyTorch. name: of the model, as `build` knows it. Where an exported file's session stands for
-    the model, `model` is None.
+    on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
+    name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
@@ -39,19 +38,16 @@ class Detector:
         device: torch.device | str | None = None,
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
-        compiled: bool = False,
         name: str | None = None,
     ) -> None:
         self.device = torch.device("cpu") if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
             raise InputError(f"graphs: CUDA graphs need a GPU, and the device is {self.device}; leave graphs out")
-        if graphs and compiled:
-            raise InputError("graphs and compiled: each is a way to run the network; give one of them")
         self.network = model if isinstance(model, Session) else model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
         self.category_ids, self.name = category_ids, name
-        self.graphs, self.compiled = graphs, compiled
+        self.graphs = graphs
         self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
 
     @property
@@ -136,7 +132,7 @@ class Detector:
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""
         if (spec, bf16) not in self.looks:
-            self.looks[spec, bf16] = look_with(self.network, spec, bf16, self.device, self.graphs, self.compiled)
+            self.looks[spec, bf16] = look_with(self.network, spec, bf16, self.device, self.graphs)
         return self.looks[spec, bf16]
 
     def prepare(self, pictures: Sequence[Image.Image], spec: InputSpec) -> Inputs:
@@ -161,12 +157,11 @@ def look_with(
     bf16: bool,
     device: torch.device | str,
     graphs: bool = False,
-    compiled: bool = False,
 ) -> Look | SessionLook:
     """A model's or a session's way to look at inputs of that spec."""
     if isinstance(network, Session):
         return SessionLook(network, spec, bf16)
-    return Look(network, spec, bf16, graphs, compiled).to(device)
+    return Look(network, spec, bf16, graphs).to(device)
 
 
 def choose_device(device: torch.device | str | None = None) -> torch.device:

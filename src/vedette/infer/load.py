@@ -22,7 +22,6 @@ def load(
     device: str | torch.device | None = None,
     graphs: bool = False,
     trust: bool = False,
-    compiled: bool = False,
     **config: Any,
 ) -> Detector:
     """A detector ready to use: bundled weights by name, one of our weight files by path, or a file of `vedette export`.
@@ -30,8 +29,8 @@ def load(
     graphs: on a GPU, record network and post-processing as CUDA graphs, one a size of input: faster where batches are
     small, after a second for each. trust: the file may be of a detector that did not come with Vedette: the module that
     it names is imported and run. config: fields to detect with other than those stored, `nms="linear"`: those of
-    AFTER_TRAINING that the detector has. compiled: compile network and post-processing with PyTorch's compiler.
-    An exported file (.onnx, .xml, .pt2) has its fields in its graph, and runs on the CPU.
+    AFTER_TRAINING that the detector has. An exported file (.onnx, .xml, .pt2) has its fields in its
+    graph, and runs on the CPU.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on; and for a file that names a module, unless it is trusted.
@@ -41,18 +40,16 @@ def load(
         raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
     path = weight_file(source)
     if is_exported(path):
-        return _load_exported(path, device, graphs or compiled, config)
+        return _load_exported(path, device, graphs, config)
     model, stored = restore(path, trust=trust, **config)
-    return Detector(
-        model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, compiled, stored.name
-    )
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
 
 
-def _load_exported(path: Path, device: str | torch.device | None, otherwise: bool, config: dict[str, Any]) -> Detector:
+def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, config: dict[str, Any]) -> Detector:
     """Raises InputError too where it is to run in a way that the file has no choice of."""
     if config:
         raise InputError(f"{path}: its graph has its own {next(iter(config))}; export the weights again with another")
-    if otherwise or (device is not None and torch.device(device).type != "cpu"):
+    if graphs or (device is not None and torch.device(device).type != "cpu"):
         raise InputError(f"{path}: an exported file runs on the CPU, by its own library; leave device and graphs out")
     session = open_session(path)
     exported = session.exported

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from vedette.infer.graphs import Graphs, Kept
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
-from vedette.parts.detection import Floor, Found, unpad
+from vedette.parts.detection import Found, unpad
 from vedette.structures import Detections, InputSpec
 
 
@@ -44,18 +44,15 @@ class Look(nn.Module):
     """A model with all that stands between a batch of uint8 pictures and its predictions.
 
     bf16: the network runs in bfloat16 under autocast. graphs: on a GPU, network and `find` are replayed as one CUDA
-    graph for each shape of a batch. compiled: they are compiled as one graph, again for other shapes.
+    graph for each shape of a batch.
     """
 
-    def __init__(
-        self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False, compiled: bool = False
-    ) -> None:
+    def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # convolutions are faster so
         self.bf16 = bf16
         self.normalize = Normalize(spec)
         self.graphs = Graphs() if graphs else None
-        self.compiled = torch.compile(self._kept, fullgraph=True) if compiled else None
 
     def forward(self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None = None) -> Any:
         """(B, 3, H, W) uint8, (B, 2) heights and widths, B times (N_i, 4) → what the model predicts."""
@@ -95,14 +92,12 @@ class Look(nn.Module):
     ) -> list[Detections]:
         if self.graphs is not None and images.is_cuda and proposals is None:
             return unpad(self.graphs.run(self._kept, images, shapes, score))
-        if self.compiled is not None and proposals is None:
-            return unpad(self.compiled(images, shapes, torch.tensor(score, device=images.device)).found)
         predictions = self(images, shapes, proposals)
         with self.autocast(images.device):
             found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
         return found
 
-    def _kept(self, images: Tensor, shapes: Tensor, score: Floor) -> Kept:
+    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Kept:
         predictions = self(images, shapes)
         with self.autocast(images.device):
             return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]

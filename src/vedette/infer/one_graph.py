@@ -1,4 +1,4 @@
-"""From bytes to detections as one graph of tensors: what is compiled, and what an exported file holds.
+"""From bytes to detections as one graph of tensors: what an exported file holds.
 
 Shapes: `B` pictures of a batch, `N` detections of each, padded; a score of 0 means there is none.
 """
@@ -17,16 +17,12 @@ class OneGraph(nn.Module):
         super().__init__()
         self.look = look
 
-    def forward(
-        self, images: Tensor, score: Tensor, sizes: Tensor | None = None, proposals: Tensor | None = None
-    ) -> tuple[Tensor, ...]:
-        """images (B, 3, H, W) uint8, RGB; score () float32; sizes (B, 2) heights and widths inside a padded batch;
-        proposals (P, 4) of the one picture, where the model takes any.
+    def forward(self, images: Tensor, score: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
+        """images (B, 3, H, W) uint8, RGB; score () float32; sizes (B, 2) heights and widths inside a padded batch.
 
         → boxes (B, N, 4) in pixels of the images, scores (B, N), labels and source (B, N), best first.
         """
-        predictions = self.look(images, sizes, None if proposals is None else [proposals])
-        return tuple(self.look.model.find(predictions, score).kept)  # type: ignore[operator]
+        return tuple(self.look.model.find(self.look(images, sizes), score).kept)  # type: ignore[operator]
 
 
 class RawGraph(nn.Module):

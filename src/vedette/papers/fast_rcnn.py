@@ -133,7 +133,7 @@ class RegionHead(nn.Module):
     def forward(self, x: Tensor, images: int) -> HeadOutput:
         """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
         logits, deltas = self.logits(x), self.deltas(x)
-        rows = x.shape[0] // max(images, 1)
+        rows = len(x) // max(images, 1)
         classes = deltas.shape[1] // 4
         return HeadOutput(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
 
@@ -168,7 +168,7 @@ class FastRCNN(nn.Module):
     def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4) (fig. 1): logits (B, R, C + 1), deltas (B, R, C, 4)."""
         pieces = self.pool(features, regions)  # (B * R, c, S, S)
-        output: HeadOutput = self.head(self.backbone.top(pieces), regions.shape[0])
+        output: HeadOutput = self.head(self.backbone.top(pieces), len(regions))
         return output
 
     def assign(self, predictions: Predictions, truth: TargetBatch) -> Regions:
@@ -200,11 +200,12 @@ class FastRCNN(nn.Module):
 
 
 def pad_proposals(images: Tensor, proposals: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
-    """B times (N_i, 4) → (B, P, 4) and (B, P) bool, False in the padding and for what has no area; P is at least 1."""
+    """B times (N_i, 4) → (B, P, 4) and (B, P) bool; P is at least 1, so that a layer always has something to see."""
     proposals = check_proposals(proposals, images)
-    spare = images.new_zeros(1, 4, dtype=torch.float32)  # so that a layer always has something to see
+    spare = images.new_zeros(1, 4, dtype=torch.float32)
     padded = pad_sequence([*proposals, spare], batch_first=True)[:-1]
-    return padded, (padded[..., 2:] > padded[..., :2]).all(-1)
+    given = [boxes.new_ones(len(boxes), dtype=torch.bool) for boxes in (*proposals, spare)]
+    return padded, pad_sequence(given, batch_first=True)[:-1]
 
 
 def sample_regions(

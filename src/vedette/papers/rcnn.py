@@ -168,11 +168,11 @@ class RegionClassifier(nn.Module):
         sizes = whole_sizes(images, sizes)
         counts = [len(boxes) for boxes in proposals]
         boxes = torch.cat([images.new_zeros(0, 4, dtype=torch.float32), *proposals])
-        image = torch.cat([torch.full((count,), row) for row, count in enumerate([*counts, 0])])
+        image = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
         looks = self.features(images, boxes, image.to(images.device), sizes)
         logits, margins = self.head(looks.fc7), self.svm(looks.fc7)
         deltas = self.regressor(looks.pool5).reshape(len(boxes), self.config.num_classes, 4)
-        real = (boxes[:, 2:] > boxes[:, :2]).all(1)  # what has no area is none
+        real = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
         logits, margins, deltas, boxes, real = (_pad(x, counts) for x in (logits, margins, deltas, boxes, real))
         return Predictions(logits, margins, deltas, boxes, real, sizes)
 

@@ -90,24 +90,18 @@ class SPPNet(RegionClassifier):
 
     def features(self, images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor) -> Looks:
         """The pyramids of all boxes, from the maps of those scales that some box is nearest at, and fc7 (fig. 5)."""
-        factors = [scale / self.config.scales[-1] for scale in self.config.scales]
+        c = self.config
         pool5 = images.new_zeros(len(boxes), self.pool5_width)
-        chosen = nearest_scale(boxes, factors, self.config.window)
-        if torch.compiler.is_exporting():  # a graph asks every scale for all boxes: it cannot know which there are
-            for number, factor in enumerate(factors):
-                pool5 = torch.where((chosen == number)[:, None], self.pooled_at(factor, images, boxes, image), pool5)
-            return Looks(pool5, self.look(pool5))
+        chosen = nearest_scale(boxes, [scale / c.scales[-1] for scale in c.scales], c.window)
         for number in sorted(set(chosen.tolist())):
             rows = (chosen == number).nonzero().flatten()
-            pool5[rows] = self.pooled_at(factors[number], images, boxes[rows], image[rows]).to(pool5.dtype)
+            factor = c.scales[number] / c.scales[-1]
+            (feature,) = self.backbone(rescale(images, factor))
+            cells = project(boxes[rows] * factor, self.backbone.strides[-1], c.offset, feature.shape[-2:])
+            for some in torch.split(torch.arange(len(rows)), c.chunk):
+                pooled = pool_pyramid(feature, cells[some], image[rows[some]], c.levels)
+                pool5[rows[some]] = pooled.to(pool5.dtype)
         return Looks(pool5, self.look(pool5))
-
-    def pooled_at(self, factor: float, images: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
-        """(N, D) the pyramids of boxes (N, 4) from the map of their images at that factor."""
-        (feature,) = self.backbone(rescale(images, factor))
-        cells = project(boxes * factor, self.backbone.strides[-1], self.config.offset, feature.shape[-2:])
-        parts = zip(torch.split(cells, self.config.chunk), torch.split(image, self.config.chunk), strict=True)
-        return torch.cat([pool_pyramid(feature, *part, self.config.levels) for part in parts])
 
     def look(self, pool5: Tensor) -> Tensor:
         """(N, D) → fc7 (N, F)."""

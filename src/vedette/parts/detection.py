@@ -40,7 +40,7 @@ class Candidates(NamedTuple):
 
 Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
 BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
-Floor = float | Tensor  # a graph that is compiled or exported takes it as a float32 tensor ()
+Floor = float | Tensor  # a graph that is exported takes it as a float32 tensor ()
 
 
 class Search(NamedTuple):

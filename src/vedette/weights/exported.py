@@ -21,14 +21,12 @@ class Exported(Header):
     """A detector as a graph: uint8 pictures in, detections out (`OUTPUTS`), or what stands before `find`."""
 
     sizes: bool  # the graph takes the true heights and widths inside a padded batch
-    proposals: bool  # the graph takes one picture and its proposals
     raw: bool = False  # it gives logits and deltas of every anchor
-    precision: str = "float32"  # or int8
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the graph's inputs, in their order."""
-        given = {"images": True, "score": not self.raw, "sizes": self.sizes, "proposals": self.proposals}
+        given = {"images": True, "score": not self.raw, "sizes": self.sizes}
         return tuple(name for name, takes in given.items() if takes)
 
 

@@ -20,7 +20,6 @@ def described(**fields: Any) -> Exported:
         "category_ids": (17, 18),
         "input_spec": InputSpec(size=100),
         "sizes": False,
-        "proposals": False,
     }
     return Exported(**(given | fields))
 

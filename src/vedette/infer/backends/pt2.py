@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-import torchvision.ops  # noqa: F401  # the program calls its operators, and ours
 from torch import Tensor, nn
 
-import vedette.ops.nms  # noqa: F401
+import vedette.ops.nms  # noqa: F401  # the program calls its operators
 from vedette.infer.backends.open import reading
 from vedette.infer.backends.session import Session
 from vedette.weights.exported import of_metadata

@@ -6,7 +6,7 @@ Shapes: `B` pictures of a batch, `N` detections of each, padded.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -31,28 +31,11 @@ class Session:
         self.path, self.exported, self.run = path, exported, run
         self.config = SimpleNamespace(**exported.config)  # read as a model's config is
         self.input_spec = exported.input_spec
-        self.needs_proposals = exported.proposals
 
-    def find(self, images: Tensor, sizes: Tensor, proposals: Sequence[Tensor] | None, score: float, bf16: bool) -> Any:
-        """`Candidates` of a batch, as the graph has them; one picture after another where each has proposals."""
-        if not self.needs_proposals:
-            return Candidates(*self.run(self.inputs(images, sizes, score), bf16))
-        given = zip(torch.split(images, 1), torch.split(sizes, 1), proposals or (), strict=True)
-        found = [self.run(self.inputs(image, size, score, boxes), bf16) for image, size, boxes in given]
-        return Candidates(*(torch.cat(parts) for parts in zip(*found, strict=True)))
-
-    def _filled(self, proposals: Tensor) -> Tensor:
-        """(P, 4) as many as the graph takes, boxes without area at the end: nothing is found in them."""
-        rows = proposals.new_zeros(self.exported.config["proposals"], 4)
-        rows[: len(proposals)] = proposals[: len(rows)]
-        return rows
-
-    def inputs(self, images: Tensor, sizes: Tensor, score: float, proposals: Tensor | None = None) -> dict[str, Tensor]:
-        """Those that the graph takes, by their names."""
-        inputs = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
-        if proposals is not None:
-            inputs["proposals"] = self._filled(proposals)
-        return {name: value for name, value in inputs.items() if name in self.exported.inputs}
+    def find(self, images: Tensor, sizes: Tensor, score: float, bf16: bool) -> Candidates:
+        """What is found in a batch, as the graph has it."""
+        given = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        return Candidates(*self.run({name: given[name] for name in self.exported.inputs}, bf16))
 
 
 class SessionLook:
@@ -74,4 +57,4 @@ class SessionLook:
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
     ) -> list[Detections]:
-        return unpad(self.session.find(images, shapes, proposals, score, self.bf16))
+        return unpad(self.session.find(images, shapes, score, self.bf16))
