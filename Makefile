@@ -9,7 +9,7 @@ UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all fuzz lint format constraints clean
+.PHONY: help demo test test-all fuzz docs lint format constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,10 @@ test-all: test  ## run the slow tests too
 
 fuzz: $(DEV)  ## read twenty thousand damaged files of every format
 	$(BIN)/python tests/fuzz/run.py --mutants 20000 --log docs/logs/fuzz.txt
+
+docs: $(DEV)  ## build the documentation's site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "Open $(CURDIR)/site/index.html"
 
 lint: $(DEV)  ## run ruff, mypy and the import contracts
 	$(BIN)/ruff check .
@@ -45,7 +49,7 @@ constraints: $(DEV)  ## renew constraints.txt, all but torch and torchvision
 	mv $(VENV)/constraints.all constraints.txt
 
 clean:  ## remove caches, builds and the demo's output (.venv and runs/ stay)
-	rm -rf build dist $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist site $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment. A stamp file remembers what was installed, so that it is done again only when these files change.

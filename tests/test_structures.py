@@ -1,6 +1,7 @@
 import json
 import pickle
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,17 @@ def test_an_index_beyond_the_end() -> None:
 
 def test_iteration_gives_one_detection_after_the_other() -> None:
     assert [one.names for one in found()] == [["dog"], ["cat"], ["dog"]]
+
+
+def test_a_notebook_shows_a_picture_and_a_table_or_the_table_alone() -> None:
+    whole = found(image=Image.new("RGB", (60, 50), "green"))
+    assert "<img" in whole._repr_html_()
+    assert "<td>0.900</td><td>10, 10, 50, 40</td>" in whole._repr_html_()
+    with_picture = whole._repr_png_()
+    assert with_picture is not None
+    assert Image.open(BytesIO(with_picture)).size == (60, 50)
+    assert "<img" not in found()._repr_html_()
+    assert found()._repr_png_() is None
 
 
 def test_draw_needs_a_picture() -> None:

@@ -112,7 +112,7 @@ def evaluate(tmp_path, monkeypatch):
 
     def run(*options: object):
         detector = SimpleNamespace(model=Told(), input_spec=spec, device=torch.device("cpu"))
-        monkeypatch.setattr(command, "_load", lambda *_: (detector, ("square",)))
+        monkeypatch.setattr(command, "load_detector", lambda *_, **__: (detector, ("square",)))
         monkeypatch.setattr("vedette.zoo.weight_file", str)
         out = tmp_path / "out.json"
         given = ["told", "--data", str(tmp_path), "--workers", "0", "--json", str(out), *map(str, options)]

@@ -1,6 +1,5 @@
 """The trace of every detector: its detections are those of `detect`, and every candidate is lost once or kept."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from PIL import Image
 
 import vedette
+from glass.detectors import DETECTORS, detector_of, every_detector, pictures
 from papers import tiny
 from test_names import NAMES, PHOTO, SMALL
 from vedette.errors import InputError
@@ -17,38 +17,6 @@ from vedette.glass.stage import Stage
 from vedette.infer.detector import Detector
 from vedette.ops.boxes import iou
 from vedette.structures import Detections, InputSpec
-
-DETECTORS: dict[str, Callable[..., Any]] = {
-    "R-CNN": tiny.rcnn,
-    "SPPNet": tiny.sppnet,
-    "Fast R-CNN": tiny.fast_rcnn,
-    "Faster R-CNN": tiny.faster_rcnn,
-    "FPN": tiny.fpn,
-    "RetinaNet": tiny.retinanet,
-    "SSD": tiny.ssd,
-    "RefineDet": tiny.refinedet,
-    "M2Det": tiny.m2det,
-}
-NEED_PROPOSALS = ("R-CNN", "SPPNet", "Fast R-CNN")
-every_detector = pytest.mark.parametrize("name", DETECTORS)
-
-
-def pictures() -> list[Image.Image]:
-    """A wide one, a high one that is all one colour, and one of noise."""
-    wide = Image.new("RGB", (90, 60), (30, 90, 160))
-    wide.paste((220, 40, 40), (10, 12, 50, 44))
-    wide.paste((40, 200, 60), (56, 20, 84, 55))
-    noise = Image.effect_noise((64, 64), 90).convert("RGB")
-    return [wide, Image.new("RGB", (40, 70), (200, 200, 10)), noise]
-
-
-def detector_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **config: Any) -> Detector:
-    if name in NEED_PROPOSALS:
-        pytest.importorskip("cv2")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        config = {"proposals": 20} | config
-    torch.manual_seed(3)
-    return Detector(DETECTORS[name](**config), classes=("a", "b", "c"), device="cpu")
 
 
 def assert_equal(one: Detections, other: Detections) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vedette
-from glass.test_trace import detector_of, every_detector, pictures
+from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette import Target
 from vedette.errors import InputError

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli import evaluate_options as options
+from vedette.cli.annotated import load_detector, read_annotated, truths_in
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
 from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
@@ -70,7 +71,7 @@ def evaluate(
     from vedette.evaluate.thresholds import Aims
 
     looks = [_load(model, context.params, sizes) for model in models]
-    dataset = _read(data)
+    dataset = read_annotated(data)
     for option, folder in {"--report": report, "--results": results}.items():
         check_outside(option, folder, map(dataset.file, range(len(dataset))))
     images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
@@ -99,16 +100,13 @@ class Looking:
 def _load(model: str, values: Mapping[str, Any], sizes: Sequence[int] | None) -> Looking:
     """The model as the options (`values`) want it; raises InputError where its classes are not known."""
     from vedette.evaluate.limits import keep_most
-    from vedette.infer.load import load
     from vedette.infer.multiscale import plan_passes
 
-    detector = load(model, device=values["device"], trust=values["trust"], **chosen(nms=values["nms"]))
-    if detector.classes is None:
-        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
+    detector, classes = load_detector(model, values["device"], values["trust"], **chosen(nms=values["nms"]))
     if values["max_detections"] is not None:
         keep_most(detector.network, values["max_detections"])
     passes = plan_passes(detector.input_spec, sizes, values["flip"], values["vote"], values["batch_size"])
-    return Looking(model, detector, detector.classes, passes)
+    return Looking(model, detector, classes, passes)
 
 
 def _measured(looks: Sequence[Looking], images: AnnotatedData, values: Mapping[str, Any]) -> list[Measured]:
@@ -117,7 +115,7 @@ def _measured(looks: Sequence[Looking], images: AnnotatedData, values: Mapping[s
 
     if values["results"] is not None:
         check_results(images.dataset, looks[0].classes, voc=images.metric != "coco")
-    truths = [_truths(one, images.dataset) for one in looks]
+    truths = [truths_in(one.name, images.dataset, one.classes) for one in looks]
     _note_crowded([one.detector for one in looks], truths[0], images.metric, images.most)
     above = values["overlap"] or ("above" if images.metric != "coco" else None)
     given = chosen(nms=values["nms"], overlap=above, score=values["score"], max_detections=images.most)
@@ -189,24 +187,6 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
             f"{min(limits)} of an image{classes}), up to {objects}; to count them all: --max-detections {objects}",
             err=True,
         )
-
-
-def _truths(of: Looking, dataset: Dataset) -> list[Truth]:
-    from vedette.evaluate.measure import truths_for
-
-    try:
-        return truths_for(dataset, of.classes)
-    except InputError as error:
-        raise InputError(f"{of.name}: {error}") from None
-
-
-def _read(sources: list[str]) -> Dataset:
-    from vedette.data.read import read_datasets
-
-    dataset = read_datasets(sources, "evaluate")
-    for note in dataset.notes:
-        typer.echo(f"note: {note}", err=True)
-    return dataset
 
 
 def _find(one: Looking, dataset: Dataset, workers: int, bf16: bool, score: float | None) -> list[Detections]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli import train_options as options
+from vedette.cli.choices import Given, given_options, written
 from vedette.cli.places import check_folder, check_outside
 from vedette.cli.progress import Progress
 from vedette.cli.settings import read_settings
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from vedette.train.plan import Wanted
     from vedette.train.run_file import Run
 
-Given = Mapping[str, Any]  # the options on the command line, by their parameters' names
 TRIALS = ("dry_run", "find_lr")
 OF_A_BEGINNING = ("scratch", "recipe", "init", "backbone")  # a run that is gone on with has them behind it
 OF_ANY_RUN = (  # a run that is repeated may have other ones
@@ -84,7 +84,7 @@ def train(
 
     Example: vedette train refinedet320-lite0 --data my-photos --out runs/mine
     """
-    given = _given(context)
+    given = given_options(context)
     from vedette.train import check_extra
 
     check_extra()
@@ -106,19 +106,9 @@ def train(
     _do(given, run, around, dataset)
 
 
-def _given(context: typer.Context) -> Given:
-    """What stands on the command line, by the names of the parameters."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name: context.params[name] for name, source in sources.items() if source and source.name != "DEFAULT"}
-
-
 def _named(given: Given, parameters: tuple[str, ...]) -> list[str]:
     """Those of the parameters that were given, as a person writes them."""
-    return [_written(name) for name in parameters if name in given]
-
-
-def _written(parameter: str) -> str:
-    return "MODEL" if parameter == "model" else f"--{parameter.strip('_').replace('_', '-')}"
+    return [written(name, ("model",)) for name in parameters if name in given]
 
 
 def _check_options(given: Given) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -89,6 +91,27 @@ def _save(folder: Path, dataset: Pictures, index: int, marks: list[Mark], tag: s
     path.parent.mkdir(exist_ok=True)
     draw_marks(picture, marks).save(path, quality=88)
     return Picture(index, f"{FOLDER}/{path.name}", file.name, *picture.size)
+
+
+@contextmanager
+def new_pictures(folder: Path, pages: Sequence[str]) -> Iterator[Path]:
+    """A folder to save pictures into, which go into `folder` at the end, instead of those that its pages show.
+
+    Where that is not reached, all is as it was. `folder` is made.
+    """
+    was_there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(dir=folder, prefix=f".{FOLDER}-") as made:
+            yield Path(made)
+            remove_pictures(folder, pages)
+            (folder / FOLDER).mkdir(exist_ok=True)
+            for picture in Path(made).glob(f"{FOLDER}/*"):
+                picture.replace(folder / FOLDER / picture.name)
+    finally:
+        if not was_there:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def remove_pictures(folder: Path, pages: Sequence[str]) -> None:

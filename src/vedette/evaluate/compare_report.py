@@ -17,7 +17,7 @@ from vedette.evaluate.album import (
     Progress,
     by_area,
     gallery,
-    remove_pictures,
+    new_pictures,
     save_pictures,
 )
 from vedette.evaluate.analysis import Analysis
@@ -63,13 +63,12 @@ def write_comparison(
 
     comparisons: of each model but the first with the first. Raises InputError for an image that cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_pictures(folder, PAGES)
-    if (folder / PAGES[1]).is_file() and is_our_page(folder / PAGES[1]):
-        (folder / PAGES[1]).unlink()  # of an earlier report, whose pictures are gone
     sides = [_sides(models[0], other, number) for number, other in enumerate(models[1:], 1)]
     wanted = [index for pair in sides for side in pair for index, _ in side.shown]
-    saved = [_save(folder, dataset, one, number, wanted, truths, progress) for number, one in enumerate(models)]
+    with new_pictures(folder, PAGES) as made:
+        saved = [_save(made, dataset, one, number, wanted, truths, progress) for number, one in enumerate(models)]
+    if (folder / PAGES[1]).is_file() and is_our_page(folder / PAGES[1]):
+        (folder / PAGES[1]).unlink()  # of an earlier report, whose pictures are gone
     pairs = [
         _pair(models[0], other, comparison, [_shown(side, saved[0], saved[number]) for side in pair])
         for number, (other, comparison, pair) in enumerate(zip(models[1:], comparisons, sides, strict=True), 1)

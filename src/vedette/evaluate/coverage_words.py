@@ -20,10 +20,10 @@ MIDDLE = torch.tensor([0.05, 0.95])  # a range is that of nine tenths: one odd b
 
 def coverage_numbers(coverage: Coverage, classes: Sequence[str]) -> dict[str, Any]:
     """As JSON has them: boxes, and those that no anchor reaches, by reason, class and side in pixels of the input."""
-    side, missed = _sides(coverage.sides), coverage.why > 0
+    side, missed = sides_of(coverage.sides), coverage.why > 0
     place = torch.bucketize(side, torch.tensor(SIDES, dtype=side.dtype), right=True)
     borders = (0, *SIDES, None)
-    of_anchors = _sides(coverage.shapes)
+    of_anchors = sides_of(coverage.shapes)
     return {
         "iou": IOU,
         **_counts(coverage, torch.ones_like(missed)),
@@ -48,15 +48,15 @@ def sentences(coverage: Coverage, classes: Sequence[str]) -> Iterator[str]:
             share = f"{without[label]} of {boxes}"
             yield f"{share} reach no anchor at IoU {IOU:g} (px of the input):"
             own = coverage.labels == label
-            for number in _common(coverage, own):
-                yield f"  {_reason(coverage, own & (coverage.why == number), number)}"
+            for number in common_reasons(coverage, own):
+                yield f"  {reason_words(coverage, own, number)}"
 
 
 def _counts(coverage: Coverage, rows: Tensor) -> dict[str, Any]:
     return {"boxes": int(rows.sum()), "not_reached": int((rows & (coverage.why > 0)).sum())}
 
 
-def _common(coverage: Coverage, rows: Tensor) -> list[int]:
+def common_reasons(coverage: Coverage, rows: Tensor) -> list[int]:
     """The reasons why these are not reached, the commonest first, without those of few."""
     counts = torch.bincount(coverage.why[rows], minlength=len(WHYS))
     counts[0] = 0
@@ -64,22 +64,22 @@ def _common(coverage: Coverage, rows: Tensor) -> list[int]:
     return [number for number in order if counts[number] > FEW * counts.sum()]
 
 
-def _reason(coverage: Coverage, rows: Tensor, number: int) -> str:
-    """`rows`: the boxes that are not reached for the reason of that number."""
+def reason_words(coverage: Coverage, rows: Tensor, number: int) -> str:
+    """How many of these boxes, rows (M,) bool, are not reached for the reason of that number, and their sides."""
     why: Why = WHYS[number]
-    sides, anchors = coverage.sides[rows], coverage.shapes
-    says, side = f"{len(sides)} {why}: sides", f"{_range(_sides(sides))} px"
+    sides, anchors = coverage.sides[rows & (coverage.why == number)], coverage.shapes
+    says, side = f"{len(sides)} {why}: sides", f"{middle_range(sides_of(sides))} px"
     if why == "too small":
-        return f"{says} {side}, the smallest anchor has {_sides(anchors).min():.3g}"
+        return f"{says} {side}, the smallest anchor has {sides_of(anchors).min():.3g}"
     if why == "too large":
-        return f"{says} {side}, the largest anchor has {_sides(anchors).max():.3g}"
+        return f"{says} {side}, the largest anchor has {sides_of(anchors).max():.3g}"
     if why == "other shape":
-        lengths, longest = _range(_length(sides)), _length(anchors).max()
+        lengths, longest = middle_range(_length(sides)), _length(anchors).max()
         return f"{len(sides)} of other shape: {lengths} : 1, sides {side}; anchors: up to {longest:.3g} : 1, none fits"
     return f"{says} {side}; on an anchor's centre they would"
 
 
-def _sides(shapes: Tensor) -> Tensor:
+def sides_of(shapes: Tensor) -> Tensor:
     """The root of the area."""
     return shapes.prod(1).sqrt()
 
@@ -89,7 +89,7 @@ def _length(sides: Tensor) -> Tensor:
     return sides.amax(1) / sides.amin(1)
 
 
-def _range(values: Tensor) -> str:
+def middle_range(values: Tensor) -> str:
     """The middle nine tenths."""
     low, high = (f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in values.quantile(MIDDLE).tolist())
     return low if low == high else f"{low} to {high}"

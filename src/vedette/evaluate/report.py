@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vedette.data.atomic import write_text
-from vedette.evaluate.album import Gallery, Picture, Pictures, Progress, remove_pictures, save_pictures
+from vedette.evaluate.album import Gallery, Picture, Pictures, Progress, new_pictures, save_pictures
 from vedette.evaluate.analysis import Analysis, analyse
 from vedette.evaluate.coco import CocoResult
 from vedette.evaluate.errors import KINDS
@@ -68,8 +68,6 @@ def write_report(
     if metric == "coco" and coco is None:
         raise ValueError('write_report(metric="coco") needs the table: coco=coco_average_precision(…)')
     analysis = analyse(detections, truths, classes, metric, iou, overlap, aims)
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_pictures(folder, PAGES)
 
     def marks(index: int) -> list[Mark]:
         return marks_of(index, analysis.outcomes, detections[index], truths[index], legible(classes), analysis.score)
@@ -78,7 +76,8 @@ def write_report(
     chosen = {"worst": images.worst(examples), "best": images.best(examples)}
     shown = galleries(analysis)
     wanted = [index for one in shown.values() for index, _ in one.shown] + chosen["worst"] + chosen["best"]
-    saved = save_pictures(folder, dataset, wanted, marks, progress)
+    with new_pictures(folder, PAGES) as made:
+        saved = save_pictures(made, dataset, wanted, marks, progress)
     content = _sections(analysis, coco, metric) | {
         name: _examples(rows, images, saved) for name, rows in chosen.items()
     }
@@ -86,7 +85,7 @@ def write_report(
     content |= {"rules": conventions(iou, metric, overlap), "sign": SIGNS[overlap], "iou": iou, "links": shown}
     content["training"] = training_curves(read_history(weights)) if weights is not None else None
     common = {"facts": facts or {}, "colours": COLOURS, "score": analysis.score, "why": analysis.why}
-    write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=_figures(shown, saved), **common))
+    write_text(folder / PAGES[1], render(PAGES[1], title="Pictures", galleries=figures(shown, saved), **common))
     write_text(folder / PAGES[0], render(PAGES[0], title=f"Evaluation · {METRIC_NAMES[metric]}", **content, **common))
     return folder / PAGES[0]
 
@@ -101,7 +100,7 @@ def _sections(analysis: Analysis, coco: CocoResult | None, metric: Metric) -> di
         "points": _point_rows(analysis),
         "sweeps": _sweeps(analysis),
         "curves": _curves(analysis),
-        "errors": _error_rows(analysis),
+        "errors": error_rows(analysis),
         "confusions": _confusions(analysis),
     }
 
@@ -188,7 +187,8 @@ def _curves(analysis: Analysis) -> list[dict[str, Any]]:
     return [{"name": name, "ap": ap, "svg": curve_svg(curve, analysis.score, name)} for name, ap, curve in each]
 
 
-def _error_rows(analysis: Analysis) -> list[dict[str, Any]]:
+def error_rows(analysis: Analysis) -> list[dict[str, Any]]:
+    """Each kind of error's row of the table."""
     most = max(analysis.kinds.values()) or 1
     return [
         {
@@ -222,7 +222,7 @@ def _examples(chosen: list[int], images: ImageScores, saved: Mapping[int, Pictur
     return [{"picture": saved[index], **{name: getattr(images, name)[index] for name in names}} for index in chosen]
 
 
-def _figures(shown: Mapping[str, Gallery], saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
+def figures(shown: Mapping[str, Gallery], saved: Mapping[int, Picture]) -> list[dict[str, Any]]:
     """Each gallery with its pictures, and the boxes to point at."""
     rows = []
     for one in shown.values():

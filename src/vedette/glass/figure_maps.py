@@ -60,7 +60,7 @@ def _heat(trace: Trace, level: int | None, values: Tensor, title: str, name: str
         row, column = divmod(best, one.columns)
         across, down = _step(trace, one)
         drawn = canvas.heat(cells.tolist(), (across, down), most)
-        drawn += canvas.caption(((column + 0.5) * across, (row + 1) * down), f"● {share(float(cells.max()))}")
+        drawn += canvas.captions([(((column + 0.5) * across, (row + 1) * down), f"● {share(float(cells.max()))}")])
         panels.append(Panel(_said(one), drawn))
     said = [
         f"A cell is the more filled the higher its best anchor scores for {name}: fully at {share(most)}.",

@@ -18,7 +18,7 @@ def matches(trace: Trace, level: int | None, label: int | None) -> str:
     canvas = canvas_of(trace.picture, len(heads))
     objects = "".join(canvas.box(box, "gt") for box in target.boxes.tolist())
     named = zip(target.boxes.tolist(), target.labels.tolist(), strict=True)
-    names = "".join(canvas.caption((box[0], box[1]), trace.classes[label]) for box, label in named)
+    names = canvas.captions(((box[0], box[1]), trace.classes[label]) for box, label in named)
     panels = [Panel(_said(head), objects + _drawn(canvas, head) + names) for head in heads]
     said = [] if len(heads) > 1 else [_said(heads[0]).capitalize() + "."]
     said += [

@@ -14,11 +14,9 @@ from vedette.glass.record import Reason, Step
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace
 from vedette.glass.words import words
-from vedette.ops.boxes import iou
 from vedette.pages.overlay import Canvas, Panel, canvas_of, overlay
 
-MOST_BOXES, MOST_POINTS, MOST_CAPTIONS, MOST_MOVES = 60, 500, 12, 40
-SAME_PLACE = 0.4  # IoU
+MOST_BOXES, MOST_POINTS, MOST_CAPTIONS, MOST_MOVES = 60, 500, 20, 40
 
 
 def step_figure(trace: Trace, step: Step) -> str:
@@ -41,7 +39,7 @@ def _plain(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str]]:
     boxes, dots = on[:MOST_BOXES], on[MOST_BOXES:]
     parts = [_points(canvas.crosses, step, off), _points(canvas.dots, step, dots)]
     parts += [canvas.box(step.boxes[row].tolist(), "on") for row in reversed(boxes.tolist())]
-    parts += _captions(trace, canvas, step, boxes)
+    parts.append(_captions(trace, canvas, step, boxes))
     others = f" Dots: the others that do, at their centres.{_some_of(len(dots))}" if len(dots) else ""
     said = [f"Solid: what goes on.{others}"]
     if len(off):
@@ -60,7 +58,7 @@ def _suppressed(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str
             (x, y, _, _), (to_x, to_y, _, _) = step.boxes[row].tolist(), step.boxes[by].tolist()
             parts.append(canvas.line((x, y), (to_x, to_y)))
     parts += [canvas.box(step.boxes[row].tolist(), "on") for row in reversed(on.tolist())]
-    parts += _captions(trace, canvas, step, on)
+    parts.append(_captions(trace, canvas, step, on))
     said = ["Solid: what stays. Dashed: what goes; a thin line leads to the box that did it."]
     if not bool(step.kept.all()):
         told = step.overlap[~step.kept]
@@ -81,7 +79,7 @@ def _moved(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str]]:
         parts += [canvas.box(before[moves[0]].tolist(), "from"), canvas.box(step.boxes[moves[0]].tolist(), "on")]
     starts, ends = centers_of(before), centers_of(step.boxes)
     parts += [canvas.arrow(starts[row], ends[row]) for row in reversed(moves)]
-    parts += _captions(trace, canvas, step, on[:1])
+    parts.append(_captions(trace, canvas, step, on[:1]))
     said = [
         f"Dotted to solid: the best one's move. Arrows: the centres of the best {min(MOST_MOVES, max(len(on), 1))}."
     ]
@@ -118,20 +116,15 @@ def _some_of(count: int) -> str:
     return f" The best {MOST_POINTS:,} of {count:,} are drawn." if count > MOST_POINTS else ""
 
 
-def _captions(trace: Trace, canvas: Canvas, step: Step, rows: Tensor) -> list[str]:
-    """Of the best of the rows, one for those that lie in the same place."""
-    chosen = list[int]()
-    for row in rows.tolist():
-        if len(chosen) < MOST_CAPTIONS and float(iou(step.boxes[row : row + 1], step.boxes[chosen]).sum()) < SAME_PLACE:
-            chosen.append(row)
-    return [_caption(trace, canvas, step, row) for row in reversed(chosen)]
-
-
-def _caption(trace: Trace, canvas: Canvas, step: Step, row: int) -> str:
-    label = int(step.labels[row])
-    name = f"{trace.classes[label]} " if label >= 0 else ""
-    x, y = step.boxes[row, :2].tolist()
-    return canvas.caption((x, y), f"{name}{share(float(step.after[row]))}")
+def _captions(trace: Trace, canvas: Canvas, step: Step, rows: Tensor) -> str:
+    """Of the best of the rows."""
+    captions = []
+    for row in rows[:MOST_CAPTIONS].tolist():
+        label = int(step.labels[row])
+        name = f"{trace.classes[label]} " if label >= 0 else ""
+        x, y = step.boxes[row, :2].tolist()
+        captions.append(((x, y), f"{name}{share(float(step.after[row]))}"))
+    return canvas.captions(captions)
 
 
 def _counts(step: Step) -> str:

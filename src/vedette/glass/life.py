@@ -114,9 +114,10 @@ def life_of(trace: Trace, number: int) -> Life:
     if trace.merge is None:
         look, seen = trace.passes[0], (int(detections.source[number]), int(detections.labels[number]))
     else:
-        row = int(trace.merge.keep.rows[trace.merge.keep.kept][number])
+        step, keep = trace.merge.suppress, trace.merge.keep
+        best = torch.where(keep.kept, keep.after, -1.0).argsort(descending=True, stable=True)
+        row = int(keep.rows[best[number]])
         look = trace.passes[int(trace.merge.looks[row])]
-        step = trace.merge.suppress
         seen = int(step.source[row]), int(step.labels[row])
     stage = look.stages[-1]
     r = stage.rivals

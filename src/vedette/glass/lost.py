@@ -2,7 +2,8 @@
 
 What could have found it are the rows whose box reaches it, IoU ≥ 0.5, at some step of their way: as an anchor or
 region, after the first move, or at the end, cut at the picture. The object is lost where the last of them is; a box
-that ends below 0.5 is lost where it is decoded, as it finds nothing from there on.
+that ends below 0.5, or nearer to another object of the class, is lost where it is decoded, as it does not find this one
+from there on.
 
 Shapes: `A` rows of a stage (anchors, or regions).
 """
@@ -54,11 +55,17 @@ class Reach(NamedTuple):
     first: Tensor  # as anchors or regions
     moved: Tensor  # after the first move
     final: Tensor  # as boxes of its class, cut at the picture
+    nearest: Tensor  # (A,) bool: of the objects of its class, the final box overlaps this one most
 
     @property
     def best(self) -> Tensor:
         """(A,) the highest of them."""
-        return torch.stack(self).amax(0)
+        return torch.stack((self.first, self.moved, self.final)).amax(0)
+
+    @property
+    def finds(self) -> Tensor:
+        """(A,) bool: rows that would find the object if they were kept."""
+        return (self.final >= REACHES) & self.nearest
 
 
 def check_object(box: Tensor | Sequence[float], label: int, classes: int) -> Tensor:
@@ -71,10 +78,13 @@ def check_object(box: Tensor | Sequence[float], label: int, classes: int) -> Ten
     return given[None]
 
 
-def lost_in_stages(stages: Sequence[Stage], box: Tensor, label: int) -> Lost:
-    """Where the stages of one look lost the object in the box (1, 4)."""
+def lost_in_stages(stages: Sequence[Stage], box: Tensor, label: int, others: Tensor | None = None) -> Lost:
+    """Where the stages of one look lost the object in the box (1, 4).
+
+    others (N, 4): the other objects of its class; a box that overlaps one of them more is that one's.
+    """
     last = stages[-1]
-    reach = reach_of(last, box, label)
+    reach = reach_of(last, box, label, others)
     if len(stages) == 1 or bool((reach.best >= REACHES).any()):
         return _lost_in(last, reach, label)
     return _lost_in(stages[0], reach_of(stages[0], box, 0), 0)
@@ -110,13 +120,14 @@ def lost_in_merge(merge: Merge, detections: Detections, box: Tensor, label: int,
     )
 
 
-def reach_of(stage: Stage, box: Tensor, column: int) -> Reach:
-    """How near the rows of a stage come to the box (1, 4) on their way."""
-    width, height = stage.frame.size.tolist()
-    final = iou(clip(stage.boxes_of(column), width, height), box)[:, 0]
+def reach_of(stage: Stage, box: Tensor, column: int, others: Tensor | None = None) -> Reach:
+    """How near the rows of a stage come to the box (1, 4) on their way; others (N, 4): of objects of its class."""
+    boxes = clip(stage.boxes_of(column), *stage.frame.size.tolist())
+    final = iou(boxes, box)[:, 0]
+    beside = torch.zeros_like(final) if others is None or not len(others) else iou(boxes, others).amax(1)
     first = iou(stage.frame.boxes(stage.references), box)[:, 0]
     moved = first if stage.moved is None else iou(stage.frame.boxes(stage.moved), box)[:, 0]
-    return Reach(first, moved, final)
+    return Reach(first, moved, final, final >= beside)
 
 
 def _lost_in(stage: Stage, reach: Reach, column: int) -> Lost:
@@ -124,7 +135,7 @@ def _lost_in(stage: Stage, reach: Reach, column: int) -> Lost:
     if not bool(reaching.any()):
         return _unreached(stage, reach)
     depth = stage.lost_in[:, column].long()
-    ends_apart = (depth > DECODE) & ~(reach.final >= REACHES)
+    ends_apart = (depth > DECODE) & ~reach.finds
     depth = torch.where(ends_apart, DECODE, depth)
     deepest = int(depth[reaching].max())
     here = reaching & (depth == deepest)

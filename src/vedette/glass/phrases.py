@@ -52,6 +52,12 @@ def share(score: float) -> str:
     return f"{score:.2f}"
 
 
+def below(score: float, floor: float) -> str:
+    """A score with as many digits as show that it is below a floor."""
+    told = (f"{score:.{digits}f}" for digits in range(2, 8))
+    return next((text for text in told if float(text) < floor), f"{score:.8f}")
+
+
 def capital(sentence: str) -> str:
     """With its first letter large."""
     return sentence[:1].upper() + sentence[1:]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vedette.glass.guide import Guide
 from vedette.glass.life import Life, overlap, shift
-from vedette.glass.phrases import alone, capital, in_words, listed, many, plain, share
+from vedette.glass.phrases import alone, below, capital, in_words, listed, many, plain, share
 from vedette.glass.record import Reason
 from vedette.glass.trace import Trace
 from vedette.ops.boxes import iou
@@ -201,7 +201,7 @@ def _crowd(guide: Guide) -> Stop | None:
     told = many(len(victims), f"other box says {guide.name}", f"other boxes say {guide.name}")
     act = "weakens" if soft else "drops"
     text = (
-        f"{capital(told)} and lie{'s' if len(victims) == 1 else ''} in nearly the same place. Ours has the highest "
+        f"{capital(told)} and overlap{'s' if len(victims) == 1 else ''} it. Ours has the highest "
         "score and "
         f"{act} {'it' if len(victims) == 1 else 'them'}: the best of them has {share(float(r.scores[best]))} and "
         "an overlap (IoU) of "
@@ -247,7 +247,7 @@ def _near_miss(guide: Guide) -> Stop | None:
     reached = (iou(life.end[None], found.boxes)[0] >= SAME_OBJECT).nonzero().flatten().tolist()
     where = f"on the {found.names[reached[0]]} that was found" if reached else "where nothing was found"
     text = (
-        f"Under the floor the highest score is {share(life.score)}, of {_a(name)} {where}. "
+        f"Under the floor the highest score is {below(life.score, guide.trace.score)}, of {_a(name)} {where}. "
         f"Had you asked for a score below {floor}, it would have gone on to the next step. Lower floors find more, "
         "and more of it is wrong."
     )

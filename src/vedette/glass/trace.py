@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -140,6 +141,12 @@ class Trace:
     def to_json(self, receptive: bool = False) -> str:
         """All of it as a line of JSON, told in `vedette.glass.portable`; receptive: with what cells see, in seconds."""
         return json.dumps(portable(self, receptive), separators=(",", ":"))
+
+    def save(self, path: str | Path) -> None:
+        """Writes the page that shows it: one file that needs no network. Raises InputError where it cannot."""
+        from vedette.glass.page import View, save_page  # late: a page's words and figures are made from traces
+
+        save_page(Path(path), [View(type(self.detector.model).__name__, self)])
 
     @cached_property
     def training(self) -> Training:

@@ -67,16 +67,23 @@ def training_of(look: Look, inputs: Inputs, frame: Frame, target: Target, seed: 
         predictions = look(inputs.images.to(device), inputs.shapes.to(device), inputs.proposals)
         losses: dict[str, Tensor] = model.loss(predictions, truth)  # type: ignore[operator]
         total = torch.stack(list(losses.values())).sum()
-        heads = tuple(_Lesson(model, predictions, truth, total, frame).heads())
+        heads = matches_of(model, predictions, truth, losses, frame)
     return Training(
-        heads, {name: float(loss.detach()) for name, loss in losses.items()}, _gradients_by_part(model, total)
+        heads, {name: float(loss.detach()) for name, loss in losses.items()}, gradients_by_part(model, total)
     )
 
 
-def _gradients_by_part(model: nn.Module, total: Tensor) -> dict[str, float]:
-    """Nothing is written into the parameters' own gradients."""
+def matches_of(
+    model: nn.Module, predictions: Any, truth: TargetBatch, losses: dict[str, Tensor], frame: Frame
+) -> tuple[Matches, ...]:
+    """Who learns what of one picture in each head, from what is predicted of it with gradients and its losses."""
+    return tuple(_Lesson(model, predictions, truth, torch.stack(list(losses.values())).sum(), frame).heads())
+
+
+def gradients_by_part(model: nn.Module, total: Tensor, retain_graph: bool = False) -> dict[str, float]:
+    """L2 norms by the names of the model's children; nothing is written into the parameters' own gradients."""
     learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    found = torch.autograd.grad(total, [p for _, p in learning], allow_unused=True)
+    found = torch.autograd.grad(total, [p for _, p in learning], allow_unused=True, retain_graph=retain_graph)
     squares: dict[str, float] = {}
     for (name, _), gradient in zip(learning, found, strict=True):
         part = name.split(".")[0]

@@ -39,8 +39,8 @@ def _arm(trace: Trace, stage: Stage, step: Step) -> Told:
     if stage.theta is None:
         return Told("ARM: the first move", f"{asks}{moved}. None is left out.", equation)
     theta = plain(stage.theta)
-    went = f"{many(easy, 'anchor')} {'is' if easy == 1 else 'are'}"
-    filters = f"Where it is surer than {theta} that there is nothing, the anchor is easy and left out: {went}."
+    went = f"{many(easy, 'anchor') if easy else 'none'} {'are' if easy > 1 else 'is'}"
+    filters = f"Where it is surer than {theta} that there is nothing, the anchor is easy and left out, as {went} here."
     rule = f"drop if p_{{background}} > {theta}"
     title = "ARM: first move, easy ones out" if config.cascade else "ARM: easy anchors out"
     return Told(title, f"{asks}{moved}. {filters}", f"{equation} , {rule}" if equation else rule)

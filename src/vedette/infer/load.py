@@ -13,7 +13,8 @@ from vedette.zoo import restore, weight_file
 # Fields of a detector's config that no weight depends on
 AFTER_TRAINING = (
     *("candidates", "candidates_of", "keep", "nms", "nms_iou", "clip_boxes"),
-    *("search", "proposals", "before_nms", "least_side", "least_side_first", "chunk", "scorer", "regress"),
+    *("search", "proposals", "before_nms", "proposal_iou", "least_side", "least_side_first", "theta"),
+    *("chunk", "scorer", "regress"),
 )
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from vedette.pages.captions import Colour, Plate, visible, write_caption
 from vedette.pages.dashes import draw_dashed
 
-Kind = Literal["hit", "false", "missed", "annotated", "ignored"]
+Kind = Literal["hit", "false", "missed", "annotated", "ignored", "candidate", "rival"]
 
 COLOURS: dict[Kind, str] = {
     "hit": "#1fa971",
@@ -18,6 +18,8 @@ COLOURS: dict[Kind, str] = {
     "missed": "#ffb000",
     "annotated": "#ffffff",
     "ignored": "#a3a9b2",
+    "candidate": "#4da3ff",
+    "rival": "#d58cff",
 }
 SIDE = 640  # pixels of a picture's longer side
 

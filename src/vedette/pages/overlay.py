@@ -7,6 +7,7 @@ line has a dark one under it, to show on bright and on dark ground. Nothing has 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from textwrap import wrap
 
 from PIL import Image
@@ -20,6 +21,7 @@ HEADING, LINE = 22, 24  # a title's letters, and from one line below the picture
 LETTERS = 66  # of a line below the pictures
 MOST_PIXELS = 900  # of a picture's longer side
 SHADES = 8  # of a heat map
+CAPTION = 22  # height of a caption
 
 Box = Sequence[float]
 Point = tuple[float, float]
@@ -60,20 +62,25 @@ class Canvas:
         """In units."""
         return self.size[1] * self.scale
 
-    def box(self, box: Box, kind: str, caption: str = "") -> str:
+    def box(self, box: Box, kind: str) -> str:
         """kind: "on" stays, "off" is left behind, "from" is where a move begins, "gt" an object, "best" its anchor."""
         x1, y1, x2, y2 = (side * self.scale for side in box)
         shape = f'x="{x1:.1f}" y="{y1:.1f}" width="{max(x2 - x1, 0):.1f}" height="{max(y2 - y1, 0):.1f}"'
-        lines = f'<rect class="u" {shape} stroke-width="{UNDER[kind]}"/><rect class="b {kind}" {shape}/>'
-        return lines + (self.caption((box[0], box[1]), caption) if caption else "")
+        return f'<rect class="u" {shape} stroke-width="{UNDER[kind]}"/><rect class="b {kind}" {shape}/>'
 
-    def caption(self, corner: Point, words: str) -> str:
-        """Words on a plate above a corner, within the picture."""
-        wide = 8.6 * len(words) + 10
-        x = min(max(corner[0] * self.scale, 0), max(self.width - wide, 0))
-        y = min(max(corner[1] * self.scale - 22, 0), self.height - 22)
-        plate = f'<rect class="plate" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="21" rx="3"/>'
-        return f'{plate}<text x="{x + 5:.1f}" y="{y + 15.5:.1f}">{escape(words)}</text>'
+    def captions(self, captions: Iterable[tuple[Point, str]]) -> str:
+        """Words on plates above corners, within the picture; one that would cover an earlier one is left out."""
+        parts, placed = [], list[tuple[float, float, float]]()
+        for corner, words in captions:
+            wide = 8.6 * len(words) + 10
+            x = min(max(corner[0] * self.scale, 0), max(self.width - wide, 0))
+            y = min(max(corner[1] * self.scale - CAPTION, 0), self.height - CAPTION)
+            if any(abs(y - other) < CAPTION and x < right and x + wide > left for left, other, right in placed):
+                continue
+            placed.append((x, y, x + wide))
+            parts.append(f'<rect class="plate" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="21" rx="3"/>')
+            parts.append(f'<text x="{x + 5:.1f}" y="{y + 15.5:.1f}">{escape(words)}</text>')
+        return "".join(parts)
 
     def arrow(self, start: Point, end: Point) -> str:
         """A move, from point to point; nothing where it is shorter than its head."""
@@ -115,9 +122,12 @@ class Canvas:
         wide, high = step[0] * self.scale, step[1] * self.scale
         shades: list[list[str]] = [[] for _ in range(SHADES + 1)]
         for row, line in enumerate(values):
-            for column, value in enumerate(line):
-                cell = f"M{column * wide:.1f} {row * high:.1f}h{wide:.1f}v{high:.1f}h-{wide:.1f}z"
-                shades[min(SHADES, round(SHADES * value / max(most, 1e-12)))].append(cell)
+            column = 0
+            for shade, cells in groupby(min(SHADES, round(SHADES * value / max(most, 1e-12))) for value in line):
+                count = len(list(cells))
+                across = f"h{count * wide:.1f}v{high:.1f}h-{count * wide:.1f}z"
+                shades[shade].append(f"M{column * wide:.1f} {row * high:.1f}{across}")
+                column += count
         drawn = enumerate(shades[1:], 1)
         return "".join(
             f'<path class="cell" fill-opacity="{0.85 * number / SHADES:.2f}" d="{"".join(d)}"/>'

@@ -1,6 +1,7 @@
 """A training step as one module, so that data parallelism, compilation and accelerate wrap one thing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -29,7 +30,17 @@ class TrainStep(nn.Module):
         shapes: Tensor | None = None,
         proposals: Sequence[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """(B, 3, H, W) uint8 and B targets → the model's losses, each a float32 scalar.
+        """(B, 3, H, W) uint8 and B targets → the losses; the rest as `predict` has it."""
+        return self.losses(self.predict(images, targets, shapes, proposals), targets)
+
+    def predict(
+        self,
+        images: Tensor,
+        targets: Targets,
+        shapes: Tensor | None = None,
+        proposals: Sequence[Tensor] | None = None,
+    ) -> Any:
+        """(B, 3, H, W) uint8 and B targets → what the model predicts.
 
         shapes (B, 2): height and width of each image inside a padded batch, by default the whole of it; proposals: B
         times (N_i, 4), for a model that needs them; one that draws few of them to learn from is given these alone.
@@ -38,7 +49,10 @@ class TrainStep(nn.Module):
             shapes = whole_sizes(images, None)
         if proposals is not None and hasattr(self.model, "draw_windows"):
             proposals = self.model.draw_windows(proposals, targets)  # type: ignore[operator]
-        predictions = self.look(images, shapes, proposals)
-        with self.look.autocast(images.device):
+        return self.look(images, shapes, proposals)
+
+    def losses(self, predictions: Any, targets: Targets) -> dict[str, Tensor]:
+        """The model's, each a float32 scalar."""
+        with self.look.autocast(self.look.normalize.mean.device):
             losses: dict[str, Tensor] = self.model.loss(predictions, targets)  # type: ignore[operator]
         return {name: value.float() for name, value in losses.items()}

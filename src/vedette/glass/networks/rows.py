@@ -13,9 +13,6 @@ LEFT, RIGHT = 112.0, WIDTH - 40.0  # where maps stand; on the left is the pictur
 LARGEST = 42  # side of the largest map's front
 THUMB = 82
 PLATE = 40  # a head's height
-MOST_COLUMNS, SMALL_TEXT = 6, 11.5  # beyond so many the words below them are smaller
-
-
 Marks = Callable[[float, float, float, float], str] | None  # left, top, width and height of the picture → SVG
 
 
@@ -51,15 +48,15 @@ def row(
     kind: str,
     said: Sequence[Sequence[str]],
     beside: Sequence[Map] = (),
+    size: float = 0,
 ) -> str:
-    """Maps side by side, and what is said of each below it; beside: all that they are to be compared with."""
+    """Maps side by side, and what is said of each below it.
+
+    beside: all that they are to be compared with; size: of the letters, if not as usual.
+    """
     parts, scale = [], beside or maps
-    crowded = len(places) > MOST_COLUMNS
     for one, x, words in zip(maps, places, said, strict=True):
-        parts += [
-            block(x, floor, size_of(one, scale), kind),
-            lines(x, floor + LINE, words, "count", size=SMALL_TEXT if crowded else 0),
-        ]
+        parts += [block(x, floor, size_of(one, scale), kind), lines(x, floor + LINE, words, "count", size=size)]
     return "".join(parts)
 
 

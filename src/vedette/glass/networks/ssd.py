@@ -12,6 +12,7 @@ from vedette.glass.scene import MARGIN, Scene
 from vedette.pages.sketch import LINE, WIDTH, arrow
 
 PICTURE_FLOOR, FLOOR = 100, 204  # what the picture and the maps stand on
+MOST_COLUMNS, SMALL_TEXT = 6, 11.2  # beyond so many the words below them are smaller
 
 
 def ssd(scene: Scene) -> Drawn:
@@ -43,10 +44,7 @@ def _maps(model: Any, images: Tensor) -> dict[str, list[Tensor]]:
 
 
 def _blocks(scene: Scene, maps: Sequence[Map], places: Sequence[float], own: int) -> str:
-    said = sizes_said(scene, maps)
-    kinds = ["backbone"] * own + ["between"] * (len(maps) - own)
-    drawn = "".join(
-        row([one], [x], FLOOR, kind, [words], maps)
-        for one, x, kind, words in zip(maps, places, kinds, said, strict=True)
-    )
+    said, size = sizes_said(scene, maps), SMALL_TEXT if len(maps) > MOST_COLUMNS else 0
+    drawn = row(maps[:own], places[:own], FLOOR, "backbone", said[:own], maps, size)
+    drawn += row(maps[own:], places[own:], FLOOR, "between", said[own:], maps, size)
     return scene.opens("anchors", drawn) + onward(maps, places, FLOOR - 3)

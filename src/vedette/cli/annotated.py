@@ -1,0 +1,45 @@
+"""A detector and the annotated images that it is to be measured on, as the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.data.annotations import Dataset
+    from vedette.evaluate.truth import Truth
+    from vedette.infer.detector import Detector
+
+
+def load_detector(model: str, device: str | None, trust: bool, **config: Any) -> tuple[Detector, tuple[str, ...]]:
+    """It and its classes; raises InputError where its weights name none, or cannot be loaded."""
+    from vedette.infer.load import load
+
+    detector = load(model, device=device, trust=trust, **config)
+    if detector.classes is None:
+        raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
+    return detector, detector.classes
+
+
+def read_annotated(sources: Sequence[str]) -> Dataset:
+    """What `--data` names to evaluate on, as one data set; what is odd about it is told."""
+    from vedette.data.read import read_datasets
+
+    dataset = read_datasets(sources, "evaluate")
+    for note in dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    return dataset
+
+
+def truths_in(model: str, dataset: Dataset, classes: tuple[str, ...]) -> list[Truth]:
+    """What is annotated, in the model's classes; raises InputError where it does not know one of the data's."""
+    from vedette.evaluate.measure import truths_for
+
+    try:
+        return truths_for(dataset, classes)
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from None

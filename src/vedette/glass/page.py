@@ -1,0 +1,135 @@
+"""The glass box of one picture as a page: one file that opens from a disk, of one detector or of two side by side."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vedette.data.atomic import write_text
+from vedette.errors import InputError
+from vedette.glass.columns import Column
+from vedette.glass.diagram import diagram
+from vedette.glass.packed import pack
+from vedette.glass.portable import portable
+from vedette.glass.record import Reason
+from vedette.glass.stage import Stage
+from vedette.glass.tour import tour
+from vedette.glass.trace import Trace
+from vedette.glass.words import words
+from vedette.pages import render
+from vedette.pages.boxes import PALETTE
+from vedette.pages.captions import text_colour
+from vedette.pages.script import as_one_script
+
+SCRIPTS = Path(render.__file__).parent / "glass"
+LARGEST_SIDE, QUALITY = 1600, 88  # of the picture as it is shown
+DASHES = ("", "10 4", "3 3", "10 3 2 3")  # a class's line has one of them, and a colour
+
+
+@dataclass(frozen=True)
+class View:
+    """A detector's trace, and what the detector is called on the page."""
+
+    name: str
+    trace: Trace
+
+
+def save_page(path: Path, views: Sequence[View], file: str = "the picture") -> None:
+    """Writes the page of one picture, seen by one detector or more; file: what the picture is called.
+
+    Raises InputError where the pictures are not the same, or the file cannot be written.
+    """
+    write_text(path, page(views, file))
+
+
+def page(views: Sequence[View], file: str) -> str:
+    """The page as text."""
+    pictures = {view.trace.picture.size for view in views}
+    if len(pictures) > 1:
+        raise InputError(f"traces of pictures of different sizes, {sorted(pictures)}: a page shows one picture")
+    told = [_told(view) for view in views]
+    shown, note = _shown(views[0].trace.picture)
+    left_out = dict.fromkeys([note, *(sentence for one in told for sentence in one["trace"]["left_out"])])
+    looks = [_look(label) for label in range(len(PALETTE))]
+    return render.render(
+        "glass.html",
+        title=f"What {' and '.join(view.name for view in views)} {'finds' if len(views) == 1 else 'find'} in {file}",
+        file=file,
+        facts=_facts(views[0].trace),
+        picture=shown,
+        width=views[0].trace.picture.width,
+        height=views[0].trace.picture.height,
+        views=[_panel(view, one) for view, one in zip(views, told, strict=True)],
+        left_out=[sentence for sentence in left_out if sentence],
+        style=(SCRIPTS / "page.css").read_text(encoding="utf-8"),
+        data=pack({"views": told, "looks": looks}),
+        script=as_one_script(SCRIPTS / "page.js"),
+    )
+
+
+def page_trace(trace: Trace) -> dict[str, Any]:
+    """The portable trace with what only the page needs.
+
+    "beyond" in the last stages: (A × C bits) the pairs beyond the best that are picked, or null for none.
+    """
+    told = portable(trace)
+    for one, look in zip(trace.passes, told["passes"], strict=True):
+        look["stages"][-1]["beyond"] = _beyond(one.stages[-1])
+    return told
+
+
+def _told(view: View) -> dict[str, Any]:
+    return {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
+
+
+def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
+    """What the template writes of a detector itself."""
+    return {
+        "name": view.name,
+        "facts": _facts(view.trace),
+        "lowest": told["trace"]["lowest"],
+        "diagram": diagram(view.trace.detector.model, view.trace),
+    }
+
+
+def _facts(trace: Trace) -> str:
+    first = trace.passes[0]
+    (height, width), rows = first.padded, len(first.stages[0].references)
+    looks = f" · {len(trace.passes)} looks" if len(trace.passes) > 1 else ""
+    found = len(trace.detections)
+    objects = f"{found:,} object{'' if found == 1 else 's'} with a score of {trace.score:g} or more"
+    return f"{width} × {height} input · {rows:,} {first.stages[0].enter}{looks} · {objects}"
+
+
+def _beyond(stage: Stage) -> Column | None:
+    beyond = (stage.fates == Reason.BEYOND_COUNT.code).numpy().ravel()
+    if not beyond.any():
+        return None
+    bits = np.packbits(beyond)
+    return {"type": "uint8", "shape": [len(bits)], "data": b64encode(bits.tobytes()).decode("ascii")}
+
+
+def _shown(picture: Image.Image) -> tuple[str, str]:
+    """The picture as a data URI, smaller where it is large, and a sentence on that, or none."""
+    small = picture.copy()
+    small.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    stream = BytesIO()
+    small.save(stream, "JPEG", quality=QUALITY)
+    note = f"the picture's {picture.width} × {picture.height} pixels: it is shown in {small.width} × {small.height}"
+    uri = f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode('ascii')}"
+    return uri, "" if small.size == picture.size else note
+
+
+def _look(label: int) -> dict[str, str]:
+    """How a class's box is drawn and its name written."""
+    colour = PALETTE[label]
+    return {"colour": _hex(colour), "ink": _hex(text_colour(colour)), "dash": DASHES[label % len(DASHES)]}
+
+
+def _hex(colour: tuple[int, int, int]) -> str:
+    return "#" + "".join(f"{channel:02x}" for channel in colour)

@@ -1,0 +1,52 @@
+// Numbers and lists as one says them.
+
+export function number(count) {
+  return count.toLocaleString("en");
+}
+
+export function many(count, noun, nouns = `${noun}s`) {
+  return `${number(count)} ${count === 1 ? noun : nouns}`;
+}
+
+/** A score, never rounded up to a threshold that it does not reach. */
+export function score(value) {
+  if (value > 0 && value < 0.001) return "under 0.001";
+  return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);
+}
+
+/** A score that is known in eight bits, or not at all. */
+export function nearly(value, exact, lowest) {
+  if (exact) return score(value);
+  return value < lowest ? `under ${lowest}` : `about ${value.toFixed(2)}`;
+}
+
+export function pixels([x1, y1, x2, y2]) {
+  return `${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`;
+}
+
+/** How a box was moved to become another, in the pixels of both: "moved 3 px right, and became …". */
+export function move(before, after) {
+  const [x, y] = [0, 1].map((side) => (after[side] + after[side + 2] - before[side] - before[side + 2]) / 2);
+  const [wide, high] = [0, 1].map((side) => (after[side + 2] - after[side]) / (before[side + 2] - before[side]));
+  const shifts = [way(x, "right", "left"), way(y, "down", "up")].filter(Boolean);
+  const shift = shifts.length ? `moved ${shifts.join(" and ")}` : "did not move";
+  return `${shift}, and became ${wide.toFixed(2)} times as wide and ${high.toFixed(2)} times as high`;
+}
+
+function way(length, ahead, back) {
+  const rounded = Math.round(Math.abs(length));
+  return rounded ? `${rounded} px ${length > 0 ? ahead : back}` : "";
+}
+
+export function article(name) {
+  return `${/^[aeiou]/i.test(name) ? "an" : "a"} ${name}`;
+}
+
+export function capital(sentence) {
+  return sentence[0].toUpperCase() + sentence.slice(1);
+}
+
+/** A threshold as one writes it. */
+export function plain(value) {
+  return String(Number(value.toFixed(3)));
+}

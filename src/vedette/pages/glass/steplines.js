@@ -1,0 +1,95 @@
+// What a step did, drawn: who goes on in solid lines, who does not in the dashes of the reason.
+
+import { boxAt, centerOf, toPicture } from "./boxes.js";
+import { dot, line, outline, tie } from "./draw.js";
+import { lastStage } from "./outcome.js";
+import { KEPT, LOST_IN, STEPS, SUPPRESSED, markOf } from "./reasons.js";
+import { asksForObjects, firstBox, isBarred, movedBox } from "./rows.js";
+import { cellCenter } from "./anchors.js";
+
+const MOST = 60; // boxes at once: more hide the picture
+
+/** The stage of a step's name and which of STEPS it is; -1 for the first one, null for what belongs to no stage. */
+function placeOfStep(look, name) {
+  for (const stage of look.stages) {
+    if (name === stage.enter) return { stage, step: -1 };
+    const step = STEPS.findIndex((one) => stage.name + one === name);
+    if (step >= 0) return { stage, step };
+  }
+  return null;
+}
+
+export function linesOfStep(pane, now) {
+  const look = pane.trace.passes[0];
+  const place = placeOfStep(look, now.step);
+  if (!place) return now.outcome.detections.map(({ box, label }) => outline(box, pane.view.looks[label % 12]));
+  if (place.step === -1) return enterLines(pane, look, place.stage);
+  if (place.step === 0 && asksForObjects(place.stage)) return moveLines(pane, look, place.stage, now);
+  return rivalLines(pane, look, place, now);
+}
+
+/** Regions as boxes; of anchors the centres of all cells, those of the coarser levels larger. */
+function enterLines({ unit }, look, stage) {
+  if (stage.enter === "regions") {
+    const rows = Array.from({ length: Math.min(stage.rows, MOST) }, (_, row) => row);
+    return rows.map((row) => outline(firstBox(look, stage, row), { kind: "plain", width: 1.2 })).reverse();
+  }
+  return look.levels.flatMap((level, number) => {
+    const step = Math.max(1, Math.ceil(Math.sqrt((level.rows * level.columns) / 2500)));
+    const dots = [];
+    for (let row = 0; row < level.rows; row += step) {
+      for (let column = 0; column < level.columns; column += step) {
+        const [x, y] = cellCenter(level, stage.references, row, column);
+        const center = centerOf(toPicture(look.input, [x, y, x, y]));
+        dots.push(dot(center, (1.2 + number) * unit(), `level l${number % 6}`));
+      }
+    }
+    return dots;
+  });
+}
+
+/** The rows that are most likely objects, each with a line from where it was; some that were left out. */
+function moveLines(pane, look, stage, now) {
+  const theta = now.knobs.theta;
+  const order = Array.from(stage.objectness.keys()).sort((a, b) => stage.objectness[b] - stage.objectness[a]);
+  const gone = order.filter((row) => isBarred(stage, row, theta)).reverse();
+  const on = order.filter((row) => !isBarred(stage, row, theta)).slice(0, MOST / 3);
+  const lines = gone.slice(0, MOST / 6).map((row) => {
+    const mark = markOf(stage.best.fates[row]);
+    return outline(movedBox(look, stage, row), { kind: mark.name, dash: mark.dash, width: 1.2 });
+  });
+  for (const row of on.reverse()) {
+    const [from, to] = [firstBox(look, stage, row), movedBox(look, stage, row)];
+    lines.push(outline(to, { kind: "kept", width: 1.2 }), tie(from, to, { kind: "kept", width: 1.2 }));
+  }
+  return lines;
+}
+
+/** Candidates that came to a step: solid where they go on, dashed where not; suppressed ones tied to who did it. */
+function rivalLines(pane, look, { stage, step }, { outcome }) {
+  const { boxes } = stage.candidates;
+  const found = stage === lastStage(look) ? outcome.looks[0] : stage.candidates;
+  const box = (place) => toPicture(look.input, boxAt(boxes, place));
+  const here = Array.from(found.fates.keys()).filter((place) => LOST_IN[found.fates[place]] >= step);
+  const isOn = (place) => found.fates[place] === KEPT || LOST_IN[found.fates[place]] > step;
+  const lost = here.filter((place) => !isOn(place)).slice(0, MOST);
+  const on = here.filter(isOn).slice(0, MOST);
+  const lines = lost.reverse().flatMap((place) => {
+    const mark = markOf(found.fates[place]);
+    const own = outline(box(place), { kind: mark.name, dash: mark.dash, width: 1.3 });
+    const by = found.fates[place] === SUPPRESSED ? found.by[place] : -1;
+    const link = { kind: mark.name, dash: "1 4", width: 1 };
+    return by < 0 ? [own] : [own, line(centerOf(box(place)), centerOf(box(by)), link)];
+  });
+  return [...lines, ...on.reverse().map((place) => outline(box(place), { kind: "kept", width: 3 }))];
+}
+
+/** How many went through a step at the knobs as they are: {came, went}, from the trace where nothing was turned. */
+export function countsAt(trace, now, name) {
+  const told = trace.passes[0].steps.find((step) => step.name === name);
+  const place = placeOfStep(trace.passes[0], name);
+  if (!now.turned || !place || !place.stage.last || place.step < 2) return told && { came: told.in, went: told.on };
+  const depths = Array.from(now.outcome.looks[0].fates, (fate) => LOST_IN[fate]);
+  const reached = (step) => depths.filter((depth) => depth >= step).length;
+  return { came: reached(place.step), went: reached(place.step + 1) };
+}

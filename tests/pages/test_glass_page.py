@@ -1,0 +1,299 @@
+"""The page of the glass box in a browser, from a disk and with the network off: every control, and no error."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import vedette
+from glass.detectors import detector_of
+from vedette.glass.page import View, page, save_page
+from vedette.glass.trace import Trace
+from vedette.infer.detector import Detector
+from vedette.parts.detection import unpad
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
+pytestmark = pytest.mark.slow
+
+CHROMIUM = Path("/usr/bin/chromium")
+DEMO = Path(vedette.__file__).parent / "assets" / "demo"
+NAMES = ("RefineDet", "M2Det", "FPN", "R-CNN", "SSD")
+MOST = 5_000_000  # bytes
+KNOB = """([name, value]) => {
+    const knob = document.querySelector(`[data-knob=${name}]`);
+    knob.value = value;
+    knob.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip("chromium is missing")
+    with sync_api.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page from the disk; at the end nothing was asked of the network and no error was said."""
+    wrong: list[str] = []
+    contexts = []
+
+    def open_page(path: Path, width: int = 1280, **settings: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", lambda request: wrong.append(request.url) if not is_own(request.url) else None)
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-ready]", state="attached")
+        return tab
+
+    def is_own(url: str) -> bool:
+        return url.startswith(("file://", "data:"))
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def trace_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **how: Any) -> Trace:
+    """At a floor that a dozen detections reach."""
+    detector = detector_of(name, monkeypatch, tmp_path, keep=30)
+    scores = detector.detect(DEMO / "chelsea.jpg", score=0.02, **how).scores
+    return vedette.explain(detector, DEMO / "chelsea.jpg", score=float(scores[:12].min()), **how)
+
+
+def saved(tmp_path: Path, *traces: Trace) -> Path:
+    path = tmp_path / "page.html"
+    save_page(path, [View(f"detector {number}", trace) for number, trace in enumerate(traces)], "chelsea.jpg")
+    return path
+
+
+def visible(tab: Any, part: str) -> bool:
+    return bool(tab.locator(f"[data-part={part}]").first.is_visible())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_control_does_something(
+    name: str, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trace = trace_of(name, monkeypatch, tmp_path)
+    tab = opened(saved(tmp_path, trace), reduced_motion="reduce")
+    follow_a_box(tab, trace)
+    open_steps(tab, trace)
+    turn_knobs(tab, trace)
+    ask_about_places(tab)
+    look_through_layers(tab, bool(trace.passes[0].anchors))
+    take_the_tour(tab)
+
+
+def follow_a_box(tab: Any, trace: Trace) -> None:
+    items = tab.locator("[data-part=found] .item")
+    assert items.count() == min(30, len(trace.detections))
+    assert trace.detections.names[0] in items.first.inner_text()
+    items.first.click()
+    moments = tab.locator("[data-part=moments] button")
+    assert moments.count() > 4
+    assert moments.first.get_attribute("aria-current") == "step"
+    seen = set()
+    for number in range(moments.count()):
+        seen.add(tab.locator("[data-part=card]").inner_text())
+        assert tab.locator("[data-part=marks] rect").count() > 0
+        assert moments.nth(number).get_attribute("aria-current") == "step"
+        tab.click("[data-part=next]")
+    assert len(seen) == moments.count()
+    tab.click("[data-part=back]")
+    assert moments.nth(moments.count() - 2).get_attribute("aria-current") == "step"
+    tab.click("[data-part=play]")
+    assert tab.locator("[data-part=play]").inner_text().endswith("Pause")
+    tab.click("[data-part=close]")
+    assert not visible(tab, "life")
+    near = tab.locator("[data-part=near] .item")
+    if near.count():
+        near.first.click()
+        assert tab.locator("[data-part=card] .verdict").count() == 1
+        tab.keyboard.press("Escape")
+
+
+def open_steps(tab: Any, trace: Trace) -> None:
+    tab.click("[data-tab=network]")
+    names = dict.fromkeys(step.name for step in trace.steps)
+    for name in names:
+        tab.locator(f"[data-part=figure] [data-step='{name}']").last.click()
+        counts = tab.locator("[data-part=step] .count").inner_text()
+        step = trace.step(name)
+        assert counts == f"{len(step):,} came in, {int(step.kept.sum()):,} went on"
+    block = tab.locator(f"[data-part=figure] [data-step='{next(iter(names))}']").last
+    block.focus()
+    tab.keyboard.press("Enter")
+    assert block.get_attribute("aria-pressed") == "true"
+
+
+def turn_knobs(tab: Any, trace: Trace) -> None:
+    """The list has as many as the paper's own find gives with that floor."""
+    tab.click("[data-tab=knobs]")
+    model: Any = trace.detector.model
+    for floor in (0.02, float(trace.passes[0].stages[-1].scores.max()) * 1.01):
+        tab.evaluate(KNOB, ["floor", floor])
+        (look,) = trace.passes
+        (found,) = unpad(model.find(look.predictions, float(tab.locator("[data-knob=floor]").input_value())).kept)
+        expected = len(look.frame.detections(found))
+        assert tab.locator("[data-part=found] .item").count() == min(30, expected)
+    assert tab.locator("[data-part=sum]").inner_text() == "Nothing was found"
+    tab.locator("[data-knob=method]").select_option("gaussian")
+    assert tab.locator("[data-knob=iou]").is_disabled()
+    tab.evaluate(KNOB, ["sigma", 0.1])
+    tab.click("[data-part=reset]")
+    assert tab.locator("[data-part=reset]").is_disabled()
+    tab.click("[data-tab=follow]")
+    assert tab.locator("[data-part=found] .item").count() == min(30, len(trace.detections))
+
+
+def ask_about_places(tab: Any) -> None:
+    stage = tab.locator("[data-part=stage]")
+    place = stage.bounding_box()
+    tab.mouse.click(place["x"] + 0.4 * place["width"], place["y"] + 0.45 * place["height"])
+    assert 1 <= tab.locator("[data-part=answer] .answer").count() <= 3
+    tab.mouse.move(place["x"] + 0.2 * place["width"], place["y"] + 0.2 * place["height"])
+    tab.mouse.down()
+    tab.mouse.move(place["x"] + 0.7 * place["width"], place["y"] + 0.8 * place["height"], steps=3)
+    tab.mouse.up()
+    assert tab.locator("[data-part=answer] .answer").count() == 1
+    tab.locator("[data-part=asked]").first.select_option("1")
+    assert "1 " + tab.locator("[data-part=asked] option").nth(2).inner_text() in tab.locator("h4").first.inner_text()
+    for button in ("Follow", "Try"):
+        which = tab.locator("[data-part=answer] button", has_text=button)
+        if which.count():
+            which.first.click()
+    tab.keyboard.press("Escape")
+    stage.focus()
+    for key in ("ArrowLeft", "b", "Shift+ArrowDown", "Shift+ArrowRight", "Enter"):
+        tab.keyboard.press(key)
+    assert tab.locator("[data-part=answer] .answer").count() == 1
+    tab.keyboard.press("Escape")
+
+
+def look_through_layers(tab: Any, has_anchors: bool) -> None:
+    for layer in ("grid", "heat"):
+        assert tab.locator(f"[data-layer={layer}]").is_enabled() == has_anchors
+    if not has_anchors:
+        return
+    tab.keyboard.press("g")
+    tab.locator("[data-part=level]").select_option("0")
+    tab.locator("[data-part=stage]").hover(position={"x": 90, "y": 90})
+    assert "Row " in tab.locator("[data-part=readout]").inner_text()
+    tab.locator("[data-part=stage]").focus()
+    before = tab.locator("[data-part=readout]").inner_text()
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator("[data-part=readout]").inner_text() != before
+    tab.click("[data-layer=heat]")
+    for choice in tab.locator("[data-part=heat-of] option").all():
+        tab.locator("[data-part=heat-of]").select_option(choice.get_attribute("value"))
+        assert visible(tab, "heat")
+        assert float(tab.locator("[data-part=highest]").inner_text()) > 0
+    tab.click("[data-layer=found]")
+    assert not visible(tab, "heat")
+
+
+def take_the_tour(tab: Any) -> None:
+    tab.click("[data-part=begin-tour]")
+    titles = []
+    while tab.locator("#tour").is_visible():
+        titles.append(tab.locator("[data-tour=title]").inner_text())
+        tab.click("[data-tour=next]")
+    assert len(titles) == len(set(titles)) > 6
+    tab.keyboard.press("t")
+    tab.click("[data-tour=next]")
+    tab.click("[data-tour=back]")
+    assert tab.locator("[data-tour=title]").inner_text() == titles[0]
+    tab.click("[data-tour=close]")
+    assert not tab.locator("#tour").is_visible()
+
+
+def test_a_life_line_is_played(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tab = opened(saved(tmp_path, trace_of("RefineDet", monkeypatch, tmp_path)))
+    tab.locator("[data-part=found] .item").first.click()
+    moving = "() => document.querySelector('[data-part=marks] g:last-child rect').getAttribute('x')"
+    first = tab.evaluate(moving)
+    tab.wait_for_function(
+        "() => document.querySelectorAll('[data-part=moments] button')[1].ariaCurrent === 'step'", timeout=8000
+    )
+    assert tab.evaluate(moving) != first
+    tab.wait_for_function(
+        "() => document.querySelector('[data-part=play]').textContent.endsWith('Play')", timeout=40000
+    )
+    assert tab.locator("[data-part=moments] li:last-child button").get_attribute("aria-current") == "step"
+
+
+def test_two_detectors_select_the_same(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = trace_of("RefineDet", monkeypatch, tmp_path)
+    other = vedette.explain(one.detector, one.picture, score=float(one.detections.scores[0]))  # the best alone
+    tab = opened(saved(tmp_path, one, other), reduced_motion="reduce")
+    first, second = (tab.locator(f"[data-pane='{number}']") for number in (0, 1))
+    first.locator("[data-part=found] .item").first.click()
+    assert second.locator("[data-part=found] [aria-pressed=true]").count() == 1
+    apart = int((one.detections.labels != one.detections.labels[0]).nonzero()[0])
+    first.locator("[data-part=found] .item").nth(apart).click()
+    assert second.locator("[data-part=found] [aria-pressed=true]").count() == 0
+    assert second.locator("[data-part=card] .verdict").count() == 1
+    place = first.locator("[data-part=stage]").bounding_box()
+    tab.mouse.click(place["x"] + 60, place["y"] + 60)
+    assert second.locator("[data-part=answer] .answer").count() >= 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_of_it(
+    scheme: str, opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tab = opened(saved(tmp_path, trace_of("FPN", monkeypatch, tmp_path)), 390, color_scheme=scheme, has_touch=True)
+    for tab_name in ("follow", "network", "knobs"):
+        tab.click(f"[data-tab={tab_name}]")
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.click("[data-tab=follow]")
+    tab.locator("[data-part=found] .item").first.tap()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    ground = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(19, 23, 28)") == (scheme == "dark")
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_a_photograph_is_there_within_a_second(name: str, opened: Callable[..., Any], tmp_path: Path) -> None:
+    trace = vedette.explain(vedette.load("refinedet320-lite0", device="cpu"), DEMO / f"{name}.jpg")
+    path = tmp_path / "page.html"
+    trace.save(path)
+    assert path.stat().st_size < MOST
+    tab = opened(path)
+    (paint,) = tab.evaluate("performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)")
+    assert paint < 1000
+
+
+def test_nothing_found_and_several_looks(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    detector = detector_of("RefineDet", monkeypatch, tmp_path)
+    nothing = vedette.explain(detector, DEMO / "chelsea.jpg", score=1.0)
+    tab = opened(saved(tmp_path, nothing), reduced_motion="reduce")
+    assert tab.locator("[data-part=sum]").inner_text() == "Nothing was found"
+    take_the_tour(tab)
+    several = trace_of("RefineDet", monkeypatch, tmp_path, scales=(64, 128), flip=True, vote=True)
+    tab = opened(saved(tmp_path, several), reduced_motion="reduce")
+    assert tab.locator("[data-part=found] .item").count() == min(30, len(several.detections))
+    for place in range(min(4, len(several.detections))):
+        tab.locator("[data-part=found] .item").nth(place).click()
+        assert visible(tab, "life")
+    ask_about_places(tab)
+
+
+def test_what_is_asked_for_is_one_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    detector: Detector = detector_of("SSD", monkeypatch, tmp_path)
+    traces = [vedette.explain(detector, torch.zeros(3, side, 64, dtype=torch.uint8)) for side in (64, 60)]
+    with pytest.raises(vedette.InputError, match="a page shows one picture"):
+        page([View("a", traces[0]), View("b", traces[1])], "a.jpg")
