@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 from vedette.data.decode import decode_image
 from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector
-from vedette.infer.look import Look
 from vedette.infer.one_graph import tensors_of
 from vedette.structures import Detections
 
@@ -117,8 +116,7 @@ def _places(found: Detections) -> dict[tuple[int, int], int]:
 
 def compare_raw(model: Detector, session: Session, pictures: Sequence[Image.Image]) -> float:
     """The largest difference of any raw output, relative to the largest value of that output, over all pictures."""
-    look, worst = model.look_in(model.input_spec), 0.0
-    assert isinstance(look, Look)
+    look, worst = model.model_look(model.input_spec), 0.0
     for picture in pictures:
         images, shapes, *_ = model.prepare([picture], model.input_spec)
         with torch.inference_mode():

@@ -31,7 +31,6 @@ from vedette.glass.regions import Regions, regions_of
 from vedette.glass.stage import Stage
 from vedette.glass.training import Training, training_of
 from vedette.infer.detector import Detector
-from vedette.infer.look import Look
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.multiscale import merge as merge_passes
 from vedette.infer.pictures import ImageLike, as_picture
@@ -158,7 +157,7 @@ class Trace:
             raise InputError("without ground truth there is nothing to learn: explain(detector, picture, target)")
         one = self.passes[0]
         inputs = self.detector.prepare([self.picture], one.spec)
-        return training_of(_look(self.detector, one.spec), inputs, one.frame, self.target)
+        return training_of(self.detector.model_look(one.spec), inputs, one.frame, self.target)
 
     def where(self, source: Tensor, look: int = 0) -> Place:
         """Level, row, column and shape of the anchors (...) of these indices, as in `Step.source`.
@@ -219,24 +218,16 @@ def explain(
     Raises InputError as `detect` does, and for a detector without a model in Python or without anchors and proposals.
     """
     score = check_score(score)
-    if detector.model is None:
-        raise InputError("an exported file has no model whose steps could be told: explain the weights it was made of")
-    if not hasattr(detector.model, "find"):
+    if not hasattr(detector.model_look(detector.input_spec).model, "find"):
         raise InputError(f"{type(detector.model).__name__} has no `find` whose record could be told")
     image = as_picture(picture)
     passes = plan_passes(detector.input_spec, scales, flip, vote)
     return Trace(detector, image, score, tuple(_passes(detector, image, passes, score)), vote, target)
 
 
-def _look(detector: Detector, spec: InputSpec) -> Look:
-    look = detector.look_in(spec)
-    assert isinstance(look, Look)  # as `explain` has seen to
-    return look
-
-
 def _passes(detector: Detector, picture: Image.Image, passes: Passes, score: float) -> Iterator[Pass]:
     for spec in passes.specs:
-        inputs, look = detector.prepare([picture], spec), _look(detector, spec)
+        inputs, look = detector.prepare([picture], spec), detector.model_look(spec)
         for mirrored in passes.flips:
             predictions, found = look.record(inputs.mirrored() if mirrored else inputs, score)
             frame = Frame(inputs.shapes[0], inputs.frames[0], mirrored)

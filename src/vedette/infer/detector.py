@@ -135,6 +135,13 @@ class Detector:
             self.looks[spec, bf16] = look_with(self.network, spec, bf16, self.device, self.graphs)
         return self.looks[spec, bf16]
 
+    def model_look(self, spec: InputSpec, bf16: bool = False) -> Look:
+        """The same where predictions are wanted; raises InputError for an exported file, which has none to show."""
+        look = self.look_in(spec, bf16)
+        if not isinstance(look, Look):
+            raise InputError(f"{look.session.path}: an exported file shows no steps; give the weights it was made from")
+        return look
+
     def prepare(self, pictures: Sequence[Image.Image], spec: InputSpec) -> Inputs:
         """RGB pictures as a batch, with selective search's proposals where the model is given any."""
         images = [to_input(picture, spec, self.device) for picture in pictures]

@@ -50,7 +50,7 @@ class Search(NamedTuple):
     boxes_at: BoxesAt
     pick: Pick
     picked: Picked
-    floor: Floor
+    floor: float
     iou: float
     keep: int
     method: Suppression

@@ -46,6 +46,8 @@ def test_what_it_cannot_do_is_said(file: Path) -> None:
         detector.detect(PICTURE, bf16=True)
     with pytest.raises(InputError, match="has its own nms; export the weights again"):
         vedette.load(file, nms="linear")
+    with pytest.raises(InputError, match="shows no steps; give the weights it was made from"):
+        vedette.explain(detector, PICTURE)
     with pytest.raises(InputError, match="runs on the CPU"):
         vedette.load(file, device="meta")
 
