@@ -69,6 +69,7 @@ def test_raw_outputs_of_every_anchor(tmp_path: Path) -> None:
         vedette.load(tmp_path / "raw.onnx")
 
 
+@slow
 def test_a_file_that_finds_something_else_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is a model's of other weights, as PyTorch writes it: nothing is converted here."""
     others = detector("ssd")

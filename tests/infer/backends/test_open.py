@@ -101,6 +101,7 @@ def test_openvino_needs_both_files(file: Path, tmp_path: Path) -> None:
         vedette.load(tmp_path / "model.xml")
 
 
+@pytest.mark.slow  # for what torch.export imports
 def test_a_program_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "model.pt2").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match=r"model\.pt2: cannot be read"):
