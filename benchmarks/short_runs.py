@@ -60,8 +60,10 @@ def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int
 
 def smallest(model: str) -> dict[str, Any]:
     """The fields of the smallest input, of those tried, that the detector can be built for and look at."""
-    if known(model).paper in (RCNN, SPPNET):
-        return {"proposals": 200}
+    if known(model).paper is RCNN:  # its networks take one size
+        return {"proposals": 50}
+    if known(model).paper is SPPNET:
+        return {"proposals": 50, "scales": (128,)}
     for size in (64, 96, 128, 160, 192, 224, 256, 300, 320, 512):
         sides = {"max_side": size} if hasattr(vedette.build(model).config, "max_side") else {}
         fields = {"image_size": size, **sides}

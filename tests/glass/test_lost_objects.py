@@ -50,7 +50,7 @@ def finds(label: int = 0) -> Scene:
 
 
 def texts(found: Survey) -> list[str]:
-    return [one.text for one in advise(found)]
+    return [one.text for one in advise(found, ask(found))]
 
 
 def test_what_is_found_or_not_looked_for_is_not_lost() -> None:
@@ -59,7 +59,7 @@ def test_what_is_found_or_not_looked_for_is_not_lost() -> None:
     found = survey(finds(), scene)
     assert found.lost == ()
     assert found.kinds == []
-    assert advise(found) == []
+    assert advise(found, ask(found)) == []
     assert [(row.name, row.objects, row.lost) for row in by_class(found)] == [("cat", 2, 0)]
     assert ask(found).before.mean_ap == ask(found).every.mean_ap == 1.0
 
@@ -134,10 +134,25 @@ def test_under_the_floor_and_found_with_less() -> None:
     assert found.lost[0].lost.score == pytest.approx(score)
     assert texts(found)[0] == (
         f"1 of 1 lost objects score below 0.5 where they are, half of them below {score:.2f}, 1 are found with a lower "
-        f"score, half of these from {score:.2f} on: ask for a lower score (--score {score:.2f}), at the price of false "
-        "ones."
+        f"score, half of these from {score:.2f} on: a lower --score ({score:.2f}), at the price of false ones."
     )
     assert survey(weak, score=0.25).lost == ()
+
+
+def test_under_the_floor_and_smaller_than_what_is_found() -> None:
+    """20 × 32 pixels, 25 in the root, against a whole picture."""
+    small = Scene(lambda arm, odm: None, [(26.0, 12.0, 46.0, 44.0)], [0])
+    large = Scene(whole, [(0.0, 0.0, 64.0, 64.0)], [0])
+    found = survey(small, small, large)
+    assert found.kinds == [("floor", Reason.UNDER_FLOOR)]
+    assert "their median side is 25 px of the input, that of found ones 64: a larger input." in texts(found)[0]
+    assert "larger input" not in texts(survey(Scene(lambda arm, odm: None, [OBJECT], [0]), finds()))[0]
+
+
+def whole(arm: HeadOutput, odm: HeadOutput) -> None:
+    """The box of the object's anchor, moved and twice as large: [4, 68], cut to [4, 64]."""
+    odm.logits[0, anchor(4, 4), 1] = SURE
+    odm.deltas[0, anchor(4, 4), 2:] = torch.tensor(2.0).log() / 0.2
 
 
 def test_beyond_the_best_that_are_picked_or_kept() -> None:
@@ -223,7 +238,7 @@ def test_several_reasons_in_one_set() -> None:
         ("dog", 1, 0, (0, 0, 0)),
     ]
     assert [(one.image, one.row, one.label) for one in found.lost] == [(1, 1, 0), (1, 2, 1), (2, 3, 0)]
-    assert [(one.kind[1], one.label, one.objects) for one in advise(found)] == [
+    assert [(one.kind[1], one.label, one.objects) for one in advise(found, ask(found))] == [
         (Reason.NO_ANCHOR, None, 1),
         (Reason.NO_ANCHOR, 0, 1),
         (Reason.UNDER_FLOOR, None, 1),
@@ -231,7 +246,7 @@ def test_several_reasons_in_one_set() -> None:
         (Reason.SUPPRESSED, None, 1),
         (Reason.SUPPRESSED, 0, 1),
     ]
-    assert "1 of 2 lost objects of cat have no anchor" in texts(found)[1]
+    assert "1 of 2 lost objects of cat (+0.25 AP) have no anchor" in texts(found)[1]
 
 
 def two_stage(**config: Any) -> Detector:

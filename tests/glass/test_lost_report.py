@@ -30,7 +30,9 @@ def surveyed(*scenes: Scene) -> tuple[Scenes, Survey]:
 
 def write(folder: Path, data: Scenes, survey: Survey, **how: object) -> Path:
     analysis = analyse(survey.found, survey.truths, survey.classes, METRIC, aims=Aims(score=survey.score))
-    return write_lost_report(folder, data, survey, ask(survey), analysis, advise(survey), {"model": "<m>"}, **how)  # type: ignore[arg-type]
+    return write_lost_report(
+        folder, data, survey, ask(survey), analysis, advise(survey, ask(survey)), {"model": "<m>"}, **how
+    )  # type: ignore[arg-type]
 
 
 def words(page: Path) -> str:
@@ -102,7 +104,7 @@ def test_its_progress_is_one_count(tmp_path: Path) -> None:
 def test_numbers_for_machines() -> None:
     _, survey = surveyed(finds(), NOTHING, CROWDED)
     analysis = analyse(survey.found, survey.truths, survey.classes, METRIC, aims=Aims(score=survey.score))
-    content = numbers(survey, ask(survey), analysis, advise(survey))
+    content = numbers(survey, ask(survey), analysis, advise(survey, ask(survey)))
     assert (content["objects"], content["lost"], content["score"]) == (5, 3, 0.5)
     assert [(row["step"], row["reason"], row["lost"]) for row in content["steps"]] == [
         ("anchors", "no anchor or region reaches it", 1),

@@ -24,6 +24,13 @@ def test_what_stands_below_and_above() -> None:
     assert inside("s_k^2") == "<msubsup><mi>s</mi><mi>k</mi><mn>2</mn></msubsup>"
 
 
+def test_words_keep_their_distance() -> None:
+    assert inside("drop if p") == (
+        "<mrow><mtext>\N{NO-BREAK SPACE}drop\N{NO-BREAK SPACE}</mtext>"
+        "<mtext>\N{NO-BREAK SPACE}if\N{NO-BREAK SPACE}</mtext><mi>p</mi></mrow>"
+    )
+
+
 def test_fractions_roots_and_brackets() -> None:
     assert inside(r"\frac{1}{n}") == "<mfrac><mn>1</mn><mi>n</mi></mfrac>"
     assert inside(r"\sqrt{r}") == "<msqrt><mi>r</mi></msqrt>"

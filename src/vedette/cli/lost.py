@@ -89,7 +89,8 @@ def _tell(wanted: Wanted, survey: Survey, dataset: Dataset, facts: dict[str, str
     from vedette.glass.lost_tables import numbers
     from vedette.glass.oracle import METRIC, ask
 
-    oracle, advice = ask(survey), advise(survey)
+    oracle = ask(survey)
+    advice = advise(survey, oracle)
     analysis = analyse(survey.found, survey.truths, survey.classes, METRIC, aims=Aims(score=survey.score))
     if wanted.json is not None:
         head = facts | {"images": len(dataset), "metric": METRIC}

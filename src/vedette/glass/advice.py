@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from vedette.evaluate.coverage import WHYS, Coverage, Why, reasons
-from vedette.evaluate.coverage_words import common_reasons, reason_words
+from vedette.evaluate.coverage_words import common_reasons, reason_words, sides_of
 from vedette.evaluate.matching import HIT
 from vedette.glass.lost import REACHES
 from vedette.glass.lost_objects import Kind, LostObject, Survey
+from vedette.glass.oracle import Oracle
 from vedette.glass.record import Reason
 
-MOST_CLASSES = 3  # that sentences are about, of a step
+MOST_CLASSES = 4  # that sentences are about, of a step
 FEW = 0.1  # a smaller share of a class's lost objects is not worth a sentence
 CHANGES: dict[Why, str] = {
     "too small": "a larger input (train with a larger --set image_size) or smaller anchors",
@@ -39,19 +40,19 @@ class Advice:
     text: str
 
 
-def advise(survey: Survey) -> list[Advice]:
-    """Of each step that loses objects, in their order: all of them, then the classes that lose most there."""
+def advise(survey: Survey, oracle: Oracle) -> list[Advice]:
+    """Of each step that loses objects, in their order: all of them, then the classes to which it would give most AP."""
     said = []
     of_class = Counter(one.label for one in survey.lost)
     for kind in survey.kinds:
         every = survey.of(kind)
         said.append(Advice(kind, None, len(every), _sentence(survey, kind, every, len(survey.lost), "lost objects")))
-        many = Counter(one.label for one in every).most_common(MOST_CLASSES)
-        for label, number in many if len(of_class) > 1 else []:
-            if number > FEW * of_class[label]:
-                own = survey.of(kind, label)
-                whose = f"lost objects of {survey.classes[label]}"
-                said.append(Advice(kind, label, number, _sentence(survey, kind, own, of_class[label], whose)))
+        gains = oracle.steps[kind].per_class - oracle.before.per_class
+        for label in np.argsort(-np.nan_to_num(gains), kind="stable")[:MOST_CLASSES].tolist():
+            own = survey.of(kind, label)
+            if len(of_class) > 1 and len(own) > FEW * of_class[label]:
+                whose = f"lost objects of {survey.classes[label]} ({gains[label]:+.2f} AP)"
+                said.append(Advice(kind, label, len(own), _sentence(survey, kind, own, of_class[label], whose)))
     return said
 
 
@@ -105,9 +106,10 @@ def _not_proposed(survey: Survey, lost: Sequence[LostObject]) -> str:
 
 
 def _under_floor(survey: Survey, lost: Sequence[LostObject]) -> str:
-    """Taken for another class, found with a lower score, or neither."""
+    """Taken for another class, found with a lower score, smaller than what is found, or nothing of it."""
     median = float(np.median([one.lost.score for one in lost]))
     said = [f"score below {survey.score:g} where they are, half of them below {_shown(median)}"]
+    changes = []
     confused = [one for one in lost if one.lost.won >= 0 and one.lost.won_score > one.lost.score]
     if confused:
         taken = Counter(survey.classes[one.lost.won] for one in confused).most_common(3)
@@ -118,13 +120,24 @@ def _under_floor(survey: Survey, lost: Sequence[LostObject]) -> str:
         said.append(
             f"{len(weakly)} are found with a lower score, half of these from {_shown(float(np.median(weakly)))} on"
         )
+    own, found = _median_sides(survey, lost)
+    if own < found / 2:
+        said.append(f"their median side is {own:.0f} px of the input, that of found ones {found:.0f}")
+        changes.append("a larger input")
     if len(confused) > len(lost) / 2:
-        change = "pictures that tell these classes apart, or labels to look at"
-    elif len(weakly) > len(lost) / 2:
-        change = f"ask for a lower score (--score {_shown(float(np.median(weakly)))}), at the price of false ones"
-    else:
-        change = "more pictures of such objects"
-    return f"{', '.join(said)}: {change}"
+        changes.append("pictures that tell these classes apart, or labels to look at")
+    if len(weakly) > len(lost) / 2:
+        changes.append(f"a lower --score ({_shown(float(np.median(weakly)))}), at the price of false ones")
+    return f"{', '.join(said)}: {'; '.join(changes or ['more pictures of such objects'])}"
+
+
+def _median_sides(survey: Survey, lost: Sequence[LostObject]) -> tuple[float, float]:
+    """Pixels of the input: of these, and of the objects of their classes that are found; 0 where none is."""
+    outcomes, sides = survey.outcomes, sides_of(survey.sides)
+    hits = outcomes.truth[(outcomes.kind == HIT) & (outcomes.score >= survey.score)]
+    found = hits[np.isin(outcomes.truth_label[hits], [one.label for one in lost])]
+    own = float(sides[[one.row for one in lost]].median())
+    return own, float(sides[torch.from_numpy(found)].median()) if len(found) else 0.0
 
 
 def _weak_hits(survey: Survey, lost: Sequence[LostObject]) -> list[float]:

@@ -1,6 +1,7 @@
 """Numbers and lists as they stand in a sentence."""
 
 from collections.abc import Iterable
+from math import floor as round_down
 from typing import NamedTuple
 
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -42,14 +43,12 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def share(score: float) -> str:
-    """A score in two digits, three where it is near 1 or 0, never rounded to either."""
-    if not 0.005 <= score < 0.995:
-        return (
-            f"{score:.3f}"
-            if 0.0005 <= score < 0.9995 or score in (0, 1)
-            else ("over 0.999" if score > 0.5 else "under 0.001")
-        )
-    return f"{score:.2f}"
+    """A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them."""
+    if 0.005 <= score < 0.995:
+        return f"{score:.2f}"
+    if 0.0005 <= score < 0.9995 or score in (0, 1):
+        return f"{round_down(score * 1000 + 1e-6) / 1000:.3f}"
+    return "over 0.999" if score > 0.5 else "under 0.001"
 
 
 def below(score: float, floor: float) -> str:

@@ -11,6 +11,7 @@ from html import escape
 from typing import NamedTuple
 
 TOKEN = re.compile(r"\\frac|\\sqrt|[^\W\d_]+|\d+(?:\.\d+)?|[^\s]")
+WORDS = ("drop", "if")  # of a sentence, not a name
 PAIRS = {"{": "}", "(": ")", "[": "]", "⌊": "⌋", "⌈": "⌉"}
 
 
@@ -71,6 +72,8 @@ def _single(tokens: list[str], at: int) -> Parsed:
         inner = _row(tokens, at + 1, PAIRS[token])
         held = inner.markup if token == "{" else _fenced(token, inner.markup)
         return Parsed(held, inner.end + 1)
+    if token in WORDS:
+        return Parsed(f"<mtext>\N{NO-BREAK SPACE}{token}\N{NO-BREAK SPACE}</mtext>", at + 1)
     tag = "mn" if token[0].isdigit() else "mi" if token[0].isalpha() else "mo"
     return Parsed(f"<{tag}>{escape(token)}</{tag}>", at + 1)
 
