@@ -64,7 +64,7 @@ def data(tmp_path):
 
 
 def a_detector(model, classes):
-    return SimpleNamespace(model=model, input_spec=InputSpec(size=64), device=torch.device("cpu"), classes=classes)
+    return SimpleNamespace(network=model, input_spec=InputSpec(size=64), device=torch.device("cpu"), classes=classes)
 
 
 @pytest.fixture

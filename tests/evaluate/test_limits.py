@@ -111,7 +111,7 @@ def evaluate(tmp_path, monkeypatch):
     app.command()(command.evaluate)
 
     def run(*options: object):
-        detector = SimpleNamespace(model=Told(), input_spec=spec, device=torch.device("cpu"))
+        detector = SimpleNamespace(network=Told(), input_spec=spec, device=torch.device("cpu"))
         monkeypatch.setattr(command, "load_detector", lambda *_, **__: (detector, ("square",)))
         monkeypatch.setattr("vedette.zoo.weight_file", str)
         out = tmp_path / "out.json"

@@ -111,7 +111,7 @@ def pad_same(x: Tensor, kernel: Sequence[int], stride: Sequence[int]) -> Tensor:
     """(B, C, H, W), padded with zeros so that a convolution gives ⌈H / stride⌉ rows and as many columns."""
     around: list[int] = []
     for size, k, s in zip(reversed(x.shape[-2:]), reversed(kernel), reversed(stride), strict=True):
-        missing = max((-(-size // s) - 1) * s + k - size, 0)
+        missing = max(k - (size % s or s), 0)
         around += [missing // 2, missing - missing // 2]
     return F.pad(x, around)
 

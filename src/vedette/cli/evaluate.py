@@ -104,7 +104,7 @@ def _load(model: str, values: Mapping[str, Any], sizes: Sequence[int] | None) ->
 
     detector, classes = load_detector(model, values["device"], values["trust"], **chosen(nms=values["nms"]))
     if values["max_detections"] is not None:
-        keep_most(detector.model, values["max_detections"])
+        keep_most(detector.network, values["max_detections"])
     passes = plan_passes(detector.input_spec, sizes, values["flip"], values["vote"], values["batch_size"])
     return Looking(model, detector, classes, passes)
 
@@ -174,7 +174,7 @@ def _note_crowded(detectors: list[Detector], truths: Sequence[Truth], metric: Me
     """Says where images have more objects than can be found."""
     from vedette.evaluate.limits import COCO_LIMIT, crowded
 
-    configs: list[Any] = [detector.model.config for detector in detectors]
+    configs: list[Any] = [detector.network.config for detector in detectors]
     limits = [config.keep for config in configs if hasattr(config, "keep")]  # one's own detector may have none
     if not limits:
         return
@@ -195,8 +195,8 @@ def _find(one: Looking, dataset: Dataset, workers: int, bf16: bool, score: float
     from vedette.evaluate.run import LOWEST_SCORE, evaluate_model
 
     lowest, detector = LOWEST_SCORE if score is None else score, one.detector
-    given = detector.model, dataset, one.passes, detector.device, workers, bf16, lowest
-    proposals = proposals_for(detector.model, dataset, workers, Progress)
+    given = detector.network, dataset, one.passes, detector.device, workers, bf16, lowest
+    proposals = proposals_for(detector.network, dataset, workers, Progress)
     with Progress(len(dataset), "images") as bar:
         return evaluate_model(*given, progress=bar.reach, proposals=proposals)
 

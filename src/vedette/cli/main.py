@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import config, data, detect, evaluate, explain, models, train, weights
+from vedette.cli import config, data, detect, evaluate, explain, export, models, train, weights
 from vedette.errors import InputError
 from vedette.weights import faults
 
@@ -30,6 +30,7 @@ app.command()(detect.detect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
+app.command()(export.export)
 app.add_typer(data.app, name="data", no_args_is_help=False)
 app.add_typer(weights.app, name="weights", no_args_is_help=False)
 app.command("models")(models.show_models)

@@ -6,11 +6,10 @@ An image with more objects than that cannot have them all found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 
 from vedette.errors import InputError
 from vedette.evaluate.truth import Truth
@@ -18,12 +17,14 @@ from vedette.evaluate.truth import Truth
 COCO_LIMIT = 100  # of an image and class, in pycocotools
 
 
-def keep_most(model: nn.Module, most: int) -> None:
+def keep_most(model: Any, most: int) -> None:
     """Has a detector keep so many detections of an image, and take twice as many into NMS where it took fewer.
 
-    Raises InputError for one whose config does not say how many.
+    Raises InputError for one whose config does not say how many, and for an exported file.
     """
     config: Any = model.config
+    if not is_dataclass(model.config):
+        raise InputError("--max-detections: an exported file keeps as many as it was exported with; give the weights")
     if not hasattr(config, "keep") or not hasattr(config, "candidates"):
         raise InputError("--max-detections: the detector's config has no keep and candidates; leave it out")
     model.config = replace(config, keep=most, candidates=max(config.candidates, 2 * most))

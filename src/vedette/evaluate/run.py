@@ -11,7 +11,9 @@ from torch.utils.data import DataLoader
 
 from vedette.data.loader import AnnotatedImages, Proposals, Sample, eval_loader, workers_heard
 from vedette.data.selective_search import proposals_of
-from vedette.infer.look import Inputs, Look
+from vedette.infer.backends.session import Session
+from vedette.infer.detector import look_with
+from vedette.infer.look import Inputs
 from vedette.infer.multiscale import Passes, merge
 from vedette.structures import Detections
 
@@ -27,7 +29,7 @@ def eval_loaders(
 
 
 def evaluate_model(
-    model: nn.Module,
+    model: nn.Module | Session,
     dataset: AnnotatedImages,
     passes: Passes,
     device: torch.device | str = "cpu",
@@ -41,8 +43,8 @@ def evaluate_model(
     """What the model finds in each image, in the pixels of its annotation, on the CPU, in the data set's order.
 
     passes: planned from the model's InputSpec (`plan_passes`); what several find is merged, as in `Detector.detect`.
-    bf16: run the network in bfloat16 under autocast. progress: called with the images done and all images, after each
-    batch. proposals: for a model that needs them. loaders: of `eval_loaders`, to be used again with their workers. The
+    bf16: run the network in bfloat16. progress: called with the images done and all images, after each
+    batch. proposals: for a network that needs them. loaders: of `eval_loaders`, to be used again with them. The
     model is on `device` afterwards, and each part of it in training mode that was before.
 
     Raises InputError for an image that cannot be read.
@@ -50,9 +52,11 @@ def evaluate_model(
     if getattr(model, "needs_proposals", False) and proposals is None:
         config: Any = model.config
         proposals = proposals_of(dataset, config.search, config.proposals, workers=workers).__getitem__
-    training = [module for module in model.modules() if module.training]
-    model.to(device).eval()
-    looks = [Look(model, spec, bf16).to(device) for spec in passes.specs]
+    training = []
+    if isinstance(model, nn.Module):
+        training = [module for module in model.modules() if module.training]
+        model.to(device).eval()
+    looks = [look_with(model, spec, bf16, device) for spec in passes.specs]
     loaders = eval_loaders(dataset, passes, workers, proposals) if loaders is None else loaders
     found: list[Detections] = []
     try:

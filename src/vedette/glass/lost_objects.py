@@ -105,7 +105,7 @@ def find_lost(
     """
     score = float(np.float32(check_score(score)))  # as scores are rounded
     spec, lowest = detector.input_spec, min(score, LOWEST_SCORE)
-    look = detector.look_in(spec, bf16)
+    look = detector.model_look(spec, bf16)
     found, lost = list[Detections](), list[LostObject]()
     sides, steps, shapes = list[Tensor](), list[str](), dict[int, Tensor]()
     starts = _starts(truths)

@@ -87,7 +87,7 @@ def portable(trace: "Trace", receptive: bool = False) -> dict[str, Any]:
         "detector": {
             "paper": type(trace.detector.model).__name__,
             "classes": trace.classes,
-            "config": asdict(config),  # type: ignore[call-overload]
+            "config": asdict(config),
         },
         "picture": {"width": trace.picture.width, "height": trace.picture.height},
         "score": trace.score,

@@ -158,7 +158,7 @@ class Trace:
             raise InputError("without ground truth there is nothing to learn: explain(detector, picture, target)")
         one = self.passes[0]
         inputs = self.detector.prepare([self.picture], one.spec)
-        return training_of(self.detector.look_in(one.spec), inputs, one.frame, self.target)
+        return training_of(self.detector.model_look(one.spec), inputs, one.frame, self.target)
 
     def where(self, source: Tensor, look: int = 0) -> Place:
         """Level, row, column and shape of the anchors (...) of these indices, as in `Step.source`.
@@ -219,7 +219,7 @@ def explain(
     Raises InputError as `detect` does, and for a detector without a model in Python or without anchors and proposals.
     """
     score = check_score(score)
-    if not hasattr(detector.model, "find"):
+    if not hasattr(detector.model_look(detector.input_spec).model, "find"):
         raise InputError(f"{type(detector.model).__name__} has no `find` whose record could be told")
     image = as_picture(picture)
     passes = plan_passes(detector.input_spec, scales, flip, vote)
@@ -228,7 +228,7 @@ def explain(
 
 def _passes(detector: Detector, picture: Image.Image, passes: Passes, score: float) -> Iterator[Pass]:
     for spec in passes.specs:
-        inputs, look = detector.prepare([picture], spec), detector.look_in(spec)
+        inputs, look = detector.prepare([picture], spec), detector.model_look(spec)
         for mirrored in passes.flips:
             predictions, found = look.record(inputs.mirrored() if mirrored else inputs, score)
             frame = Frame(inputs.shapes[0], inputs.frames[0], mirrored)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vedette.data.selective_search import cached_proposals
 from vedette.errors import InputError
+from vedette.infer.backends.session import Session, SessionLook
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture, in_batches
@@ -24,28 +25,35 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
+    name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Session,
         input_spec: InputSpec | None = None,
         classes: tuple[str, ...] | None = None,
         device: torch.device | str | None = None,
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
+        name: str | None = None,
     ) -> None:
-        self.device = choose_device(device)
+        self.device = torch.device("cpu") if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
             raise InputError(f"graphs: CUDA graphs need a GPU, and the device is {self.device}; leave graphs out")
-        self.model = model.to(self.device).eval()
+        self.network = model if isinstance(model, Session) else model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
-        self.category_ids = category_ids
+        self.category_ids, self.name = category_ids, name
         self.graphs = graphs
-        self.looks: dict[tuple[InputSpec, bool], Look] = {}
+        self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
+
+    @property
+    def model(self) -> Any:
+        """The nn.Module behind it; None for an exported file, which holds none."""
+        return None if isinstance(self.network, Session) else self.network
 
     @overload
     def detect(  # type: ignore[overload-overlap]  # a str is an image here, though also a sequence of str
@@ -115,32 +123,52 @@ class Detector:
         for spec in passes.specs:
             inputs, look = self.prepare(pictures, spec), self.look_in(spec, bf16)
             found += [look.find(inputs, score, mirrored) for mirrored in passes.flips]
-        merged = merge(found, self.model, score, passes.vote)
+        merged = merge(found, self.network, score, passes.vote)
         return [
             replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
             for one, picture in zip(merged, pictures, strict=True)
         ]
 
-    def look_in(self, spec: InputSpec, bf16: bool = False) -> Look:
+    def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""
         if (spec, bf16) not in self.looks:
-            self.looks[spec, bf16] = Look(self.model, spec, bf16, self.graphs).to(self.device)
+            self.looks[spec, bf16] = look_with(self.network, spec, bf16, self.device, self.graphs)
         return self.looks[spec, bf16]
+
+    def model_look(self, spec: InputSpec, bf16: bool = False) -> Look:
+        """The same where predictions are wanted; raises InputError for an exported file, which has none to show."""
+        look = self.look_in(spec, bf16)
+        if not isinstance(look, Look):
+            raise InputError(f"{look.session.path}: an exported file shows no steps; give the weights it was made from")
+        return look
 
     def prepare(self, pictures: Sequence[Image.Image], spec: InputSpec) -> Inputs:
         """RGB pictures as a batch, with selective search's proposals where the model is given any."""
         images = [to_input(picture, spec, self.device) for picture in pictures]
         frames = torch.tensor([picture.size for picture in pictures])
         proposals = None
-        if getattr(self.model, "needs_proposals", False):
+        if getattr(self.network, "needs_proposals", False):
             proposals = [self._propose(picture, x) for picture, x in zip(pictures, images, strict=True)]
         return Inputs(stack_padded(images, spec.divisor), sizes_of(images), frames, proposals)
 
     def _propose(self, picture: Image.Image, x: Tensor) -> Tensor:
         """(N, 4) in pixels of the input: selective search's, as many as the model's config says."""
-        config: Any = self.model.config
+        config: Any = self.network.config
         scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
         return cached_proposals(picture, config.search, config.proposals) * scale
+
+
+def look_with(
+    network: nn.Module | Session,
+    spec: InputSpec,
+    bf16: bool,
+    device: torch.device | str,
+    graphs: bool = False,
+) -> Look | SessionLook:
+    """A model's or a session's way to look at inputs of that spec."""
+    if isinstance(network, Session):
+        return SessionLook(network, spec, bf16)
+    return Look(network, spec, bf16, graphs).to(device)
 
 
 def choose_device(device: torch.device | str | None = None) -> torch.device:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from vedette.errors import InputError
+from vedette.infer.backends.open import is_exported, open_session
 from vedette.infer.detector import Detector
 from vedette.zoo import restore, weight_file
 
@@ -24,12 +25,13 @@ def load(
     trust: bool = False,
     **config: Any,
 ) -> Detector:
-    """A detector ready to use: bundled weights by name, or one of our weight files by path.
+    """A detector ready to use: bundled weights by name, one of our weight files by path, or a file of `vedette export`.
 
     graphs: on a GPU, record network and post-processing as CUDA graphs, one a size of input: faster where batches are
     small, after a second for each. trust: the file may be of a detector that did not come with Vedette: the module that
     it names is imported and run. config: fields to detect with other than those stored, `nms="linear"`: those of
-    AFTER_TRAINING that the detector has.
+    AFTER_TRAINING that the detector has. An exported file (.onnx, .xml, .pt2) has its fields in its
+    graph, and runs on the CPU.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on; and for a file that names a module, unless it is trusted.
@@ -37,5 +39,21 @@ def load(
     fixed = [field for field in config if field not in AFTER_TRAINING]
     if fixed:
         raise InputError(f"{fixed[0]} cannot be chosen for trained weights: what can is {', '.join(AFTER_TRAINING)}")
-    model, stored = restore(weight_file(source), trust=trust, **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs)
+    path = weight_file(source)
+    if is_exported(path):
+        return _load_exported(path, device, graphs, config)
+    model, stored = restore(path, trust=trust, **config)
+    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
+
+
+def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, config: dict[str, Any]) -> Detector:
+    """Raises InputError too where it is to run in a way that the file has no choice of."""
+    if config:
+        raise InputError(f"{path}: its graph has its own {next(iter(config))}; export the weights again with another")
+    if graphs or (device is not None and torch.device(device).type != "cpu"):
+        raise InputError(f"{path}: an exported file runs on the CPU, by its own library; leave device and graphs out")
+    session = open_session(path)
+    exported = session.exported
+    if exported.raw:
+        raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
+    return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids, name=exported.name)

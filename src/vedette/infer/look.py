@@ -5,7 +5,7 @@ Shapes: `B` pictures of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -34,6 +34,10 @@ class Inputs(NamedTuple):
         if found is not None:
             found = [mirror(boxes, width) for boxes, width in zip(found, self.shapes[:, 1].tolist(), strict=True)]
         return self._replace(images=mirror_images(self.images, self.shapes.to(self.images.device)), proposals=found)
+
+
+# images (B, 3, H, W) uint8, their heights and widths (B, 2), proposals, score → what is found in each
+Detect = Callable[[Tensor, Tensor, Sequence[Tensor] | None, float], list[Detections]]
 
 
 class Look(nn.Module):
@@ -71,27 +75,17 @@ class Look(nn.Module):
 
         mirrored: the pictures are looked at in a mirror; the boxes are those of the pictures as they are.
         """
-        seen = inputs.mirrored() if mirrored else inputs
-        with torch.inference_mode():
-            found = _to_cpu(self._detect(*self._on_device(seen), seen.proposals, score))
-        if mirrored:
-            widths = inputs.shapes[:, 1].tolist()
-            found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
-        return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
+        return find_in(self._detect, self.normalize.mean.device, inputs, score, mirrored)
 
     def record(self, inputs: Inputs, score: float) -> tuple[Any, Found]:
         """What `find` goes by: the predictions, and the model's own record of what it made of them, in the input's
         pixels and on the model's device.
         """
         with torch.inference_mode():
-            images, shapes = self._on_device(inputs)
+            images, shapes = on_device(inputs, self.normalize.mean.device)
             predictions = self(images, shapes, inputs.proposals)
             with self.autocast(images.device):
                 return predictions, self.model.find(predictions, score)  # type: ignore[operator]
-
-    def _on_device(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        device = self.normalize.mean.device
-        return inputs.images.to(device, non_blocking=True), inputs.shapes.to(device, non_blocking=True)
 
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
@@ -107,6 +101,22 @@ class Look(nn.Module):
         predictions = self(images, shapes)
         with self.autocast(images.device):
             return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]
+
+
+def on_device(inputs: Inputs, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Images and shapes, copied without waiting."""
+    return inputs.images.to(device, non_blocking=True), inputs.shapes.to(device, non_blocking=True)
+
+
+def find_in(detect: Detect, device: torch.device, inputs: Inputs, score: float, mirrored: bool) -> list[Detections]:
+    """What `detect` finds in each picture, on the CPU, in the pixels of its frame; mirrored as in `Look.find`."""
+    seen = inputs.mirrored() if mirrored else inputs
+    with torch.inference_mode():
+        found = _to_cpu(detect(*on_device(seen, device), seen.proposals, score))
+    if mirrored:
+        widths = inputs.shapes[:, 1].tolist()
+        found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]
+    return [in_frame(*row) for row in zip(found, inputs.shapes, inputs.frames, strict=True)]
 
 
 def in_frame(found: Detections, shape: Tensor, frame: Tensor) -> Detections:

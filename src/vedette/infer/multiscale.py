@@ -9,11 +9,11 @@ Shapes: `B` images, `K` detections of all passes of an image, padded, `N` kept o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
@@ -78,13 +78,11 @@ def plan_passes(
     )
 
 
-def merge(
-    passes: Sequence[Sequence[Detections]], model: nn.Module, score: float, vote: bool = False
-) -> list[Detections]:
+def merge(passes: Sequence[Sequence[Detections]], model: Any, score: float, vote: bool = False) -> list[Detections]:
     """The detections of each of B images from those of each pass over them, in the pixels of the pictures.
 
-    One pass alone is given back as it is. Of several, the `keep` best that the model's own suppression leaves from
-    `score` on; the detections' source is -1.
+    One pass alone is given back as it is. Of several, the `keep` best that the suppression of `model.config` leaves
+    from `score` on; the detections' source is -1.
     """
     if len(passes) == 1:
         return list(passes[0])
@@ -98,12 +96,12 @@ def merge(
     ]
 
 
-def suppress_passes(passes: Sequence[Sequence[Detections]], model: nn.Module, score: float) -> Found:
+def suppress_passes(passes: Sequence[Sequence[Detections]], model: Any, score: float) -> Found:
     """What the model's own suppression makes of all passes' detections, those of a pass after those of the one before.
 
     Raises InputError where the model's config does not say how it suppresses.
     """
-    config: Suppresses = model.config  # type: ignore[assignment]
+    config: Suppresses = model.config
     lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
     if lacking:  # of a detector that did not come with Vedette
         raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")

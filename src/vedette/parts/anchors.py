@@ -64,7 +64,11 @@ class AnchorCache:
     def of(self, images: Tensor, maps: Sequence[Tensor]) -> Anchors:
         """The anchors on the maps (B, C, H_l, W_l) of images (B, 3, H, W), on their device."""
         grids = tuple((x.shape[2], x.shape[3]) for x in maps)
-        return self.at(images.shape[2], images.shape[3], grids, images.device)
+        height, width = images.shape[2:]
+        if isinstance(height, torch.SymInt):  # sides that an exported graph leaves free
+            made = self.build(height, width, grids)
+            return replace(made, boxes=made.boxes.to(images.device))
+        return self.at(height, width, grids, images.device)
 
     def at(self, height: int, width: int, grids: tuple[Grid, ...], device: torch.device) -> Anchors:
         """The anchors of an input of that size and the levels' grids, on that device."""
@@ -83,10 +87,11 @@ class AnchorCache:
             return replace(made, boxes=made.boxes.to(device))
 
 
-def stack_levels(levels: Sequence[Tensor], grids: Sequence[Grid]) -> Anchors:
-    """The anchors of each level (A_l, 4), a cell after another, as one record."""
-    per_cell = tuple(len(level) // max(1, rows * columns) for level, (rows, columns) in zip(levels, grids, strict=True))
-    return Anchors(torch.cat(list(levels)), tuple(grids), per_cell)
+def stack_levels(levels: Sequence[Tensor], grids: Sequence[Grid], per_cell: Sequence[int] | None = None) -> Anchors:
+    """The anchors of each level (A_l, 4), a cell after another, as one record; per_cell: K of each, counted if None."""
+    if per_cell is None:
+        per_cell = [len(level) // max(1, rows * columns) for level, (rows, columns) in zip(levels, grids, strict=True)]
+    return Anchors(torch.cat(list(levels)), tuple(grids), tuple(per_cell))
 
 
 def ratio_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
@@ -141,7 +146,7 @@ def pyramid_anchors(
         region_anchors(region_shapes(own, ratios), rows, columns, stride, image, place)
         for own, stride, (rows, columns) in zip(sizes, strides, grids, strict=True)
     ]
-    return stack_levels(levels, grids)
+    return stack_levels(levels, grids, [len(own) * len(ratios) for own in sizes])
 
 
 def region_shapes(sizes: Sequence[float], ratios: Sequence[float]) -> Tensor:

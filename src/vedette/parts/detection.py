@@ -40,6 +40,7 @@ class Candidates(NamedTuple):
 
 Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
 BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
+Floor = float | Tensor  # a graph that is exported takes it as a float32 tensor ()
 
 
 class Search(NamedTuple):
@@ -77,7 +78,7 @@ def find(
     boxes_at: BoxesAt,
     pick: Pick,
     *,
-    floor: float,
+    floor: Floor,
     iou: float,
     keep: int,
     method: Suppression = "hard",
@@ -96,7 +97,7 @@ def find(
     found = suppress(candidates, iou=iou, keep=keep, floor=floor, method=method, runs=picked.runs)
     if torch.compiler.is_compiling():
         return found
-    return found._replace(search=Search(scores, boxes_at, pick, picked, floor, iou, keep, method, least_side))
+    return found._replace(search=Search(scores, boxes_at, pick, picked, float(floor), iou, keep, method, least_side))
 
 
 def best_of_image(scores: Tensor, count: int) -> Picked:
@@ -122,7 +123,7 @@ def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart:
     num_classes, start = scores.shape[2], 0
     best, pairs = [], []
     for part in torch.split(scores, list(levels), 1):
-        values, order = part.flatten(1).topk(min(count, part.shape[1] * num_classes))
+        values, order = part.flatten(1).topk(torch.sym_min(count, part.shape[1] * num_classes))
         best.append(values)
         pairs.append(order + start * num_classes if start else order)
         start += part.shape[1]
@@ -136,7 +137,7 @@ def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart:
 
 
 def suppress(
-    candidates: Candidates, *, iou: float, keep: int, floor: float, method: Suppression = "hard", runs: int = 0
+    candidates: Candidates, *, iou: float, keep: int, floor: Floor, method: Suppression = "hard", runs: int = 0
 ) -> Found:
     """Per-class NMS, hard or soft, and the `keep` best of what stays, in descending order of score.
 
@@ -147,16 +148,18 @@ def suppress(
         scores = scores * nms(boxes, scores, labels, iou, enough=keep, runs=runs)
     else:
         scores = at_least(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floor)
-    best, places = scores.topk(min(keep, scores.shape[1]))
+    best, places = scores.topk(torch.sym_min(keep, scores.shape[1]))
     kept = Candidates(rows_of(boxes, places), best, labels.gather(1, places), source.gather(1, places))
     return Found(candidates, kept, places)
 
 
-def at_least(scores: Tensor, floor: float) -> Tensor:
+def at_least(scores: Tensor, floor: Floor) -> Tensor:
     """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3.
 
     torchvision and SSD's code leave out a score of exactly the floor too.
     """
+    if isinstance(floor, Tensor):
+        return torch.where(scores >= floor, scores, 0.0)
     return threshold(scores, _before(floor), 0.0)  # one kernel; it keeps what is above
 
 

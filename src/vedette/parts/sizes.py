@@ -17,9 +17,9 @@ def check_sides(images: Tensor, divisor: int, model: str, least: int = 1) -> Non
 def whole_sizes(images: Tensor, sizes: Tensor | None) -> Tensor:
     """(B, 2) heights and widths: those given, or the whole of the batch; raises ValueError for another shape."""
     if sizes is None:
-        sides = [torch.full((len(images),), side, device=images.device) for side in images.shape[-2:]]
+        sides = [torch.full(images.shape[:1], side, device=images.device) for side in images.shape[-2:]]
         return torch.stack(sides, 1)  # a tensor of the two numbers would be copied to the device, and the host wait
     sizes = torch.as_tensor(sizes, device=images.device)
-    if sizes.shape != (len(images), 2):
-        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({len(images)}, 2), height and width each")
+    if sizes.shape != (images.shape[0], 2):
+        raise ValueError(f"sizes has shape {tuple(sizes.shape)}: give ({images.shape[0]}, 2), height and width each")
     return sizes

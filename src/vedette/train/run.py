@@ -42,7 +42,8 @@ from vedette.train.recipe import Recipe
 from vedette.train.resume import check_epochs
 from vedette.train.run_file import Run
 from vedette.train.trainings import AnyTraining, check_can_go_on, check_fits, training_of
-from vedette.weights.files import input_spec_of, save_weights
+from vedette.weights.files import save_weights
+from vedette.weights.header import input_spec_of
 from vedette.weights.imagenet import check_imagenet
 from vedette.weights.own import takes_imagenet
 from vedette.zoo import build, restore, weight_file

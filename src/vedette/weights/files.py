@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
-from vedette.structures import InputSpec, check_spec
+from vedette.structures import InputSpec
 from vedette.weights.finite import check_finite
+from vedette.weights.header import Header, of_strings, to_strings
 from vedette.weights.sealed import check_seal, sealed
 
 FORMAT_KEY, FORMAT_VERSION = "vedette", 3
@@ -29,16 +30,11 @@ SHOWN = 3  # tensors that an error names
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WeightFile:
+class WeightFile(Header):
     """What a weight file holds, tensors on the CPU."""
 
     path: Path
     version: int  # of the format
-    name: str  # of the detector, as `build` knows it
-    config: dict[str, Any]  # what `build` needs to build it again
-    classes: tuple[str, ...] | None
-    category_ids: tuple[int, ...] | None  # the data's own ids of the classes
-    input_spec: InputSpec
     tensors: dict[str, Tensor]
     extra: dict[str, str]
 
@@ -63,15 +59,14 @@ def save_weights(
     Raises InputError where the file cannot be written, and for weights that are not finite.
     """
     settings = asdict(model.config) if config is None else dict(config)  # type: ignore[call-overload]
-    metadata = {
-        FORMAT_KEY: str(FORMAT_VERSION),
-        "name": name,
-        "config": json.dumps(settings),
-        "classes": json.dumps(None if classes is None else list(classes)),
-        "category_ids": json.dumps(None if category_ids is None else list(category_ids)),
-        "input_spec": json.dumps(asdict(input_spec)),
-        "extra": json.dumps(dict(extra or {})),
-    }
+    header = Header(
+        name=name,
+        config=settings,
+        classes=None if classes is None else tuple(classes),
+        category_ids=None if category_ids is None else tuple(category_ids),
+        input_spec=input_spec,
+    )
+    metadata = {FORMAT_KEY: str(FORMAT_VERSION), **to_strings(header), "extra": json.dumps(dict(extra or {}))}
     tensors = {key: _stored(value, half) for key, value in model.state_dict().items()}
     check_finite(tensors, f"{path} is not written")
     content = sealed(tensors, metadata)
@@ -167,42 +162,8 @@ def _check_version(path: str | Path, metadata: Mapping[str, str]) -> None:
 
 
 def _weight_file(path: Path, metadata: Mapping[str, str], tensors: dict[str, Tensor]) -> WeightFile:
-    config, classes, category_ids, spec, extra = (
-        json.loads(metadata[key]) for key in ("config", "classes", "category_ids", "input_spec", "extra")
-    )
-    config = dict(config)
-    count = config.get("num_classes")
-    _check_classes("classes", classes, str, count)
-    _check_classes("category_ids", category_ids, int, count)
-    return WeightFile(
-        path=path,
-        version=int(metadata[FORMAT_KEY]),
-        name=metadata["name"],
-        config=config,
-        classes=None if classes is None else tuple(classes),
-        category_ids=None if category_ids is None else tuple(category_ids),
-        input_spec=input_spec_of(spec),
-        tensors=tensors,
-        extra=dict(extra),
-    )
-
-
-def _check_classes(key: str, values: Any, kind: type, count: int | None) -> None:
-    """Raises ValueError for anything but null or a list of `kind`, one for each class."""
-    if values is None:
-        return
-    if not isinstance(values, list) or any(type(value) is not kind for value in values):
-        raise ValueError(f"{key} is not a list of {kind.__name__}")
-    if count is not None and len(values) != count:
-        raise ValueError(f"{key} does not fit the number of classes")
-
-
-def input_spec_of(fields: Any) -> InputSpec:
-    """What JSON holds of one; raises ValueError or TypeError for what is none."""
-    if not isinstance(fields, dict):
-        raise ValueError("input_spec is no table")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    return check_spec(InputSpec(**values))
+    header, extra = of_strings(metadata), dict(json.loads(metadata["extra"]))
+    return WeightFile(**vars(header), path=path, version=int(metadata[FORMAT_KEY]), tensors=tensors, extra=extra)
 
 
 def _fault(key: str, wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:

@@ -1,0 +1,62 @@
+"""vedette export: a detector as a file that other programs run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from vedette.cli.choices import Nms, chosen
+from vedette.cli.complete import complete_model
+from vedette.cli.places import check_folder, place
+
+Format = Literal["onnx", "openvino", "pt2"]
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="A name with bundled weights, or a weight file.", autocompletion=complete_model)
+    ],
+    to: Annotated[
+        Format, typer.Option(help="onnx: ONNX Runtime and others; openvino: .xml and .bin; pt2: torch.export.")
+    ],
+    out: Annotated[Path, place(help="The file to write: .onnx, .xml or .pt2.")],
+    check: Annotated[
+        list[Path] | None,
+        typer.Option(help="A photograph to compare the file with the model on; may be repeated; default: the bundled."),
+    ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Give logits and deltas of every anchor, before anything is found.")
+    ] = False,
+    nms: Nms = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
+    ] = False,
+) -> None:
+    """Write a detector as one graph, from the bytes of pictures to boxes, scores and classes.
+
+    Names, input and classes are in the file, so that `vedette detect --model FILE` and vedette.load(FILE) need nothing
+    else. The file is run beside the model before it is written; where it finds other boxes, nothing is written.
+
+    Example: vedette export refinedet320-lite0 --to onnx --out refinedet320.onnx
+    """
+    check_folder("--out", out.parent)
+    from vedette.zoo import weight_file
+
+    weights = weight_file(model)  # before torch is imported, which takes seconds
+    from vedette.export.run import ENDINGS, check_out
+    from vedette.export.run import export as write
+    from vedette.infer.load import load
+
+    check_out(to, out)
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        typer.echo(f"{time.monotonic() - started:5.0f} s  {line}", err=True)
+
+    detector = load(weights, device="cpu", trust=trust, **chosen(nms=nms))
+    report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
+    size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
+    typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")

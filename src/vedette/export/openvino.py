@@ -1,0 +1,27 @@
+"""An ONNX model as OpenVINO's IR."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from vedette.infer.backends.open import needed
+from vedette.infer.backends.openvino import SECTION
+from vedette.weights.exported import Exported, to_metadata
+
+
+def write_openvino(model: Any, exported: Exported, path: Path) -> None:
+    """Writes an onnx.ModelProto as .xml, and the weights, in float32, as .bin beside it."""
+    openvino = needed("openvino", "OpenVINO")
+    with TemporaryDirectory() as folder:
+        onnx = Path(folder) / "model.onnx"
+        onnx.write_bytes(model.SerializeToString())
+        graph = openvino.Core().read_model(str(onnx))
+        save_openvino(graph, exported, path)
+
+
+def save_openvino(graph: Any, exported: Exported, path: Path) -> None:
+    """Writes an openvino.Model with what the file says of itself."""
+    openvino = needed("openvino", "OpenVINO")
+    for name, value in to_metadata(exported).items():
+        graph.set_rt_info(value, [SECTION, name])
+    openvino.save_model(graph, str(path), compress_to_fp16=False)

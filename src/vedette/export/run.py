@@ -1,0 +1,118 @@
+"""From a detector to a file that another program runs: traced, converted, run, compared, and only then written."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from vedette.data.atomic import write_whole
+from vedette.errors import InputError
+from vedette.export.check import RAW, compare, compare_raw, photographs
+from vedette.export.graph import trace
+from vedette.export.onnx import to_onnx
+from vedette.export.openvino import write_openvino
+from vedette.export.pt2 import write_pt2
+from vedette.infer.backends.open import open_session
+from vedette.infer.detector import Detector
+from vedette.infer.load import load
+from vedette.papers.fast_rcnn import FastRCNN
+from vedette.papers.faster_rcnn import FasterRCNN
+from vedette.papers.rcnn import RegionClassifier
+from vedette.weights.exported import Exported
+
+Format = Literal["onnx", "openvino", "pt2"]
+ENDINGS: dict[str, tuple[str, ...]] = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "pt2": (".pt2",)}
+REGION_DETECTORS = (RegionClassifier, FastRCNN, FasterRCNN)  # R-CNN and SPPNet are the first
+Tell = Callable[[str], None]  # hears what is being done
+
+
+def export(
+    detector: Detector,
+    to: Format,
+    out: Path,
+    *,
+    check: Sequence[str | Path] = (),
+    raw: bool = False,
+    tell: Tell = lambda line: None,
+) -> str:
+    """Writes a detector on the CPU as a file, once that was run and found the model's boxes in photographs.
+
+    out: ends in .onnx, .xml (with a .bin beside it) or .pt2. check: photographs; by default those of the package.
+    raw: the file gives the network's outputs for every anchor, before anything is found. → how file and model compare.
+
+    Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
+    """
+    check_out(to, out)
+    exported = describe(detector, raw)
+    photographs(check)  # before the work
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / out.name
+        convert(detector, exported, to, made, tell)
+        tell("running the file beside the model")
+        report = _compared(detector, made, check, raw)
+        place(made, out, to)
+    return report
+
+
+def check_out(to: str, out: Path) -> None:
+    """Raises InputError for a suffix that is not the format's."""
+    if out.suffix != ENDINGS[to][0]:
+        raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
+
+
+def convert(detector: Detector, exported: Exported, to: Format, made: Path, tell: Tell) -> None:
+    """Writes the file, without a look at what it finds."""
+    tell("tracing the network")
+    traced = trace(detector.model, exported)
+    if to == "pt2":
+        return write_pt2(traced, exported, made)
+    tell("translating it to ONNX")
+    model = to_onnx(traced, exported)
+    if to == "onnx":
+        made.write_bytes(model.SerializeToString())
+    else:
+        tell("translating that to OpenVINO")
+        write_openvino(model, exported, made)
+    return None
+
+
+def describe(detector: Detector, raw: bool = False) -> Exported:
+    """What the file will say of itself; raises InputError for what is an exported file already, or looks at regions."""
+    model: Any = detector.model
+    if model is None:
+        raise InputError("it is exported already: give the weights that it was made from")
+    name = detector.name or type(model).__name__
+    if isinstance(model, REGION_DETECTORS):
+        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet, M2Det and RetinaNet can be")
+    return Exported(
+        name=name,
+        config=asdict(model.config),
+        classes=detector.classes,
+        category_ids=detector.category_ids,
+        input_spec=detector.input_spec,
+        sizes=detector.input_spec.resize != "warp",
+        raw=raw,
+    )
+
+
+def place(made: Path, out: Path, to: Format) -> None:
+    """Copies a finished file, and what belongs beside it first, to where it is to be: whole or not at all."""
+    for ending in reversed(ENDINGS[to]):
+        with made.with_suffix(ending).open("rb") as content:
+            write_whole(out.with_suffix(ending), lambda file, content=content: shutil.copyfileobj(content, file))  # type: ignore[misc]
+
+
+def _compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
+    """Raises InputError where the file is not the model's equal."""
+    pictures = photographs(check)
+    if raw:
+        worst = compare_raw(detector, open_session(made), pictures)
+        report, same = f"{len(pictures)} pictures, outputs differ by {worst:.2g} of their largest value", worst <= RAW
+    else:
+        found = compare(detector, load(made), pictures)
+        report, same = str(found), found.same
+    if not same:
+        raise InputError(f"the file is not the model's equal and is not written: {report}")
+    return report

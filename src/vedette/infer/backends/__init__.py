@@ -1,0 +1,1 @@
+"""Exported files run by what they are for: ONNX Runtime, OpenVINO, torch.export."""

@@ -1,0 +1,60 @@
+"""A detector as a graph that something else than PyTorch runs, and the look at pictures through it.
+
+Shapes: `B` pictures of a batch, `N` detections of each, padded.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from vedette.errors import InputError
+from vedette.infer.look import Inputs, find_in
+from vedette.parts.detection import Candidates, unpad
+from vedette.structures import Detections, InputSpec
+from vedette.weights.exported import Exported
+
+
+class Runs(Protocol):
+    """What runs a graph: inputs by name, on the CPU, and its outputs in their order."""
+
+    def __call__(self, inputs: Mapping[str, Tensor], bf16: bool) -> Sequence[Tensor]: ...
+
+
+class Session:
+    """A graph with what it says of itself, and what runs it."""
+
+    def __init__(self, path: Path, exported: Exported, run: Runs) -> None:
+        self.path, self.exported, self.run = path, exported, run
+        self.config = SimpleNamespace(**exported.config)  # read as a model's config is
+        self.input_spec = exported.input_spec
+
+    def find(self, images: Tensor, sizes: Tensor, score: float, bf16: bool) -> Candidates:
+        """What is found in a batch, as the graph has it."""
+        given = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        return Candidates(*self.run({name: given[name] for name in self.exported.inputs}, bf16))
+
+
+class SessionLook:
+    """A session's way to look at inputs of a spec, as `Look` is a model's."""
+
+    def __init__(self, session: Session, spec: InputSpec, bf16: bool = False) -> None:
+        fixed = session.input_spec.resize == "warp"
+        if fixed and spec.size != session.input_spec.size:
+            raise InputError(
+                f"{session.path}: takes pictures of {session.input_spec.size} pixels alone; leave scales out, or use "
+                "the weight file"
+            )
+        self.session, self.bf16 = session, bf16
+
+    def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
+        """What is found in each picture with at least this score, in the pixels of its frame."""
+        return find_in(self._detect, torch.device("cpu"), inputs, score, mirrored)
+
+    def _detect(
+        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
+    ) -> list[Detections]:
+        return unpad(self.session.find(images, shapes, score, self.bf16))
