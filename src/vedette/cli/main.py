@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import config, data, detect, evaluate, models, train, weights
+from vedette.cli import config, data, detect, evaluate, models, serve, train, weights
 from vedette.errors import InputError
 from vedette.weights import faults
 
@@ -22,13 +22,14 @@ LONGEST_ERROR = 2000  # letters of a line: a path may have a thousand, and a lis
 
 app = typer.Typer(
     name="vedette",
-    help="Anchor-based object detectors: detect, train, evaluate.\n\nExample: vedette detect photo.jpg",
+    help="Anchor-based object detectors: detect, train, evaluate, serve.\n\nExample: vedette detect photo.jpg",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command()(detect.detect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(serve.serve)
 app.add_typer(data.app, name="data", no_args_is_help=False)
 app.add_typer(weights.app, name="weights", no_args_is_help=False)
 app.command("models")(models.show_models)
