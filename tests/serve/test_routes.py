@@ -15,6 +15,8 @@ from vedette.serve.limits import Limits
 QUARTER = {"box": [0.0, 0.0, 20.0, 10.0], "score": 0.9, "label": 1, "name": "dog"}
 HALF = {"box": [0.0, 0.0, 40.0, 10.0], "score": 0.6, "label": 0, "name": "cat"}
 PICTURE = picture_file()
+FORM = "multipart/form-data; boundary=b"
+PARTS = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 5001
 
 
 def test_a_body_by_itself(client: TestClient) -> None:
@@ -106,7 +108,10 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/detect", {"json": []}, 400, "the body: Input should be an object"),
     ("/detect", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "the body: Invalid JSON"),
     ("/detect", {"content": b"[" * 99999, "headers": {"Content-Type": "application/json"}}, 400, "the body: Invalid"),
-    ("/detect", {"files": {}, "data": {"a": "b"}, "headers": {"Content-Type": "multipart/form-data"}}, 400, "Missing"),
+    ("/detect", {"content": PICTURE, "headers": {"Content-Type": "multipart/form-data"}}, 400, "the form's Content-Type"),
+    ("/detect", {"content": b"--b\r\n", "headers": {"Content-Type": FORM}}, 400, "the form ends before its last"),
+    ("/detect", {"content": b"x", "headers": {"Content-Type": FORM}}, 400, "the form cannot be read (Expected boundary"),
+    ("/detect", {"content": PARTS, "headers": {"Content-Type": FORM}}, 413, "a form of more than 5000 parts"),
     ("/detect", {"files": [("image", ("a", PICTURE))] * 2}, 400, "2 pictures in the form: send one here, several to"),
     ("/detect?model=frist", {"content": PICTURE}, 404, "no model frist; did you mean first?"),
     ("/detect?model=x", {"content": PICTURE}, 404, "no model x; there are first, second"),

@@ -6,12 +6,11 @@ from typing import TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
 
+from vedette.serve.forms import files_of
 from vedette.serve.refusal import RefusedError
 
 FORM, JSON = "multipart/form-data", "application/json"
-MOST_PARTS = 1000  # of a form; Room decides how many pictures are taken
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -36,7 +35,7 @@ async def one_picture(request: Request) -> bytes:
         return from_base64(parsed(OnePicture, await request.body()).image)
     if kind != FORM:
         return await request.body()
-    files = await _files(request)
+    files = files_of(request.headers["content-type"], await request.body())
     if len(files) != 1:
         raise RefusedError(400, f"{len(files)} pictures in the form: send one here, several to /detect/batch")
     return files[0]
@@ -49,7 +48,7 @@ async def several_pictures(request: Request) -> list[bytes]:
         return [from_base64(text) for text in parsed(Pictures, await request.body()).images]
     if kind != FORM:
         raise RefusedError(400, f"several pictures come as {FORM} or {JSON}; one by itself goes to /detect")
-    files = await _files(request)
+    files = files_of(request.headers["content-type"], await request.body())
     if not files:
         raise RefusedError(400, "no picture in the form: add files, each as a part with a file name")
     return files
@@ -80,8 +79,3 @@ def parsed(kind: type[Body], body: bytes) -> Body:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise RefusedError(400, f"{place or 'the body'}: {first['msg']}") from None
-
-
-async def _files(request: Request) -> list[bytes]:
-    async with request.form(max_files=MOST_PARTS, max_fields=MOST_PARTS) as form:
-        return [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]

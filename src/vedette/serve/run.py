@@ -91,11 +91,14 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind)
+    except (OSError, UnicodeError):
+        raise InputError(f"{host}: no address of this machine; give another --host") from None
+    try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no address"
-        raise InputError(f"{host}:{port}: cannot be listened on ({reason}); give another --host or --port") from None
+    except OSError as error:
+        bound.close()
+        raise InputError(f"{host}:{port}: cannot be listened on ({error.strerror}); give another --port") from None
     bound.set_inheritable(True)
     return bound
 
