@@ -165,6 +165,11 @@ at("file").addEventListener("change", (event) => {
 });
 at("camera").addEventListener("click", toggleCamera);
 at("shoot").addEventListener("click", async () => take(await camera.frame()));
+at("picture").addEventListener("load", show); // boxes fit the picture once its size is known
+at("picture").addEventListener("error", () => {
+  at("picture").hidden = true;
+  at("stage").classList.add("empty"); // a file that the browser cannot show, be it one that the service can read
+});
 at("score").addEventListener("input", show);
 at("model").addEventListener("change", () => state.picture && look(state.picture));
 at("key").value = sessionStorage.getItem("key") ?? "";
