@@ -1,10 +1,10 @@
-"""The service under load: latency at half of what it can serve and at four times as much, and memory over many requests.
+"""The service under load: latency at half of what it can serve and at four times as much; memory over many requests.
 
     python benchmarks/serve_load.py [--seconds 20] [--requests 20000]
 
-The server is a process of its own on this machine, and so are the clients, which take their share of its cores. Requests
-come at fixed times, whether or not those before are answered; a latency is reckoned from the time at which the request
-was due.
+The server is a process of its own on this machine, and so are the clients, which take their share of its cores.
+Requests come at fixed times, whether or not those before are answered; a latency is reckoned from the time at which the
+request was due.
 """
 
 import argparse
@@ -44,20 +44,29 @@ class Client:
 
     def __init__(self, port: int, body: bytes) -> None:
         self.port = port
-        head = f"POST /detect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.request = head.encode() + body
+        head = ("POST /detect HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", "", "")
+        self.request = "\r\n".join(head).encode() + body
         self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.open = asyncio.Semaphore(CONNECTIONS)
 
     async def post(self) -> int:
         async with self.open:
-            reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await self.connection()
             writer.write(self.request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             await reader.readexactly(int(length.partition(b":")[2]))
             self.idle.append((reader, writer))
             return int(head.split()[1])
+
+    async def connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """One that the server has not closed, as it does with those that are idle for long."""
+        while self.idle:
+            reader, writer = self.idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def at_rate(self, rate: float, seconds: float) -> Load:
         """So many requests a second, at even times."""

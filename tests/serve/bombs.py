@@ -42,7 +42,17 @@ def jpeg() -> bytes:
 def tiff() -> bytes:
     """One strip of zlib, which would unfold to all of it."""
     strip = zlib.compress(bytes(1 << 20))
-    tags = ((256, SIDE), (257, SIDE), (258, 8), (259, 8), (262, 1), (273, 200), (277, 1), (278, SIDE), (279, len(strip)))
+    tags = (
+        (256, SIDE),
+        (257, SIDE),
+        (258, 8),
+        (259, 8),
+        (262, 1),
+        (273, 200),
+        (277, 1),
+        (278, SIDE),
+        (279, len(strip)),
+    )
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
     return head.ljust(200, b"\0") + strip

@@ -108,9 +108,19 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/detect", {"json": []}, 400, "the body: Input should be an object"),
     ("/detect", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400, "the body: Invalid JSON"),
     ("/detect", {"content": b"[" * 99999, "headers": {"Content-Type": "application/json"}}, 400, "the body: Invalid"),
-    ("/detect", {"content": PICTURE, "headers": {"Content-Type": "multipart/form-data"}}, 400, "the form's Content-Type"),
+    (
+        "/detect",
+        {"content": PICTURE, "headers": {"Content-Type": "multipart/form-data"}},
+        400,
+        "the form's Content-Type",
+    ),
     ("/detect", {"content": b"--b\r\n", "headers": {"Content-Type": FORM}}, 400, "the form ends before its last"),
-    ("/detect", {"content": b"x", "headers": {"Content-Type": FORM}}, 400, "the form cannot be read (Expected boundary"),
+    (
+        "/detect",
+        {"content": b"x", "headers": {"Content-Type": FORM}},
+        400,
+        "the form cannot be read (Expected boundary",
+    ),
     ("/detect", {"content": PARTS, "headers": {"Content-Type": FORM}}, 413, "a form of more than 5000 parts"),
     ("/detect", {"files": [("image", ("a", PICTURE))] * 2}, 400, "2 pictures in the form: send one here, several to"),
     ("/detect?model=frist", {"content": PICTURE}, 404, "no model frist; did you mean first?"),
@@ -151,7 +161,10 @@ def test_too_many_pixels_and_bytes(serving: Serving) -> None:
 def test_a_key(serving: Serving) -> None:
     client = serving(key="secret")
     for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": "secret2"}, {"Authorization": "Basic secret"}):
-        for answer in (client.post("/detect", content=PICTURE, headers=headers), client.get("/models", headers=headers)):
+        for answer in (
+            client.post("/detect", content=PICTURE, headers=headers),
+            client.get("/models", headers=headers),
+        ):
             assert answer.status_code == 401
             assert answer.json() == {"error": "the API key is missing or wrong: send it as the header X-API-Key"}
     assert client.get("/metrics").status_code == client.get("/v2/models/first").status_code == 401
@@ -224,4 +237,6 @@ def test_the_page_names_its_models_and_loads_nothing_from_elsewhere(client: Test
     for name in ("main.js", "ask.js", "draw.js", "camera.js", "lines.js"):
         assert client.get(f"/page/{name}").headers["content-type"].startswith("text/javascript")
     assert client.get("/page/page.css").headers["content-type"].startswith("text/css")
-    assert client.get("/page/secret.py").status_code == client.get("/page/..%2Ftemplates%2Fbase.html").status_code == 404
+    assert (
+        client.get("/page/secret.py").status_code == client.get("/page/..%2Ftemplates%2Fbase.html").status_code == 404
+    )

@@ -89,7 +89,9 @@ def test_several_workers_answer_as_the_detector_does_and_count_together() -> Non
             told = json.loads(body)["detections"]
             assert status == 200
             assert [one["name"] for one in told] == found.names
-            assert [side for one in told for side in one["box"]] == pytest.approx(found.boxes.flatten().tolist(), abs=0.5)
+            assert [side for one in told for side in one["box"]] == pytest.approx(
+                found.boxes.flatten().tolist(), abs=0.5
+            )
         counts = server.ask("GET", "/metrics")[1].decode()
         assert 'vedette_requests_total{path="/detect",status="200"} 6.0' in counts
         assert server.stop(signal.SIGTERM)[0] == 143

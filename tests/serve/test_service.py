@@ -28,7 +28,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
     batches: list[tuple[int, float]] = []
     look = Detector.look
 
-    def note(self: Detector, pictures: Sequence[Image.Image], passes: Any, score: float, bf16: bool) -> list[Detections]:
+    def note(
+        self: Detector, pictures: Sequence[Image.Image], passes: Any, score: float, bf16: bool
+    ) -> list[Detections]:
         batches.append((len(pictures), score))
         return look(self, pictures, passes, score, bf16)
 

@@ -67,7 +67,9 @@ def _add_detect(router: APIRouter, service: Service) -> None:
         FORM: {"schema": ONE_FILE},
         JSON: {"schema": OnePicture.model_json_schema()},
     }
-    pictures: dict[int | str, dict[str, Any]] = {200: {"content": {JPEG: {"schema": {"type": "string", "format": "binary"}}}}}
+    pictures: dict[int | str, dict[str, Any]] = {
+        200: {"content": {JPEG: {"schema": {"type": "string", "format": "binary"}}}}
+    }
 
     @router.post(
         "/detect",
