@@ -29,7 +29,7 @@ Batch = Annotated[int, typer.Option(min=1, max=MOST_QUEUE, help="Most pictures t
 Queue = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MOST_QUEUE, help="Pictures taken in and not answered yet; more get 429. Default: two batches."
+        min=1, max=MOST_QUEUE, help="Pictures taken in and not answered yet; more get 429. Default: a batch and a half."
     ),
 ]
 Wait = Annotated[float, typer.Option(min=0.0, max=1000.0, help="Milliseconds that a batch waits for more pictures.")]
@@ -78,7 +78,14 @@ def serve(
     from vedette.serve.run import serve as run
 
     read_key(api_key_file)
-    limits = Limits(batch_size, queue or 2 * batch_size, wait / 1000, timeout, max_body << 20, round(max_pixels * 1e6))
+    limits = Limits(
+        batch_size,
+        queue or batch_size + (batch_size + 1) // 2,
+        wait / 1000,
+        timeout,
+        max_body << 20,
+        round(max_pixels * 1e6),
+    )
     with bind(host, port) as listening:
         address = _address(*listening.getsockname()[:2])
         plan = Plan(sources, limits, device, bf16, trust, workers)

@@ -11,7 +11,7 @@ from vedette.serve.refusal import RefusedError, refused
 from vedette.serve.room import Room
 
 # What needs no key: health for those that watch over the service, and the page, which asks for one
-OPEN = ("/", "/health", "/ready", "/openapi.json", "/v2/health/live", "/v2/health/ready")
+OPEN = ("/", "/favicon.ico", "/health", "/ready", "/openapi.json", "/v2/health/live", "/v2/health/ready")
 OPEN_FOLDER = "/page/"
 
 

@@ -38,6 +38,10 @@ def routes(service: Service, with_key: bool) -> APIRouter:
     async def show() -> Response:
         return Response(page, media_type="text/html; charset=utf-8", headers=HEADERS)
 
+    @router.get("/favicon.ico")
+    async def icon() -> Response:
+        return Response(status_code=204)  # browsers ask for it; there is none
+
     @router.get("/page/{name}")
     async def file(name: str) -> Response:
         if name not in FILES:
