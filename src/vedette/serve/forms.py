@@ -64,7 +64,7 @@ def files_of(content_type: str, body: bytes) -> list[bytes]:
     parts = Parts()
     names = [name for name in vars(Parts) if name.startswith("on_")]
     try:
-        MultipartParser(boundary, {name: getattr(parts, name) for name in names}).write(body)  # type: ignore[misc]
+        MultipartParser(boundary, {name: getattr(parts, name) for name in names}).write(body)  # type: ignore[arg-type]
     except FormParserError as error:
         raise RefusedError(400, f"the form cannot be read ({error})") from None
     if not parts.whole:
