@@ -56,18 +56,20 @@ def serve(plan: Plan, listening: socket.socket, loaded: Callable[[], None]) -> N
     del detectors
     with TemporaryDirectory(prefix="vedette-metrics-") as folder:
         os.environ |= {PLAN: json.dumps(asdict(plan)), FOLDER: folder}
-        _supervise(Multiprocess(_config("vedette.serve.run:app_of_a_worker", plan), [listening]))
+        _supervise(_config("vedette.serve.run:app_of_a_worker", plan), listening)
 
 
-def _supervise(processes: Multiprocess) -> None:
-    """Keeps them running until a signal comes; then ends by it, as one process does."""
-    came: list[int] = []
+def _supervise(config: uvicorn.Config, listening: socket.socket) -> None:
+    """Keeps the processes running until a signal comes; then ends by it, as one process does."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    processes, came = Multiprocess(config, [listening]), list[int]()  # which has put its own handlers in their place
 
     def hear(number: int, frame: FrameType | None) -> None:
         came.append(number)
         processes.signal_queue.append(number)
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, hear)
     processes.run()
     for number, handler in before.items():
         signal.signal(number, handler)
