@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import config, data, detect, evaluate, explain, export, models, train, weights
+from vedette.cli import config, data, detect, evaluate, explain, export, models, serve, train, weights
 from vedette.errors import InputError
 from vedette.weights import faults
 
@@ -22,7 +22,8 @@ LONGEST_ERROR = 2000  # letters of a line: a path may have a thousand, and a lis
 
 app = typer.Typer(
     name="vedette",
-    help="Anchor-based object detectors: detect, train, evaluate, explain.\n\nExample: vedette detect photo.jpg",
+    help="Anchor-based object detectors: detect, train, evaluate, explain, export, serve.\n\n"
+    "Example: vedette detect photo.jpg",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -31,6 +32,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
 app.command()(export.export)
+app.command()(serve.serve)
 app.add_typer(data.app, name="data", no_args_is_help=False)
 app.add_typer(weights.app, name="weights", no_args_is_help=False)
 app.command("models")(models.show_models)

@@ -1,0 +1,1 @@
+"""The web service: pictures in, boxes out, over HTTP. Needs the extra `serve`."""

@@ -1,0 +1,100 @@
+"""Dynamic batching: pictures of different requests go through the network together, whatever scores they ask for."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from PIL import Image
+
+from vedette.infer.detector import Detector
+from vedette.infer.multiscale import plan_passes
+from vedette.serve.limits import Limits
+from vedette.serve.metrics import Metrics
+from vedette.serve.room import Room
+from vedette.structures import Detections
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A picture that waits, the least score that is asked for, and who is told."""
+
+    picture: Image.Image
+    score: float
+    found: asyncio.Future[Detections]
+
+
+class Batcher:
+    """The queue of one detector; whoever has room in the house may join it.
+
+    network: where the detector runs, one thread for all detectors of a process, which share its cores or its GPU.
+    bf16: it runs in bfloat16.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detector: Detector,
+        limits: Limits,
+        room: Room,
+        network: Executor,
+        metrics: Metrics,
+        bf16: bool = False,
+    ) -> None:
+        self.name, self.detector, self.limits, self.bf16 = name, detector, limits, bf16
+        self.room, self.network, self.metrics = room, network, metrics
+        self.passes = plan_passes(detector.input_spec, batch_size=limits.batch)
+        self.waiting: asyncio.Queue[Job] = asyncio.Queue()
+        self.fault: str | None = None  # of the last batch, where it failed
+
+    async def find(self, picture: Image.Image, score: float) -> Detections:
+        """What is on it with at least that score. Raises what the network raises."""
+        job = Job(picture, score, asyncio.get_running_loop().create_future())
+        self.waiting.put_nowait(job)
+        return await job.found
+
+    async def run(self) -> None:
+        """Looks at batch after batch, until it is cancelled."""
+        while True:
+            batch = [job for job in await self.gather() if not job.found.done()]  # some gave up
+            if batch:
+                await self.look(batch)
+
+    async def gather(self) -> list[Job]:
+        """The first that waits, and those that wait with it or come within a moment."""
+        batch = [await self.waiting.get()]
+        try:
+            async with asyncio.timeout(self.limits.wait):
+                while len(batch) < self.limits.batch:
+                    batch.append(await self.waiting.get())
+        except TimeoutError:
+            pass
+        return batch
+
+    async def look(self, batch: Sequence[Job]) -> None:
+        """One pass for all of them; each is told its own."""
+        start = time.perf_counter()
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(
+                self.network, self.see, [job.picture for job in batch], min(job.score for job in batch)
+            )
+        except Exception as error:
+            self.fault = f"{self.name}: {type(error).__name__}: {error}"
+            for job in batch:
+                if not job.found.done():
+                    job.found.set_exception(error)
+            return
+        self.fault = None
+        seconds = time.perf_counter() - start
+        self.room.took(len(batch), seconds)
+        self.metrics.looked(self.name, len(batch), seconds)
+        for job, one in zip(batch, found, strict=True):
+            if not job.found.done():
+                job.found.set_result(one[one.scores >= job.score])
+
+    def see(self, pictures: Sequence[Image.Image], score: float) -> list[Detections]:
+        """In the network's thread. What has a lower score than a box changes nothing about it, so the lowest that is
+        asked for serves all.
+        """
+        return self.detector.look(pictures, self.passes, score, self.bf16)
