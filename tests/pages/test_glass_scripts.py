@@ -141,7 +141,7 @@ def numbers(one: dict[str, Any]) -> list[float]:
 def test_it_finds_the_same_boxes_at_any_setting(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for name in PICKS:
-        detector = detector_of(name, monkeypatch, tmp_path, keep=40)
+        detector = detector_of(name, monkeypatch, tmp_path, keep=40, candidates=30)
         rows += cases(detector, name, count)
     write(tmp_path, "find", rows)
     run_node("find", tmp_path)

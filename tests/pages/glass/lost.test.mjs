@@ -19,7 +19,8 @@ for (const { name, packed, objects } of given("lost")) {
       const message = `${JSON.stringify({ box, label, expected })} against ${trace.reasons[lost.reason]} at ${lost.step}`;
       assert.equal(trace.reasons[lost.reason], expected.reason, message);
       assert.equal(lost.step, expected.step, message);
-      const coarse = /(refine|floor)$/.test(lost.step) && !lost.exact; // the best row of these is known in eight bits
+      // Which row, or look, is the best of these is known in eight bits alone
+      const coarse = /(refine|floor)$/.test(lost.step) && !(lost.exact && trace.passes.length === 1);
       if (coarse) continue;
       assert.ok(Math.abs(lost.iou - expected.iou) < 0.02, `${message}: IoU ${lost.iou}`);
     }
