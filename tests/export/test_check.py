@@ -54,7 +54,7 @@ def test_the_same_is_near_and_complete_and_something() -> None:
     assert same.same
     for fault in ({"pixels": 0.51}, {"scores": 0.011}, {"alone": 1}, {"pairs": 0}):
         assert not replace(same, **fault).same
-    assert "900 found by both, 0 by one alone; boxes differ by 0.5 pixels at most, scores by 0.01" in str(same)
+    assert "900 by both, 0 by one alone; boxes differ by 0.5 pixels, scores by 0.01" in str(same)
     assert "nothing was compared; give others with --check" in str(replace(same, pairs=0))
 
 

@@ -85,7 +85,7 @@ def describe(detector: Detector, raw: bool = False) -> Exported:
         raise InputError("it is exported already: give the weights that it was made from")
     name = detector.name or type(model).__name__
     if isinstance(model, REGION_DETECTORS):
-        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet, M2Det and RetinaNet can be")
+        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet and RetinaNet can be")
     return Exported(
         name=name,
         config=asdict(model.config),
