@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
 
 import vedette
+from glass.detectors import noise
 from glass.planted import OBJECT, PICTURE, SURE, UNSURE, anchor, crowd, refinedet, two_stage
 from papers import tiny
 from vedette.errors import InputError
@@ -189,7 +189,7 @@ def test_objects_that_are_found_are_told_so_and_others_not() -> None:
     for make in (tiny.ssd, tiny.refinedet, tiny.retinanet, tiny.faster_rcnn):
         detector = Detector(make(), device="cpu")
         for score in (0.01, 0.3):
-            trace = vedette.explain(detector, Image.effect_noise((64, 64), 90).convert("RGB"), score=score)
+            trace = vedette.explain(detector, noise(64, 64), score=score)
             corners = torch.rand(30, 2) * 40
             boxes = torch.cat([corners, corners + 5 + torch.rand(30, 2) * 30], 1)
             for number, box in enumerate(boxes):

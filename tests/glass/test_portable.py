@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 import vedette
+from glass.detectors import noise
 from papers import tiny
 from papers.shared import overlap
 from vedette.glass.columns import column, quantised, quantised_boxes
@@ -28,7 +29,7 @@ def numbers(one: dict[str, Any]) -> np.ndarray:
 
 
 def a_picture() -> Image.Image:
-    picture = Image.effect_noise((80, 64), 90).convert("RGB")
+    picture = noise(80, 64)
     picture.paste((220, 40, 40), (10, 12, 50, 44))
     return picture
 

@@ -1,5 +1,6 @@
 """The words of every step: none is missing, they cite what there is, and their numbers are the config's."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_anchors_are_told_as_they_are() -> None:
 def test_soft_nms_is_told_as_such(method: str, word: str) -> None:
     one = told(tiny.ssd(nms=method))["suppress"]
     assert one["title"] == f"Soft-NMS ({method})"
-    assert f">{word}<" in one["equation"]
+    assert word in re.sub("<[^>]*>", " ", one["equation"]).split()
     assert "Soft-NMS" in one["paper"]
 
 

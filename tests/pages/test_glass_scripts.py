@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 import vedette
-from glass.detectors import detector_of, pictures
+from glass.detectors import detector_of, noise, pictures
 from glass.planted import OBJECT, PICTURE, SURE, UNSURE, anchor, crowd, refinedet, two_stage
 from vedette.glass.columns import column, quantised_boxes
 from vedette.glass.packed import pack
@@ -98,8 +98,8 @@ def found_at(trace: Trace, knobs: dict[str, Any]) -> Detections:
 
 def grainy() -> list[Image.Image]:
     """The pictures with some noise, as no photograph is without: of equal scores `topk` picks any."""
-    noise = Image.effect_noise((128, 128), 90).convert("RGB")
-    return [Image.blend(picture, noise.resize(picture.size), 0.1) for picture in pictures()]
+    grain = noise(128, 128)
+    return [Image.blend(picture, grain.resize(picture.size), 0.1) for picture in pictures()]
 
 
 def cases(detector: Detector, name: str, count: int, **how: Any) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from vedette.data.atomic import write_text
-from vedette.evaluate.album import Progress, new_pictures, save_pictures
+from vedette.evaluate.album import Picture, Progress, new_pictures, save_pictures
 from vedette.glass.batch import SeenBatch, SeenPicture
 from vedette.glass.training import How, Matches
 from vedette.pages.fonts import legible
@@ -20,10 +20,8 @@ from vedette.parts.matching import IGNORED, NEGATIVE
 
 PAGE = "batch.html"
 PICTURES = 16  # at most
-TAKING, OTHERS = (
-    24,
-    12,
-)  # drawn on a picture: who takes an object by threshold; the hardest background, and ignored ones
+# Drawn on a picture: who takes an object by threshold; the hardest background, and ignored ones
+TAKING, OTHERS = 24, 12
 
 
 def write_batch_report(
@@ -48,21 +46,11 @@ def write_batch_report(
                 save_pictures(made, shown, range(len(shown.pictures)), _Marks(seen, number), count, f"{name}-")
             )
             done += len(shown.pictures)
-    figures = [
-        {
-            "name": Path(one.file).name,
-            "heads": [
-                {"head": head.name, "picture": saved[n][row], "lines": list(_lines(seen, one, head))}
-                for n, head in enumerate(one.heads)
-            ],
-        }
-        for row, one in enumerate(shown.pictures)
-    ]
     page = render(
         PAGE,
         title="What the network is shown",
         facts=facts or {},
-        figures=figures,
+        figures=_figures(seen, shown.pictures, saved),
         colours=COLOURS,
         recipe=asdict(seen.run.recipe),
         taking=TAKING,
@@ -71,6 +59,22 @@ def write_batch_report(
     )
     write_text(folder / PAGE, page)
     return folder / PAGE
+
+
+def _figures(
+    seen: SeenBatch, pictures: Sequence[SeenPicture], saved: Sequence[Mapping[int, Picture]]
+) -> list[dict[str, Any]]:
+    """Each picture as every head learns from it; saved: by head and picture."""
+    return [
+        {
+            "name": Path(one.file).name,
+            "heads": [
+                {"head": head.name, "picture": saved[n][row], "lines": list(_lines(seen, one, head))}
+                for n, head in enumerate(one.heads)
+            ],
+        }
+        for row, one in enumerate(pictures)
+    ]
 
 
 def batch_numbers(seen: SeenBatch) -> dict[str, Any]:

@@ -126,13 +126,11 @@ def find_lost(
             if progress is not None:
                 progress(len(found), len(dataset))
     config: Any = detector.model.config
+    outcome: dict[str, Any] = {"truths": truths, "found": found, "lost": tuple(lost), "steps": tuple(steps)}
     return Survey(
+        **outcome,
         classes=detector.classes or tuple(f"class {label}" for label in range(config.num_classes)),
         score=score,
-        truths=truths,
-        found=found,
-        lost=tuple(lost),
-        steps=tuple(steps),
         sides=torch.cat([torch.zeros(0, 2), *sides]),
         shapes=_distinct(torch.cat([torch.zeros(0, 2), *shapes.values()])),
         config=config,
