@@ -159,7 +159,7 @@ def ask_about_places(tab: Any) -> None:
     stage = tab.locator("[data-part=stage]")
     place = stage.bounding_box()
     tab.mouse.click(place["x"] + 0.4 * place["width"], place["y"] + 0.45 * place["height"])
-    assert 1 <= tab.locator("[data-part=answer] .answer").count() <= 3
+    assert tab.locator("[data-part=answer]").inner_text().startswith(("What", "No box"))
     tab.mouse.move(place["x"] + 0.2 * place["width"], place["y"] + 0.2 * place["height"])
     tab.mouse.down()
     tab.mouse.move(place["x"] + 0.7 * place["width"], place["y"] + 0.8 * place["height"], steps=3)
