@@ -2,7 +2,7 @@
 
 import { element, signOf } from "./draw.js";
 import { cellAt } from "./grid.js";
-import { classIn, hypotheses } from "./here.js";
+import { classIn, hypotheses, likeliest } from "./here.js";
 import { fateOf, lostAt } from "./lost.js";
 import { mend } from "./mend.js";
 import { article } from "./phrases.js";
@@ -51,10 +51,15 @@ export function spanned([ax, ay], [bx, by]) {
 export function answersFor(trace, { outcome, knobs, asked }, place) {
   const lost = (box, label) => ({ box, label, lost: lostAt(trace, outcome, knobs, box, label) });
   if (place.length === 4) return [lost(place, asked ?? classIn(trace, place))];
-  return hypotheses(trace, place, asked).map((had) => {
-    const answer = lost(had.box, had.label);
+  const had = hypotheses(trace, place, asked);
+  if (!had.length && trace.passes[0].stages.length > 1) {
+    const box = likeliest(trace, place);
+    return box ? [lost(box, asked ?? 0)] : [];
+  }
+  return had.map((one) => {
+    const answer = lost(one.box, one.label);
     const isOwn = answer.lost.reason === KEPT;
-    return isOwn ? answer : { ...answer, lost: fateOf(trace, outcome, knobs, had) };
+    return isOwn ? answer : { ...answer, lost: fateOf(trace, outcome, knobs, one) };
   });
 }
 
@@ -79,13 +84,18 @@ export function showAnswers(pane) {
 
 function answerOf(pane, now, { label, lost }, place) {
   const { trace } = pane;
-  const name = trace.detector.classes[label];
+  const name = nameOf(trace, { label, lost });
   const verdict = lost.reason === KEPT ? "found" : `lost: ${trace.reasons[lost.reason]}`;
   const head = element("h4", {}, signOf(lost.reason), ` ${place + 1} ${name}, ${verdict}`);
   const follow = lost.row < 0 ? [] : [followButton(pane, lost, name)];
   const [words, turn] = mending(pane, now, lost);
   const buttons = element("p", { class: "row" }, ...[...follow, turn].filter(Boolean));
   return element("div", { class: "answer" }, head, element("p", {}, whyOf(pane, now.knobs, lost), " ", words), buttons);
+}
+
+/** What was asked for: before anybody asks for classes, an object. */
+export function nameOf(trace, { label, lost }) {
+  return lost.stage.last ? trace.detector.classes[label] : "object";
 }
 
 function followButton(pane, lost, name) {

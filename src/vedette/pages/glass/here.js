@@ -2,7 +2,7 @@
 
 import { contains, cut, iou } from "./boxes.js";
 import { lastStage } from "./outcome.js";
-import { finalBox, scoreAt } from "./rows.js";
+import { finalBox, movedBox, scoreAt } from "./rows.js";
 
 const MOST = 3;
 const SAME = 0.5; // IoU from which on two boxes of a class are one answer
@@ -31,6 +31,19 @@ export function hypotheses(trace, point, label = null) {
     if (chosen.length === MOST) break;
   }
   return chosen;
+}
+
+/** The box at a point that the first step holds most likely to be an object: where nothing was proposed. */
+export function likeliest(trace, point) {
+  const look = trace.passes[0];
+  const [stage] = look.stages;
+  let best = { box: null, weight: 0 };
+  for (let row = 0; row < stage.rows; row++) {
+    const box = cut(movedBox(look, stage, row), trace.picture);
+    const weight = contains(box, point) ? stage.objectness[row] * nearness(box, point) : 0;
+    if (weight > best.weight) best = { box, weight };
+  }
+  return best.box;
 }
 
 /** 1 at the centre of a box, falling off to its sides. */

@@ -1,5 +1,6 @@
 // The picture and what is drawn on it: what was found, an open step, a life line, a place that was asked about.
 
+import { nameOf } from "./ask.js";
 import { cut } from "./boxes.js";
 import { dot, element, line, outline, tie, veil } from "./draw.js";
 import { drawGrid } from "./grid.js";
@@ -97,9 +98,9 @@ function tagsOf(pane, now) {
   return shown.map((one, place) => foundTag(pane, one, place, shown.length)).reverse();
 }
 
-function answerTag(pane, { box, label, lost }, place) {
-  const words = `${place + 1} ${pane.trace.detector.classes[label]} ${markOf(lost.reason).sign}`;
-  return tagAt(pane, box, element("span", { class: "tag" }, words));
+function answerTag(pane, answer, place) {
+  const words = `${place + 1} ${nameOf(pane.trace, answer)} ${markOf(answer.lost.reason).sign}`;
+  return tagAt(pane, answer.box, element("span", { class: "tag" }, words));
 }
 
 /** The more there are, the less each says: the list has it all. */
