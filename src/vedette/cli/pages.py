@@ -15,6 +15,7 @@ from vedette.cli.outputs import name_pictures
 from vedette.cli.places import check_apart, check_file, check_folder
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
+from vedette.data.values import counted
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _views(wanted: WantedPages, detectors: Sequence[tuple[str, Detector]], file:
 
 def _summary(views: Sequence[View]) -> str:
     counts = [len(view.trace.detections) for view in views]
-    found = [f"{count} object{'' if count == 1 else 's'} found" for count in counts]
+    found = [f"{counted(count, 'object')} found" for count in counts]
     return (
         found[0] if len(views) == 1 else ", ".join(f"{view.name} {one}" for view, one in zip(views, found, strict=True))
     )
