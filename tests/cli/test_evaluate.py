@@ -335,3 +335,10 @@ def test_what_has_no_place_is_refused_before_the_work(run, data, tmp_path, monke
     assert isinstance(result.exception, InputError)
     assert why in str(result.exception)
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("option", ["--resamples", "--seed"])
+def test_options_of_a_comparison_need_two_models(option, run, data):
+    result = run("--data", data, option, 200)
+    assert isinstance(result.exception, InputError)
+    assert str(result.exception) == f"{option}: is of a comparison; leave it out, or name two models"

@@ -1,8 +1,10 @@
 """vedette train, from a folder of pictures to a weight file that detects."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields, replace
 from inspect import signature
 from pathlib import Path
@@ -348,3 +350,13 @@ def test_a_run_is_repeated_as_it_was(
     assert "--from-run repeats a run as it was: leave " in capsys.readouterr().err
     assert run(["train", MODEL, "--data", str(data), "--out", str(tmp_path / "new"), "--dry-run", "--resume"]) == 2
     assert "--dry-run tries a new run in one process" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_where_nobody_reads_its_lines_any_more() -> None:
+    program = "from vedette.cli.train import _say; [_say('a line', err=False) for _ in range(3)]; open('done', 'w')"
+    read, write = os.pipe()
+    os.close(read)
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, cwd=folder)
+        os.close(write)
+        assert (done.returncode, done.stderr, os.listdir(folder)) == (0, b"", ["done"])

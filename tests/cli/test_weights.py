@@ -145,3 +145,13 @@ def test_torchvisions_90_classes_are_cocos_ids() -> None:
 
 def test_other_counts_have_numbered_names() -> None:
     assert names_by_count(2) == (("class 0", "class 1"), None)
+
+
+def test_the_state_of_a_training_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    state = tmp_path / "last.pt"
+    torch.save({"format": 4, "model": {"conv.weight": torch.zeros(1)}}, state)
+    line = refusal(capsys, state, "--out", tmp_path / "new.safetensors")
+    assert (
+        line == f"error: {state}: a run's state, to go on with by --resume; its weights are best.safetensors beside it"
+    )

@@ -14,7 +14,13 @@ from vedette.data.read import read_dataset
 from vedette.errors import InputError
 
 Write = Callable[..., Path]
-HARMLESS = {"image without boxes", "picture not annotated", "duplicate box", "rotated by EXIF"} | {
+HARMLESS = {
+    "image without boxes",
+    "picture not annotated",
+    "picture in two splits",
+    "duplicate box",
+    "rotated by EXIF",
+} | {
     "several pictures in a file",
     "outline unreadable",
 }
@@ -269,3 +275,20 @@ def test_animations_and_pages_are_said(coco: Callable[..., Path]) -> None:
 def test_boxes_of_a_file_that_is_listed_twice_are_counted(coco: Callable[..., Path]) -> None:
     report = check(coco(change=lambda content: content["images"].append({"id": 99, "file_name": "a.jpg"})))
     assert report.boxes == report.splits["train"].boxes == 1
+
+
+def test_a_picture_that_is_learnt_from_and_measured_on_is_told(yolo: Write) -> None:
+    folder = yolo({"images/train/a": BOX, "images/train/b": BOX, "images/val/c": BOX, "images/val/d": BOX}, YAML)
+    (folder / "images/val/d.jpg").write_bytes((folder / "images/train/b.jpg").read_bytes())
+    report = check(folder)
+    assert not report.harmful
+    assert found(report) == [("picture in two splits", "d.jpg")]
+    assert report.findings[0].detail == f"in the split val, and in the split train as {folder}/images/train/b.jpg"
+    assert found(check(folder, "val")) == []
+
+
+def test_a_file_in_train_and_val_is_told_and_one_of_trainval_is_not(voc: Write) -> None:
+    objects = {key: [("dog", 4, 5, 14, 15)] for key in "abc"}
+    folder = voc(objects, train="a b", val="b c", trainval="a b c")
+    assert found(check(folder)) == [("picture in two splits", "b.jpg")]
+    assert found(check(voc(objects, train="a b", val="c", trainval="a b c"))) == []

@@ -70,3 +70,16 @@ def test_records_before_a_fault_are_given() -> None:
 def test_a_key_must_be_a_name(key: str) -> None:
     with pytest.raises(JSONDecodeError, match="Expecting a name"):
         read_lists(f"{{{key}: []}}", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"a": [1], "b": [], "a": [2]}', "a"),
+        ('{"a": [{"bbox": [1], "id": 1, "bbox": [2]}]}', "bbox"),
+        ('{"a": [], "info": {"x": {"y": 1, "y": 1}}}', "y"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_told(text: str, key: str) -> None:
+    with pytest.raises(ValueError, match=f'^"{key}" is there twice'):
+        lists(text, "a")

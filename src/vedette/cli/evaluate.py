@@ -11,7 +11,20 @@ import typer
 
 from vedette.cli import evaluate_options as options
 from vedette.cli.annotated import load_detector, read_annotated, truths_in
-from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
+from vedette.cli.choices import (
+    BatchSize,
+    Bf16,
+    Device,
+    Flip,
+    Nms,
+    Scales,
+    Trust,
+    Vote,
+    chosen,
+    given_options,
+    read_scales,
+    written,
+)
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
 from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
 from vedette.cli.progress import Counted, Progress
@@ -67,6 +80,7 @@ def evaluate(
     files = [weight_file(model) for model in models]  # before torch is imported, which takes seconds
     _check_metric(metric, overlap)
     _check_places(json, results, report, len(models))
+    _check_chances(context, len(models))
     sizes = read_scales(scales)
     from vedette.evaluate.thresholds import Aims
 
@@ -153,6 +167,13 @@ def _check_places(json: Path | None, results: Path | None, report: Path | None, 
         system_fonts()  # raises FontError for one that VEDETTE_FONT names and that is none
     page = None if report is None else report / "report.html"
     check_apart({"--json": json, "--results": results, "--report": report, "the page of --report": page})
+
+
+def _check_chances(context: typer.Context, models: int) -> None:
+    """That options of a comparison are given to one."""
+    of_a_comparison = [written(name) for name in ("resamples", "seed") if name in given_options(context)]
+    if models == 1 and of_a_comparison:
+        raise InputError(f"{of_a_comparison[0]}: is of a comparison; leave it out, or name two models")
 
 
 def _check_metric(metric: Metric, overlap: Overlap | None) -> None:

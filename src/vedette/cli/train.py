@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import partial
@@ -162,9 +164,17 @@ def _around(values: Mapping[str, Any]) -> Around:
         trackers=check_trackers(values["tracker"] or []),
         compile=values["compile_"],
         cache=values["cache"],
-        say=partial(typer.echo, err=values["show"]),
+        say=partial(_say, err=values["show"]),
         watch=Progress,
     )
+
+
+def _say(line: str, err: bool) -> None:
+    """A line on the terminal; a training goes on where nobody reads it any more, as behind `| head`."""
+    try:
+        typer.echo(line, err=err)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
 
 
 def _wanted(given: Given) -> Wanted:

@@ -73,10 +73,12 @@ def import_(
 
 def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
     """The foreign file; what is odd about it is told."""
+    from vedette.weights.files import refuse_checkpoint
     from vedette.weights.layouts.known import NAMES, read_foreign
 
     if layout not in NAMES:
         raise InputError(f"--from {layout}: there is no such layout; the layouts: {', '.join(NAMES)}")
+    refuse_checkpoint(source)
     try:
         checkpoint = read_foreign(source, layout, key)
     except InputError:

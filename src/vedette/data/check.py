@@ -15,6 +15,7 @@ from vedette.data.decode import TURNS, holds_more, to_rgb
 from vedette.data.draft import Draft, settle
 from vedette.data.extents import SIDEWAYS, orientation_of
 from vedette.data.findings import STOPS, Finding, is_harmful, shown
+from vedette.data.leaks import learnt_and_measured
 from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
 from vedette.errors import InputError
@@ -60,11 +61,13 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
     counts: dict[str, SplitCount] = {}
     boxes: dict[str, int] = {}  # by image file
     frames: dict[str, tuple[int, int]] = {}  # by image file: 0, 0 where not stated
+    files_of: dict[str, list[str]] = {}
     findings: dict[Finding, None] = {}  # in order, each once
     for name in splits if split is None else [split]:
         draft = splits[name]()
         counts[name] = _count(draft)
         boxes.update(_boxes_by_file(draft))
+        files_of[name] = draft.files
         frames.update(zip(draft.files, draft.sizes, strict=True))
         found = settle(draft)[1]
         lack = lack_of(len(draft.files), draft.classes)
@@ -76,6 +79,7 @@ def check(path: str | Path, split: str | None = None, watch: Watch | None = None
         findings.update(dict.fromkeys(not_annotated(file for file in frames if file not in absent)))
     bad = {finding.file for finding in findings if finding.kind in ("missing file", "unreadable file")}
     files = [file for file in frames if file not in bad]
+    findings.update(dict.fromkeys(learnt_and_measured(files_of, bad)))
     findings.update(dict.fromkeys(_look_at_images(files, frames, watch)))
     classes = tuple(dict.fromkeys(name for count in counts.values() for name in count.categories.values()))
     return Report(len(frames), sum(boxes.values()), classes, counts, tuple(findings))

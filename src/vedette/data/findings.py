@@ -13,6 +13,7 @@ LONGEST_LINE, LONGEST_NAME = 600, 60  # letters of a line, and of a class's name
 Kind = Literal[
     "image without boxes",
     "picture not annotated",
+    "picture in two splits",
     "degenerate box",
     "corners exchanged",
     "box outside image",

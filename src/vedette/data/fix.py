@@ -27,6 +27,7 @@ from vedette.data.write_coco import write_json as write_split
 DONE: Mapping[Kind, str] = {
     "image without boxes": "kept as it is",
     "picture not annotated": "not in the copy",
+    "picture in two splits": "kept in both: leave it out of one",
     "degenerate box": "box removed",
     "corners exchanged": "corners put in order",
     "box outside image": "box removed",

@@ -11,7 +11,18 @@ from json import JSONDecodeError, JSONDecoder
 from typing import Any
 
 BLANK = re.compile(r"[ \t\n\r]*")
-decode = JSONDecoder().raw_decode
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of its keys and values; Python alone would keep the last of two values without a word."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f'"{next(key for key in keys if keys.count(key) > 1)[:60]}" is there twice in one object')
+    return record
+
+
+decode = JSONDecoder(object_pairs_hook=_once).raw_decode
 
 
 def read_lists(text: str, takers: Mapping[str, Callable[[int, Any], None]]) -> set[str]:
@@ -19,13 +30,18 @@ def read_lists(text: str, takers: Mapping[str, Callable[[int, Any], None]]) -> s
 
     Other keys are passed over. Gives the keys of the lists that were there.
 
-    Raises JSONDecodeError for what is not a JSON object, after the records before the fault were given.
+    Raises JSONDecodeError for what is not a JSON object, and ValueError where an object has one key twice, after the
+    records before the fault were given.
     """
     found: set[str] = set()
+    keys: set[str] = set()
     at = _after(text, 0, "{")
     more = not _is_next(text, at, "}")
     while more:
         key, at = _key(text, _skip(text, at))
+        if key in keys:
+            raise ValueError(f'"{key[:60]}" is there twice')
+        keys.add(key)
         at = _skip(text, _after(text, at, ":"))
         if key in takers and text.startswith("[", at):
             at = _read_list(text, at + 1, takers[key])

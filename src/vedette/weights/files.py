@@ -130,6 +130,14 @@ def _stored(tensor: Tensor, half: bool) -> Tensor:
     return value
 
 
+def refuse_checkpoint(path: Path) -> None:
+    """Raises InputError for the state of a training of ours, which is no weight file."""
+    if path.name in CHECKPOINTS and (path.parent / "run.json").is_file():
+        raise InputError(
+            f"{path}: a run's state, to go on with by --resume; its weights are best.safetensors beside it"
+        )
+
+
 def _refuse_foreign(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
@@ -137,10 +145,7 @@ def _refuse_foreign(path: Path) -> None:
         raise InputError(f"{path}: a folder, not a weight file")
     with path.open("rb") as file:
         beginning = file.read(9)
-    if path.name in CHECKPOINTS and (path.parent / "run.json").is_file():
-        raise InputError(
-            f"{path}: a run's state, to go on with by --resume; its weights are best.safetensors beside it"
-        )
+    refuse_checkpoint(path)
     if beginning.startswith(PICKLES) or path.suffix.lower() in PICKLE_SUFFIXES:
         raise InputError(
             f"{path}: a checkpoint of another tool; bring it in with "
