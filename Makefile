@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 DEMO := demo-output
+# A process for each of the cores, with one thread: what tests of one file share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
@@ -19,10 +21,10 @@ demo: $(CORE)  ## find objects in the bundled photographs
 	@echo "The annotated pictures are in $(CURDIR)/$(DEMO)"
 
 test: lint  ## run the checks and the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: test  ## run the slow tests too
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 fuzz: $(DEV)  ## read twenty thousand damaged files of every format
 	$(BIN)/python tests/fuzz/run.py --mutants 20000 --log docs/logs/fuzz.txt

@@ -47,8 +47,8 @@ def test_the_stored_number_of_parameters_is_that_of_the_model(name: str) -> None
 
 
 def marked(name: str) -> Any:
-    """The largest networks take two minutes and a half together; lite0 and ResNet-50 stand for them at every commit."""
-    large = any(backbone in name for backbone in ("vgg16", "alexnet", "resnet101"))
+    """The large networks take three minutes together; lite0 stands for them at every commit."""
+    large = any(backbone in name for backbone in ("vgg16", "alexnet", "zf5", "resnet50", "resnet101"))
     return pytest.param(name, marks=pytest.mark.slow) if large else name
 
 

@@ -105,6 +105,7 @@ def test_anchors_larger_than_the_images_are_refused(
     assert run([*words, "--set", "cross_border=true"]) == 0
 
 
+@pytest.mark.slow
 def test_sppnet_trains_in_stages_goes_on_and_detects(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
     pytest.importorskip("sklearn")

@@ -11,6 +11,7 @@ import vedette
 from vedette.cli.main import run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fasterrcnn", "retinanet"])
 def test_a_checkpoint_becomes_a_file_that_detects(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -97,6 +97,7 @@ def test_short_sides_keep_the_shape_and_pad(tmp_path: Path) -> None:
     assert found.best.tolist() == pytest.approx([(x2 - 64) * 32 / (32 * 32 + (64 - x1) * 32)], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["refinedet320-lite0", "ssd300-lite0", "m2det320-lite0", "retinanet-lite0-fpn"])
 def test_a_slow_oracle_on_real_anchors(tmp_path: Path, name: str) -> None:
     """The anchors that a real forward gives, box by box and anchor by anchor."""

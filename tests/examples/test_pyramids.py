@@ -249,6 +249,7 @@ def test_imagenets_weights_reach_the_backbone(key: str) -> None:
     assert all(torch.equal(value, wanted[name]) for name, value in own.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", PYRAMIDS)
 def test_the_loss_falls(key: str) -> None:
     detector = model(key)

@@ -275,6 +275,7 @@ def test_find_says_what_it_kept_and_what_suppressed_the_rest(name: str) -> None:
         assert (iou(boxes[dropped], boxes[by[dropped]]).diagonal() > 0.3).all()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_loss_and_find_compile_as_one_graph(scene: Scene) -> None:
     def compiled(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -325,6 +326,7 @@ def test_distinct_layers_are_distinct(scene: Scene) -> None:
     assert len({p.numpy().tobytes() for p in random}) == len(random)
 
 
+@pytest.mark.slow
 @every_detector
 def test_it_learns_an_image(name: str) -> None:
     torch.manual_seed(1)

@@ -223,6 +223,7 @@ def test_gradients_are_right() -> None:
     assert torch.autograd.gradcheck(total, (case.logits, case.deltas), eps=1e-2, atol=1e-2, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_compiles_whole_with_matching_for_any_number_of_boxes() -> None:
     def loss(step: HeadOutput, anchors: Tensor, boxes: Tensor, labels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         matched = match(anchors, boxes, valid, ~valid)

@@ -519,7 +519,7 @@ def test_unshared_networks_propose_with_one_and_look_with_the_other() -> None:
     assert all(float(image.scores[0]) <= float(step.logits.softmax(-1)[..., 1:].max()) for image in boxes)
 
 
-@pytest.mark.parametrize("levels", [1, 5])
+@pytest.mark.parametrize("levels", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_losses_fall_and_the_rectangles_are_found(tmp_path: Path, levels: int) -> None:
     """On five levels nothing is asked of what is found: the maps there are the pixels of a corner of each cell."""
     torch.manual_seed(0)

@@ -427,6 +427,7 @@ class Uncounted(MeanColour):
         return {"mean": (predictions - targets.boxes.mean()).square().mean()}
 
 
+@pytest.mark.slow
 def test_a_compiled_step_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graphs: list[Any] = []
 

@@ -157,6 +157,7 @@ def test_each_stage_goes_on_where_it_stopped(
         assert torch.allclose(weights(resumed.model)[name], tensor, atol=1e-6), name
 
 
+@pytest.mark.slow
 def test_two_epochs_are_one_and_another(data: Path, tmp_path: Path) -> None:
     """Windows, order and mirroring are the epoch's own."""
     whole = training(data, tmp_path / "whole", epochs=2, warmup=0.0)

@@ -93,7 +93,15 @@ def signalled(number: int, at: int) -> Callable[[int], None]:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"precision": "bf16"}, {"accumulate": 2, "workers": 2}, {"ema": 0.0, "optimizer": "sgd"}], ids=str
+    "changes",
+    [
+        {},
+        *(
+            pytest.param(changes, marks=pytest.mark.slow)
+            for changes in ({"precision": "bf16"}, {"accumulate": 2, "workers": 2}, {"ema": 0.0, "optimizer": "sgd"})
+        ),
+    ],
+    ids=str,
 )
 def test_stopped_at_any_step_a_run_goes_on_as_if_nothing_had_been(tmp_path: Path, changes: dict[str, Any]) -> None:
     recipe = replace(RECIPE, **changes)

@@ -126,6 +126,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_losses_are_finite_on_every_image(name: str) -> None:
     model, data, seen = MODELS[name](), Odd(), set()

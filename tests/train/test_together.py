@@ -9,6 +9,7 @@ from train.shares import DETECTORS, IMAGES, Learnt, a_detector, learn, learnt, s
 from vedette.parts.losses import total_of
 from vedette.train.together import WholeStep
 
+pytestmark = pytest.mark.slow  # two processes of every detector
 every_detector = pytest.mark.parametrize("name", DETECTORS)
 
 

@@ -81,6 +81,7 @@ def same_set(boxes: Tensor, scores: Tensor, labels: Tensor, *right: Tensor) -> b
     return bool(near.any(0).all() and near.any(1).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["", "_v2"])
 def test_faster_rcnn_finds_the_same(version: str) -> None:
     theirs = their_faster_rcnn(version)
