@@ -19,7 +19,7 @@ function fillBlock(block, step, largest) {
   block.setAttribute("aria-label", says);
   const [bar, track, count] = [".bar", ".track", "[data-unit]"].map((part) => block.querySelector(part));
   if (!bar) return;
-  count.textContent = `${number(step.in)} → ${many(step.on, count.dataset.unit)}`;
+  count.firstElementChild.textContent = `${number(step.in)} → ${many(step.on, count.dataset.unit)}`;
   const [left, full] = [Number(bar.getAttribute("x")), Number(bar.dataset.full)];
   const [came, went] = [step.in, step.on].map((value) => (full * Math.log1p(value)) / Math.log1p(largest));
   bar.setAttribute("width", went.toFixed(1));

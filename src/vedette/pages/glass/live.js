@@ -71,6 +71,8 @@ function show(page, trace, { address, name }) {
   const view = { trace, words: wordsOf(page.data.words, trace), tour: tourOf(page.data.tour, trace) };
   fillFigure(document.querySelector("[data-part=figure]"), trace, address);
   document.querySelector("[data-part=picture]").alt = name;
+  const { width, height } = trace.picture;
+  document.querySelector("[data-part=stage]").style.setProperty("--ratio", `${width}/${height}`);
   page.end = showViews({ views: [view], looks: page.data.looks }, address);
 }
 
