@@ -20,7 +20,7 @@ from vedette.glass.diagram import diagram
 from vedette.glass.live_graph import live_network
 from vedette.glass.packed import pack
 from vedette.glass.page import SCRIPTS, looks
-from vedette.glass.portable import portable
+from vedette.glass.portable import LOWEST, portable
 from vedette.glass.tour_words import MOVE, NO_MOVE, TOUR
 from vedette.glass.trace import Trace, explain
 from vedette.glass.web import PACKAGE, VERSION, Web
@@ -56,13 +56,7 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
     """The page as text; trace: of a blank picture."""
     spec, padded = trace.passes[0].spec, trace.passes[0].padded
     facts = f"{padded[1]} × {padded[0]} input · {len(trace.passes[0].stages[0].references):,} anchors"
-    told = {
-        "still": still(trace),
-        "words": templates(trace),
-        "tour": {"stops": TOUR, "move": MOVE, "no_move": NO_MOVE},
-        "spec": asdict(spec),
-        "looks": looks(),
-    }
+    lowest = min(LOWEST, trace.score)
     return render.render(
         "live.html",
         title=f"What {name} finds in your photograph",
@@ -71,11 +65,11 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
         picture="",
         width=1,
         height=1,
-        views=[{"name": name, "facts": facts, "lowest": told["still"]["lowest"], "diagram": diagram(_model(trace), trace)}],
-        left_out=[f"pairs with a score below {told['still']['lowest']:g}: they are in heat maps and counts alone"],
+        views=[{"name": name, "facts": facts, "lowest": lowest, "diagram": diagram(_model(trace), trace)}],
+        left_out=[f"pairs with a score below {lowest:g}: they are in heat maps and counts alone"],
         samples=[(file.name, jpeg_uri(_open(file), SAMPLE, 90)) for file in sorted(PHOTOGRAPHS.glob("*.jpg"))],
         style=(SCRIPTS / "page.css").read_text(encoding="utf-8") + (SCRIPTS / "live.css").read_text(encoding="utf-8"),
-        data=pack(told),
+        data=pack(told(trace)),
         script=as_one_script(SCRIPTS / "live.js"),
         runtime=_packed(web.runtime),
         wasm=_packed(web.wasm),
@@ -83,6 +77,17 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
         package=f"{PACKAGE} {VERSION}",
         licence=web.licence,
     )
+
+
+def told(trace: Trace) -> dict[str, Any]:
+    """What the page's scripts are given."""
+    return {
+        "still": still(trace),
+        "words": templates(trace),
+        "tour": {"stops": TOUR, "move": MOVE, "no_move": NO_MOVE},
+        "spec": asdict(trace.passes[0].spec),
+        "looks": looks(),
+    }
 
 
 def still(trace: Trace) -> dict[str, Any]:

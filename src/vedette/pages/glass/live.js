@@ -4,7 +4,7 @@ import { unpack } from "./decode.js";
 import { wakeDetector } from "./detector.js";
 import { fillFigure } from "./figure.js";
 import { listenForPhotographs, openPhotograph } from "./photograph.js";
-import { say } from "./say.js";
+import { wordsOf } from "./stepwords.js";
 import { tourOf } from "./stops.js";
 import { traceOf } from "./tracing.js";
 import { showViews } from "./views.js";
@@ -74,19 +74,6 @@ function show(page, trace, { address, name }) {
   const { width, height } = trace.picture;
   document.querySelector("[data-part=stage]").style.setProperty("--ratio", `${width}/${height}`);
   page.end = showViews({ views: [view], looks: page.data.looks }, address);
-}
-
-/** What is told of each step, with this picture's numbers. */
-function wordsOf(words, { passes: [look], picture }) {
-  const frame = { wide: look.input.width, high: look.input.height, ...picture };
-  const [across, down] = look.input.scale;
-  return Object.fromEntries(
-    look.steps.map((step) => {
-      const lost = step.in - step.on;
-      const values = { ...frame, across, down, came: step.in, on: step.on, lost };
-      return [step.name, { ...words[step.name], text: say(words[step.name].text, values) }];
-    }),
-  );
 }
 
 /** A picture of the page as a file. */

@@ -3,6 +3,7 @@
 
 const STRIP = 1 << 21; // pixels that are read at a time: a large picture is nowhere in whole
 const PRECISION = 22; // bits of a weight, as Pillow has it
+const HALF = 1 << (PRECISION - 1); // what a sum begins with, to be rounded
 
 const KERNELS = {
   bilinear: { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) },
@@ -27,9 +28,12 @@ export function inputSize({ width, height }, spec) {
  * → (3, high, wide) bytes, a channel after another
  */
 export function resize(picture, [wide, high], spec) {
-  const across = weightsOf(picture.width, wide, spec);
-  const down = weightsOf(picture.height, high, spec);
-  return resizeDown(resizeAcross(picture, wide, across), wide, high, down);
+  const [lessWide, lessHigh] = [picture.width - wide, picture.height - high];
+  const downFirst = lessHigh > 0 && lessHigh > 2 * lessWide; // Pillow's rule from 13 on; either rounds once in between
+  const resized = downFirst
+    ? resizeAcross(resizeDown(picture, high, spec), wide, spec)
+    : resizeDown(resizeAcross(picture, wide, spec), high, spec);
+  return planesOf(resized);
 }
 
 /** For each of the pixels that come out: from which on pixels count, how many, and how much each of them. */
@@ -57,35 +61,58 @@ function toByte(sum) {
   return Math.min(255, Math.max(0, sum >> PRECISION));
 }
 
-/** (height, wide, 3) of a picture, strip by strip. */
-function resizeAcross({ width, height, rows }, wide, columns) {
-  const narrow = new Uint8Array(height * wide * 3);
+function* stripsOf({ width, height, rows }) {
   const count = Math.max(1, Math.floor(STRIP / width));
+  for (let top = 0; top < height; top += count) yield { top, strip: rows(top, Math.min(count, height - top)) };
+}
+
+function resizeAcross(picture, wide, spec) {
+  const { width, height } = picture;
+  const columns = weightsOf(width, wide, spec);
+  const pixels = new Uint8Array(4 * height * wide);
   let out = 0;
-  for (let top = 0; top < height; top += count) {
-    const strip = rows(top, Math.min(count, height - top));
+  for (const { strip } of stripsOf(picture)) {
     for (let start = 0; start < strip.length; start += 4 * width) {
       for (const { first, weights } of columns) {
-        const sums = [1 << (PRECISION - 1), 1 << (PRECISION - 1), 1 << (PRECISION - 1)];
+        let [red, green, blue] = [HALF, HALF, HALF];
         for (let at = 0, pixel = start + 4 * first; at < weights.length; at++, pixel += 4) {
-          for (let channel = 0; channel < 3; channel++) sums[channel] += strip[pixel + channel] * weights[at];
+          red += strip[pixel] * weights[at];
+          green += strip[pixel + 1] * weights[at];
+          blue += strip[pixel + 2] * weights[at];
         }
-        for (let channel = 0; channel < 3; channel++) narrow[out++] = toByte(sums[channel]);
+        pixels[out] = toByte(red);
+        pixels[out + 1] = toByte(green);
+        pixels[out + 2] = toByte(blue);
+        out += 4;
       }
     }
   }
-  return narrow;
+  return pictureOf(wide, height, pixels);
 }
 
-/** (height, wide, 3) → (3, high, wide). */
-function resizeDown(narrow, wide, high, rows) {
-  const planes = new Uint8Array(3 * high * wide);
-  rows.forEach(({ first, weights }, row) => {
-    for (let place = 0; place < 3 * wide; place++) {
-      let sum = 1 << (PRECISION - 1);
-      for (let at = 0; at < weights.length; at++) sum += narrow[(first + at) * 3 * wide + place] * weights[at];
-      planes[(place % 3) * high * wide + row * wide + Math.floor(place / 3)] = toByte(sum);
-    }
-  });
-  return planes;
+function resizeDown(picture, high, spec) {
+  const { width } = picture;
+  const sums = new Int32Array(4 * width * high).fill(HALF);
+  const targets = weightsOf(picture.height, high, spec);
+  for (const { top, strip } of stripsOf(picture)) {
+    const bottom = top + strip.length / (4 * width);
+    targets.forEach(({ first, weights }, row) => {
+      const end = Math.min(bottom, first + weights.length);
+      for (let own = Math.max(top, first); own < end; own++) {
+        const [from, to, weight] = [4 * width * (own - top), 4 * width * row, weights[own - first]];
+        for (let at = 0; at < 4 * width; at++) sums[to + at] += strip[from + at] * weight;
+      }
+    });
+  }
+  return pictureOf(width, high, Uint8Array.from(sums, toByte));
+}
+
+function pictureOf(width, height, pixels) {
+  return { width, height, rows: (top, count) => pixels.subarray(4 * width * top, 4 * width * (top + count)) };
+}
+
+function planesOf({ width, height, rows }) {
+  const pixels = rows(0, height);
+  const size = width * height;
+  return Uint8Array.from({ length: 3 * size }, (_, at) => pixels[4 * (at % size) + Math.floor(at / size)]);
 }

@@ -77,12 +77,11 @@ function plainly(value, digits) {
   return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
 }
 
-/** A number halfway between two goes to the even one, as Python has it. */
+/** Exactly halfway between two it is the even one, as Python has it. */
 function fixed(value, digits) {
-  const scaled = value * 10 ** digits;
-  const low = Math.floor(scaled);
-  const isHalf = scaled - low === 0.5 && (low + 0.5) / 10 ** digits === value;
-  return isHalf ? ((low % 2 ? low + 1 : low) / 10 ** digits).toFixed(digits) : value.toFixed(digits);
+  const isHalf = /^50*$/.test(value.toFixed(60).split(".")[1].slice(digits));
+  const low = Math.floor(value * 10 ** digits);
+  return isHalf && low % 2 === 0 ? (low / 10 ** digits).toFixed(digits) : value.toFixed(digits);
 }
 
 /** A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them. */
