@@ -72,7 +72,16 @@ def resizing(name: str, picture: Image.Image, spec: InputSpec, most: int) -> dic
 def test_pictures_are_resized_as_in_python(tmp_path: Path) -> None:
     warp = InputSpec(size=48)
     sides = InputSpec(size=32, resize="short side", max_side=50)
-    given = [noise(130, 77), noise(20, 31), noise(48, 48), noise(48, 90), noise(3, 200), noise(77, 130), noise(90, 132), *pictures()]
+    given = [
+        noise(130, 77),
+        noise(20, 31),
+        noise(48, 48),
+        noise(48, 90),
+        noise(3, 200),
+        noise(77, 130),
+        noise(90, 132),
+        *pictures(),
+    ]
     rows = [resizing("warped", picture, warp, 0) for picture in given]
     rows += [resizing("bicubic", picture, replace(warp, interpolation="bicubic"), 0) for picture in given]
     rows += [resizing("short side", picture, sides, 0) for picture in given]

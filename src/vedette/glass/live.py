@@ -66,7 +66,7 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
         width=1,
         height=1,
         views=[{"name": name, "facts": facts, "lowest": lowest, "diagram": diagram(_model(trace), trace)}],
-        left_out=[f"pairs with a score below {lowest:g}: they are in heat maps and counts alone"],
+        left_out=_left_out(trace, lowest),
         samples=[(file.name, jpeg_uri(_open(file), SAMPLE, 90)) for file in sorted(PHOTOGRAPHS.glob("*.jpg"))],
         style=(SCRIPTS / "page.css").read_text(encoding="utf-8") + (SCRIPTS / "live.css").read_text(encoding="utf-8"),
         data=pack(told(trace)),
@@ -102,6 +102,12 @@ def still(trace: Trace) -> dict[str, Any]:
     levels = [level | {"step": step} for level, step in zip(look["levels"], steps, strict=True)]
     kept = {"input": look["input"], "levels": levels, "stages": [stage], "steps": look["steps"]}
     return told | {"passes": [kept], "detections": None, "left_out": []}
+
+
+def _left_out(trace: Trace, lowest: float) -> list[str]:
+    pairs = f"pairs with a score below {lowest:g}: they are in heat maps and counts alone"
+    sizes = "the sizes of this picture's maps: the figure has those of a square one"
+    return [pairs] if trace.passes[0].spec.resize == "warp" else [pairs, sizes]
 
 
 def _check_input(detector: Detector, name: str) -> None:
