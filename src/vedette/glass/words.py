@@ -7,8 +7,9 @@ those of the model's config, of its anchors and of the trace.
 """
 
 from vedette.glass.citations import cited
+from vedette.glass.levels import levels_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told
+from vedette.glass.phrases import Told, listed, plain
 from vedette.glass.record import Step
 from vedette.glass.say import say
 from vedette.glass.trace import Trace
@@ -36,13 +37,15 @@ def templates(trace: Trace) -> dict[str, dict[str, str]]:
     return told
 
 
-def values_of(trace: Trace, step: Step) -> dict[str, int | float]:
+def values_of(trace: Trace, step: Step) -> dict[str, str | int | float]:
     """What a picture's own numbers are called in the texts: how many came into a step, went on, were lost; its size."""
-    frame = trace.passes[step.look].frame
+    look = trace.passes[step.look]
+    levels, frame = [] if look.anchors is None else levels_of(look.anchors, look.padded), look.frame
     (high, wide), (width, height), (across, down) = frame.shape.tolist(), frame.size.tolist(), frame.scale.tolist()
     came, on = len(step), int(step.kept.sum())
     numbers = {"came": came, "on": on, "lost": came - on, "width": width, "height": height, "wide": wide, "high": high}
-    return numbers | {"across": across, "down": down}
+    strides = listed(plain(level.stride[0], 1) for level in levels)
+    return numbers | {"across": across, "down": down, "strides": strides}
 
 
 def _tell(trace: Trace, step: Step) -> Told:
