@@ -18,6 +18,7 @@ from vedette.export.graph import examples, traced_as
 from vedette.export.half import halve_weights
 from vedette.export.onnx import to_onnx
 from vedette.export.run import describe
+from vedette.infer.backends.open import needed
 from vedette.infer.detector import Detector
 from vedette.infer.look import Look
 
@@ -70,9 +71,7 @@ def live_network(detector: Detector) -> bytes:
 
 def _check(detector: Detector, graph: StageGraph, network: bytes, pictures: Sequence[Image.Image]) -> None:
     """Raises InputError where boxes or scores are further from the model's than an exported file's may be."""
-    from onnxruntime import InferenceSession
-
-    session = InferenceSession(network, providers=["CPUExecutionProvider"])
+    session = needed("onnxruntime", "the live page").InferenceSession(network, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
     for picture in pictures:
         images, shapes, *_ = detector.prepare([picture], detector.input_spec)

@@ -39,7 +39,8 @@ def _stop(kind: str, values: Values, step: str, selection: dict[str, Any] | None
 
 def _opening(guide: Guide) -> Stop:
     found, nearest = guide.trace.detections, guide.hero
-    last, values = guide.trace.steps[-1].name, {"floor": guide.trace.score, "name": guide.name}
+    last = guide.trace.steps[-1].name
+    values: dict[str, Any] = {"floor": guide.trace.score, "name": guide.name}
     if nearest is None:
         return _stop("nothing to look at", values, last)
     if not guide.found:
@@ -121,7 +122,7 @@ def _scores(guide: Guide) -> Stop | None:
     if hero is None:
         return None
     step = guide.steps["floor"]
-    values = {"name": guide.name, "score": hero.score, "thing": guide.thing, "floor": guide.trace.score}
+    values: dict[str, Any] = {"name": guide.name, "score": hero.score, "thing": guide.thing, "floor": guide.trace.score}
     values |= {"came": len(step), "on": _on(step), "others": min(1, len(hero.others))}
     for label, score in hero.others[:1]:
         values |= {"next": guide.trace.classes[label], "next_score": score}
@@ -159,7 +160,7 @@ def _runner_up(guide: Guide) -> Stop | None:
     if life is None or guide.hero is None:
         return None
     r, kind = life.stage.rivals, "gone"
-    values = {"name": guide.trace.classes[life.label], "score": life.score, "fate": str(life.fate)}
+    values: dict[str, Any] = {"name": guide.trace.classes[life.label], "score": life.score, "fate": str(life.fate)}
     values |= {"overlap": float(r.overlap[life.rival]), "after": float(r.after[life.rival])}
     if life.fate == Reason.SUPPRESSED:
         by = int(r.by[life.rival])
@@ -174,7 +175,7 @@ def _lost(guide: Guide) -> Stop | None:
     life = guide.hero
     if guide.found or life is None or life.fate == Reason.KEPT:
         return None
-    values = {"name": guide.name, "score": life.score, "fate": str(life.fate)}
+    values: dict[str, Any] = {"name": guide.name, "score": life.score, "fate": str(life.fate)}
     return _stop("lost", values, _step_of(life), guide.shown(life))
 
 
@@ -184,7 +185,11 @@ def _near_miss(guide: Guide) -> Stop | None:
         return None
     found, floor = guide.trace.detections, guide.trace.score
     reached = (iou(life.end[None], found.boxes)[0] >= SAME_OBJECT).nonzero().flatten().tolist()
-    values = {"below": below(life.score, floor), "name": guide.trace.classes[life.label], "floor": floor}
+    values: dict[str, Any] = {
+        "below": below(life.score, floor),
+        "name": guide.trace.classes[life.label],
+        "floor": floor,
+    }
     values |= {"reached": min(1, len(reached)), "other": found.names[reached[0]] if reached else ""}
     return _stop("near miss", values, "floor", guide.shown(life))
 
