@@ -16,13 +16,15 @@ from PIL import Image
 
 import vedette
 from glass.detectors import detector_of, noise, pictures
+from vedette.errors import InputError
 from vedette.glass.columns import column
 from vedette.glass.live import told
-from vedette.glass.live_graph import OUTPUTS, StageGraph
+from vedette.glass.live_graph import OUTPUTS, StageGraph, live_network
 from vedette.glass.packed import pack
 from vedette.glass.page import page_trace
 from vedette.glass.say import say
 from vedette.glass.tour import tour
+from vedette.glass.web import FOLDER, read_web
 from vedette.glass.words import words
 from vedette.infer.detector import Detector
 from vedette.infer.look import Look
@@ -31,6 +33,7 @@ from vedette.structures import InputSpec
 
 TESTS = Path(__file__).parent / "glass"
 DEMO = Path(vedette.__file__).parent / "assets" / "demo"
+WEB = Path(__file__).parents[2] / FOLDER
 ONE_STAGE = ("RefineDet", "SSD", "M2Det", "RetinaNet")
 
 
@@ -136,6 +139,30 @@ def test_pictures_are_told_as_in_python(tmp_path: Path, monkeypatch: pytest.Monk
     write(tmp_path, "live", rows)
     write(tmp_path, "said", sentences())
     run_node("live", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_STAGE)
+def test_the_network_runs_outside_of_python(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxscript")
+    try:
+        read_web(WEB)
+    except InputError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("VEDETTE_WEB", str(WEB))
+    detector = detector_of(name, monkeypatch, tmp_path)
+    (tmp_path / "network.onnx").write_bytes(live_network(detector))
+    rows = []
+    for picture in pictures():
+        (look,) = vedette.explain(detector, picture).passes
+        height, width = look.frame.shape.tolist()
+        rows_of_all = torch.arange(len(look.stages[0].scores))
+        boxes = look.stages[0].boxes_at(rows_of_all, torch.zeros_like(rows_of_all))
+        case = resizing(name, picture, detector.input_spec, 0)
+        seen = {"width": width, "height": height, "padded": list(look.padded)}
+        rows.append(case | {"seen": seen, "scores": look.stages[0].scores.flatten().tolist(), "boxes": boxes.tolist()})
+    write(tmp_path, "detector", rows)
+    run_node("detector", tmp_path)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ So the live page decodes nothing and computes no score: it picks, suppresses and
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,7 @@ def live_network(detector: Detector) -> bytes:
 
     Raises InputError for a detector that looks at regions, and where the graph's boxes are not the model's.
     """
-    exported = replace(describe(detector, raw=True), raw=True)
+    exported = describe(detector, raw=True)
     look = Look(detector.model, exported.input_spec).eval()
     given, free = examples(exported)
     one = {name: values[:1] for name, values in given.items()}
@@ -82,8 +81,10 @@ def _check(detector: Detector, graph: StageGraph, network: bytes, pictures: Sequ
         found = session.run(None, {name: feeds[name].numpy() for name in names})
         strong = scores[0].amax(1) >= SCORE
         pixels = _worst(boxes[0][strong], found[1][0][strong.numpy()]) * scale
-        if pixels > PIXELS or _worst(scores, found[0]) > SCORES:
-            raise InputError(f"the network's boxes move by {pixels:.2g} pixels in sixteen bits: it makes no live page")
+        levels = _worst(scores, found[0])
+        if pixels > PIXELS or levels > SCORES:
+            moves = f"boxes move by {pixels:.2g} pixels and scores by {levels:.2g}"
+            raise InputError(f"with its weights in sixteen bits the network's {moves}: it makes no live page")
 
 
 def _worst(ours: Tensor, theirs: Any) -> float:
