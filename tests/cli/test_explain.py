@@ -96,4 +96,4 @@ def test_bad_input_gets_one_line(
     assert len(errors) == 1
     assert line in errors[0]
     assert (tmp_path / "mine.html").read_text(encoding="utf-8") == "a letter"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html", "other"]
