@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import fetch_web
 import pytest
 
+import fetch_web
 from vedette.errors import InputError
 
 
