@@ -11,7 +11,7 @@ UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all fuzz docs lint format constraints clean
+.PHONY: help demo test test-all fuzz web docs lint format constraints clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test-all: test  ## run the slow tests too
 
 fuzz: $(DEV)  ## read twenty thousand damaged files of every format
 	$(BIN)/python tests/fuzz/run.py --mutants 20000 --log docs/logs/fuzz.txt
+
+web: $(CORE)  ## fetch ONNX Runtime Web into .web/, for pages with the detector inside
+	$(BIN)/python tools/fetch_web.py
 
 docs: $(DEV)  ## build the documentation's site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build

@@ -77,6 +77,11 @@ def test_two_detectors_on_one_page(weights: str, tmp_path: Path, capsys: pytest.
         ([str(DEMO), "--out", "all.html"], "2 pictures have a page each; give the name of a folder"),
         ([str(CAT), "--out", "mine.html"], "mine.html: exists, and is no page of this command; give another name"),
         ([str(CAT), "--json", "page.html"], "is --json's place too; give each its own"),
+        (["--live", "--web", "nowhere"], "nowhere/ort.wasm.bundle.min.mjs: no such file; run `make web`, or give"),
+        (["--live", "--web", "other"], "other/ort.wasm.bundle.min.mjs: is not the file of onnxruntime-web"),
+        (["--live", "--out", "mine.html"], "mine.html: exists, and is no page of this command; give another name"),
+        (["--live", "--beside", "refinedet320-lite0"], "--beside: not of --live; leave it out"),
+        (["--live", str(CAT)], "say what to explain: IMAGE, --live, or --data PATH with --lost"),
     ],
 )
 def test_bad_input_gets_one_line(
@@ -84,9 +89,11 @@ def test_bad_input_gets_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.html").write_text("a letter", encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "ort.wasm.bundle.min.mjs").write_text("another", encoding="utf-8")
     assert run(["explain", *arguments]) == 2
     errors = [text for text in capsys.readouterr().err.splitlines() if not text.startswith("note:")]
     assert len(errors) == 1
     assert line in errors[0]
     assert (tmp_path / "mine.html").read_text(encoding="utf-8") == "a letter"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html", "other"]

@@ -44,7 +44,7 @@ def chosen(**config: Any) -> dict[str, Any]:
 def given_options(context: typer.Context) -> Given:
     """What stands on the command line, by the names of the parameters."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name: context.params[name] for name, source in sources.items() if source and source.name != "DEFAULT"}
+    return {name: context.params[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
 def written(parameter: str, arguments: Collection[str] = ()) -> str:

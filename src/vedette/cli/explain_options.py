@@ -18,7 +18,8 @@ Model = Annotated[
 Out = Annotated[
     Path | None,
     place(
-        help="The page of one picture, else a folder. Default: page.html; of several pages, of --lost lost, else batch."
+        help="The page of one picture or of --live, else a folder. Default: page.html, live.html; of several pages, of "
+        "--lost lost, else batch."
     ),
 ]
 Json = Annotated[Path | None, place("--json", metavar="FILE", help="File for the numbers that the page shows.")]
@@ -34,6 +35,18 @@ Setting = Annotated[
 Beside = Annotated[
     str | None,
     typer.Option(metavar="MODEL", help="Another detector beside it, on one page.", autocompletion=complete_model),
+]
+
+Live = Annotated[
+    bool, typer.Option("--live", help="A page with the detector inside, for photographs that are given to it there.")
+]
+Web = Annotated[
+    Path,
+    typer.Option(
+        file_okay=False,
+        envvar="VEDETTE_WEB",
+        help="Of --live: the folder with ONNX Runtime Web that `make web` fills, or dist of its npm package.",
+    ),
 ]
 
 # Data sets

@@ -12,7 +12,7 @@ import typer
 
 from vedette.cli.choices import read_scales
 from vedette.cli.outputs import name_pictures
-from vedette.cli.places import check_apart, check_file, check_folder
+from vedette.cli.places import check_apart, check_file, check_folder, check_page
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
 from vedette.data.values import counted
@@ -70,8 +70,6 @@ def explain_pictures(wanted: WantedPages) -> None:
 
 def _pages(out: Path | None, files: Sequence[Path]) -> list[tuple[Path, Path]]:
     """Each file with the page that it gets; raises InputError for a place that will not do."""
-    from vedette.pages.render import is_our_page
-
     several = len(files) > 1
     if several and out is not None and out.suffix.lower() in SUFFIXES and not out.is_dir():
         raise InputError(f"--out {out}: {len(files)} pictures have a page each; give the name of a folder")
@@ -82,11 +80,7 @@ def _pages(out: Path | None, files: Sequence[Path]) -> list[tuple[Path, Path]]:
         check_folder("--out", place)
         pages = [place / Path(name).with_suffix(".html") for name in name_pictures(files, {})]
     for page in pages:
-        if page.is_dir():
-            raise InputError(f"--out {page}: is a folder; give a file's name")
-        check_folder("--out", page.parent)
-        if page.is_file() and not is_our_page(page):
-            raise InputError(f"--out {page}: exists, and is no page of this command; give another name")
+        check_page("--out", page)
     return list(zip(files, pages, strict=True))
 
 

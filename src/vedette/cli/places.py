@@ -54,6 +54,17 @@ def check_folder(option: str, folder: Path | None, files: Iterable[str] = (), fo
             raise InputError(f"{option} {folder}: {folder / name} is a file, where a folder is to be made")
 
 
+def check_page(option: str, page: Path) -> None:
+    """Raises InputError for a page that cannot be written, and for a file that is no page of ours."""
+    from vedette.pages.render import is_our_page
+
+    if page.is_dir():
+        raise InputError(f"{option} {page}: is a folder; give a file's name")
+    check_folder(option, page.parent)
+    if page.is_file() and not is_our_page(page):
+        raise InputError(f"{option} {page}: exists, and is no page of this command; give another name")
+
+
 def check_pages(option: str, folder: Path | None, names: Iterable[str]) -> None:
     """Raises InputError where a page is to be written over one that no report of ours is."""
     from vedette.pages.render import is_our_page

@@ -29,14 +29,24 @@ def trace(model: nn.Module, exported: Exported) -> Traced:
     look = Look(model, exported.input_spec).eval()
     graph = (RawGraph if exported.raw else OneGraph)(look)
     given, free = examples(exported)
-    shapes: dict[str, Any] = {name: free.get(name) for name in given}
+    if not exported.raw:
+        return traced_as(graph, given, free, OUTPUTS, exported.name)
+    with torch.no_grad():
+        outputs = tuple(tensors_of(look(given["images"], given.get("sizes"))))
+    return traced_as(graph, given, free, outputs, exported.name)
+
+
+def traced_as(
+    graph: nn.Module, given: dict[str, Tensor], free: dict[str, dict[int, Any]], outputs: tuple[str, ...], name: str
+) -> Traced:
+    """A module as a graph; given, free: inputs as `examples` has them. Raises InputError, which names the detector."""
+    shapes: dict[str, Any] = {one: free.get(one) for one in given}
     try:
         with torch.no_grad():
-            outputs = tuple(tensors_of(look(given["images"], given.get("sizes")))) if exported.raw else OUTPUTS
             program = torch.export.export(graph, (), given, dynamic_shapes=shapes)
     except RuntimeError as error:  # what torch.export raises at code that it cannot follow
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{exported.name}: its network cannot be traced ({reason})") from None
+        raise InputError(f"{name}: its network cannot be traced ({reason})") from None
     return Traced(program, tuple(given), outputs)
 
 

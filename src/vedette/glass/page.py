@@ -55,7 +55,6 @@ def page(views: Sequence[View], file: str) -> str:
     told = [_told(view) for view in views]
     shown, note = _shown(views[0].trace.picture)
     left_out = dict.fromkeys([note, *(sentence for one in told for sentence in one["trace"]["left_out"])])
-    looks = [_look(label) for label in range(len(PALETTE))]
     return render.render(
         "glass.html",
         title=f"What {' and '.join(view.name for view in views)} {'finds' if len(views) == 1 else 'find'} in {file}",
@@ -67,9 +66,14 @@ def page(views: Sequence[View], file: str) -> str:
         views=[_panel(view, one) for view, one in zip(views, told, strict=True)],
         left_out=[sentence for sentence in left_out if sentence],
         style=(SCRIPTS / "page.css").read_text(encoding="utf-8"),
-        data=pack({"views": told, "looks": looks}),
+        data=pack({"views": told, "looks": looks()}),
         script=as_one_script(SCRIPTS / "page.js"),
     )
+
+
+def looks() -> list[dict[str, str]]:
+    """How the boxes of the first classes are drawn, and their names written; the others begin anew."""
+    return [_look(label) for label in range(len(PALETTE))]
 
 
 def page_trace(trace: Trace) -> dict[str, Any]:

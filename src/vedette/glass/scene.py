@@ -77,9 +77,10 @@ def _bar(scene: Scene, name: str, top: float, largest: int) -> str:
     return (
         f'<rect class="hit" x="{MARGIN - 6}" y="{top - 13:.1f}" width="{full + 12}" height="{ROW - 3}"/>'
         f"{text(MARGIN, top, scene.titles[name], anchor='start')}"
-        f"{text(WIDTH - MARGIN, top, f'{came:,} → {went:,} {unit_of(one, went)}', 'count', 'end')}"
+        f'<g data-unit="{unit_of(one, 1)}">'
+        f"{text(WIDTH - MARGIN, top, f'{came:,} → {went:,} {unit_of(one, went)}', 'count', 'end')}</g>"
         f'<rect class="track" x="{MARGIN + wide[1]:.1f}" y="{y:.1f}" width="{wide[0] - wide[1]:.1f}" height="{BAR}"/>'
-        f'<rect class="bar" x="{MARGIN}" y="{y:.1f}" width="{wide[1]:.1f}" height="{BAR}"/>'
+        f'<rect class="bar" data-full="{full}" x="{MARGIN}" y="{y:.1f}" width="{wide[1]:.1f}" height="{BAR}"/>'
     )
 
 

@@ -7,9 +7,11 @@ those of the model's config, of its anchors and of the trace.
 """
 
 from vedette.glass.citations import cited
+from vedette.glass.levels import levels_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told
+from vedette.glass.phrases import Told, listed, plain
 from vedette.glass.record import Step
+from vedette.glass.say import say
 from vedette.glass.trace import Trace
 from vedette.glass.words_enter import anchors, regions
 from vedette.glass.words_find import decode, frame, keep, merge_suppress, pick, scores, suppress
@@ -19,6 +21,12 @@ from vedette.pages.mathml import mathml
 
 def words(trace: Trace) -> dict[str, dict[str, str]]:
     """Of every step of the trace, by its name."""
+    values = {step.name: values_of(trace, step) for step in reversed(trace.steps)}  # of several looks the first's
+    return {name: told | {"text": say(told["text"], values[name])} for name, told in templates(trace).items()}
+
+
+def templates(trace: Trace) -> dict[str, dict[str, str]]:
+    """The same, where "text" has places for the picture's own numbers, which are those of `values_of`."""
     paper, told = paper_of(trace.detector.model), dict[str, dict[str, str]]()
     for step in trace.steps:
         if step.name not in told:
@@ -27,6 +35,17 @@ def words(trace: Trace) -> dict[str, dict[str, str]]:
             equation = mathml(own.equation) if own.equation else ""
             told[step.name] = {"title": own.title, "text": own.text, "equation": equation, **place._asdict()}
     return told
+
+
+def values_of(trace: Trace, step: Step) -> dict[str, str | int | float]:
+    """What a picture's own numbers are called in the texts: how many came into a step, went on, were lost; its size."""
+    look = trace.passes[step.look]
+    levels, frame = [] if look.anchors is None else levels_of(look.anchors, look.padded), look.frame
+    (high, wide), (width, height), (across, down) = frame.shape.tolist(), frame.size.tolist(), frame.scale.tolist()
+    came, on = len(step), int(step.kept.sum())
+    numbers = {"came": came, "on": on, "lost": came - on, "width": width, "height": height, "wide": wide, "high": high}
+    strides = listed(plain(level.stride[0], 1) for level in levels)
+    return numbers | {"across": across, "down": down, "strides": strides}
 
 
 def _tell(trace: Trace, step: Step) -> Told:

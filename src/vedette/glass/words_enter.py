@@ -17,16 +17,11 @@ def anchors(trace: Trace) -> Told:
     one, model = trace.passes[0], cast(Any, trace.detector.model)
     assert one.anchors is not None
     levels = levels_of(one.anchors, one.padded)
-    strides = listed(plain(level.stride[0], 1) for level in levels)
-    grid = (
-        f"Each of the network's {many(len(levels), 'map')} is a grid over its input, with a cell every {strides} "
-        "pixels."
-        if len(levels) > 1
-        else f"The network's map is a grid over its input, with a cell every {strides} pixels."
-    )
+    whose = f"Each of the network's {many(len(levels), 'map')}" if len(levels) > 1 else "The network's map"
+    grid = f"{whose} is a grid over its input, with a cell every {{strides}} pixels."
     shapes, equation = _shapes(model.config, levels)
-    total = sum(level.count for level in levels)
-    end = f"That makes {many(total, 'box', 'boxes')} to look at; what none of them comes near cannot be found."
+    boxes = "{on|no boxes|one box|# boxes}"
+    end = f"That makes {boxes} to look at; what none of them comes near cannot be found."
     return Told("Anchors", f"{grid} {shapes} {end}", equation)
 
 

@@ -4,26 +4,30 @@ from typing import Any
 
 from vedette.glass.candidates import picked_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told, alone, capital, in_words, many, plain
+from vedette.glass.phrases import Told, in_words, many, plain
 from vedette.glass.portable import SIGMA
-from vedette.glass.record import Reason, Step
+from vedette.glass.record import Step
+from vedette.glass.say import if_any
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace
-from vedette.glass.words_refine import moves
+from vedette.glass.words_refine import CAPITAL_BOXES, moves
 from vedette.parts.box_coder import BoxCoder
 
 SOFTMAX = r"p_c = \frac{e^{z_c}}{Σ_j e^{z_j}}"
 SIGMOID = r"p_c = \frac{1}{1 + e^{−z_c}}"
+FRAME = r"x = \frac{width}{width_{input}} x_{input} , y = \frac{height}{height_{input}} y_{input}"
 OVERLAP = r"IoU = \frac{area (A ∩ B)}{area (A ∪ B)}"
+WENT = if_any("came", "{^lost|none was|one was|# were} left out here.", "Nothing came so far.")
+DROPPED = "Of {came|no boxes|one box|# boxes} here {lost:alone} went, {on:alone} stayed."
+DROPPED = if_any("came", DROPPED, "Nothing came so far.")
+SMALL = if_any("lost", f" {CAPITAL_BOXES} without any area went.")
 WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each map"}
 
 
 def scores(trace: Trace, stage: Stage, step: Step) -> Told:
     """What the last head says, and the floor below which nothing is told."""
     if not stage.last:
-        text = (
-            f"Of what the RPN says nothing counts below {plain(stage.search.floor)}. {_went(step, Reason.UNDER_FLOOR)}"
-        )
+        text = f"Of what the RPN says nothing counts below {plain(stage.search.floor)}. {WENT}"
         return Told("Proposals with a score", text)
     thing = "anchor" if stage.enter == "anchors" else "region"
     asked, floor, classes = many(trace.num_classes, "class", "classes"), plain(trace.score), trace.num_classes
@@ -37,7 +41,7 @@ def scores(trace: Trace, stage: Stage, step: Step) -> Told:
     else:
         says = f"Of every {thing} the network gives {asked} and background {classes + 1} scores, whose sum is 1"
         equation = SOFTMAX
-    pairs = f"{many(len(step), 'pair')} of {thing} and class came in, {alone(int(step.kept.sum()))} reached {floor}"
+    pairs = f"{{came|no pairs|one pair|# pairs}} of {thing} and class came in, {{on:alone}} reached {floor}"
     text = f"{says}. A pair of {thing} and class goes on with a score of at least {floor}: {pairs}."
     return Told(f"Class scores of {floor} or more", text, equation)
 
@@ -46,12 +50,11 @@ def pick(trace: Trace, stage: Stage, step: Step) -> Told:
     """The best before suppression."""
     of, count = picked_of(stage.search.pick)
     if count is None:
-        return Told("The picked ones", f"The detector has its own way of picking. {_went(step, Reason.BEYOND_COUNT)}")
+        return Told("The picked ones", f"The detector has its own way of picking. {WENT}")
     whose = WHOSE[of]
     things = "pairs" if stage.last else "proposals"
     text = (
-        f"Suppression compares each with each, so only the best {in_words(count)} {things} {whose} go on to it. "
-        f"{_went(step, Reason.BEYOND_COUNT)}"
+        f"Suppression compares each with each, so only the best {in_words(count)} {things} {whose} go on to it. {WENT}"
     )
     return Told(f"The best {count:,} {whose}", text)
 
@@ -64,15 +67,15 @@ def decode(trace: Trace, stage: Stage, step: Step) -> Told:
         text = "Each class has its own idea of the whole object: four numbers move and stretch the region into its box."
         if not getattr(model.config, "regress", True):
             return Told("Boxes: the regions as they are", "Nothing is moved: a region's box is its own.")
-        return Told("Boxes: each class moves the region", f"{text}{_small(step)}", _moves_of(coder))
+        return Told("Boxes: each class moves the region", f"{text}{SMALL}", _moves_of(coder))
     if paper_of(model) == "RefineDet":
         begin = "The object detection module (ODM) moves the box a second time, starting from where the ARM left it"
         if stage.moved is None or not model.config.cascade:
             begin = "The object detection module (ODM) moves the anchor once"
-        text = f"{begin}: four numbers shift its centre and stretch its sides, the same for every class.{_small(step)}"
+        text = f"{begin}: four numbers shift its centre and stretch its sides, the same for every class.{SMALL}"
         return Told("ODM: the second move" if model.config.cascade else "ODM: the move", text, moves(coder.std, "r"))
     text = "Four numbers an anchor shift its centre and stretch its sides, the same for every class."
-    return Told("Boxes: the anchor moves", f"{text}{_small(step)}", _moves_of(coder))
+    return Told("Boxes: the anchor moves", f"{text}{SMALL}", _moves_of(coder))
 
 
 def suppress(trace: Trace, stage: Stage, step: Step) -> Told:
@@ -83,7 +86,7 @@ def suppress(trace: Trace, stage: Stage, step: Step) -> Told:
             "Several boxes sit on one object, and one is wanted. From the best score down, a box that stays drops "
             "every "
             f"worse one {who} whose overlap with it (IoU) is above {plain(s.iou)}. "
-            f"{_dropped(step)}"
+            f"{DROPPED}"
         )
         return Told(f"Suppression (NMS, IoU {plain(s.iou)})", text, f"{OVERLAP} , drop if IoU > {plain(s.iou)}")
     text = (
@@ -91,7 +94,7 @@ def suppress(trace: Trace, stage: Stage, step: Step) -> Told:
         "better "
         f"neighbour {who}: its score is lowered the more the two overlap, and it goes once that is below "
         f"{plain(s.floor)}. "
-        f"{_dropped(step)}"
+        f"{DROPPED}"
     )
     linear = f"s ← s (1 − IoU) if IoU ≥ {plain(s.iou)}"
     return Told(
@@ -102,22 +105,18 @@ def suppress(trace: Trace, stage: Stage, step: Step) -> Told:
 def keep(trace: Trace, stage: Stage, step: Step) -> Told:
     """The best after suppression."""
     most, things = stage.search.keep, "detections" if stage.last else "proposals"
-    text = (
-        f"At most {in_words(most)} {things} of a picture are kept, the best by score. {_went(step, Reason.BEYOND_KEEP)}"
-    )
+    text = f"At most {in_words(most)} {things} of a picture are kept, the best by score. {WENT}"
     return Told(f"The best {most:,} stay" if stage.last else f"The best {most:,} proposals", text)
 
 
 def frame(trace: Trace, stage: Stage, step: Step) -> Told:
     """From the input's pixels to the picture's."""
-    across, down = (plain(value, 2) for value in stage.frame.scale.tolist())
-    (high, wide), (width, height) = stage.frame.shape.tolist(), trace.picture.size
     text = (
-        f"The network saw {wide:g} × {high:g} pixels. Boxes are brought back into the picture's {width} × {height} "
-        "and cut at "
-        f"its border; what lies outside is gone. {_went(step, Reason.OUTSIDE)}"
+        "The network saw {wide} × {high} pixels. Boxes are brought back into the picture's {width} × {height}, "
+        "{across:plain2} times as wide and {down:plain2} times as high, and cut at its border; what lies outside is "
+        f"gone. {WENT}"
     )
-    return Told("Back into the picture", text, f"x = {across} x_{{input}} , y = {down} y_{{input}}")
+    return Told("Back into the picture", text, FRAME)
 
 
 def merge_suppress(trace: Trace, step: Step) -> Told:
@@ -137,24 +136,3 @@ def _moves_of(coder: Any) -> str:
     """With numbers, or where each class has its own, with names: μ and σ."""
     measured = "x = x_a + w_a (μ_x + σ_x t_x) , w = w_a e^{μ_w + σ_w t_w}"
     return moves(coder.std) if isinstance(coder, BoxCoder) else measured
-
-
-def _small(step: Step) -> str:
-    lost = step.counts().get(Reason.SMALL, 0)
-    return f" {capital(many(lost, 'box', 'boxes'))} without any area went." if lost else ""
-
-
-def _went(step: Step, reason: Reason) -> str:
-    """How many were lost for it."""
-    lost = step.counts().get(reason, 0)
-    if not len(step):
-        return "Nothing came so far."
-    return f"{capital(alone(lost))} {'were' if lost > 1 else 'was'} left out here."
-
-
-def _dropped(step: Step) -> str:
-    """How many suppression drops."""
-    if not len(step):
-        return "Nothing came so far."
-    stayed, gone = int(step.kept.sum()), int((~step.kept).sum())
-    return f"Of {many(len(step), 'box', 'boxes')} here {alone(gone)} went, {alone(stayed)} stayed."

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from vedette.glass.phrases import Told, capital, many, plain
-from vedette.glass.record import Reason, Step
+from vedette.glass.phrases import Told, plain
+from vedette.glass.record import Step
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace
+
+BOXES, CAPITAL_BOXES = "{lost|no boxes|one box|# boxes}", "{^lost|no boxes|one box|# boxes}"  # as `say` fills them
 
 
 def moves(std: tuple[float, ...], before: str = "a") -> str:
@@ -21,25 +23,24 @@ def refine(trace: Trace, stage: Stage, step: Step) -> Told:
 
 def too_small(trace: Trace, stage: Stage, step: Step) -> Told:
     """The RPN's boxes once they are cut at the picture."""
-    lost = step.counts().get(Reason.SMALL, 0)
     text = (
         "A proposal is cut at the border of the picture. One that has a side of less than "
         f"{plain(stage.search.least_side)} pixels is no object that could be told apart: "
-        f"{many(lost, 'box', 'boxes')} went."
+        f"{BOXES} went."
     )
     return Told("Boxes that are large enough", text)
 
 
 def _arm(trace: Trace, stage: Stage, step: Step) -> Told:
     model: Any = trace.detector.model
-    config, easy = model.config, step.counts().get(Reason.EASY, 0)
+    config = model.config
     asks = "The anchor refinement module (ARM) asks of every anchor whether there is any object at all"
     moved = ", and moves and stretches it to fit better" if config.cascade else ""
     equation = moves(config.box_std) if config.cascade else ""
     if stage.theta is None:
         return Told("ARM: the first move", f"{asks}{moved}. None is left out.", equation)
     theta = plain(stage.theta)
-    went = f"{many(easy, 'anchor') if easy else 'none'} {'are' if easy > 1 else 'is'}"
+    went = "{lost|none is|one anchor is|# anchors are}"
     filters = f"Where it is surer than {theta} that there is nothing, the anchor is easy and left out, as {went} here."
     rule = f"drop if p_{{background}} > {theta}"
     title = "ARM: first move, easy ones out" if config.cascade else "ARM: easy anchors out"
@@ -48,7 +49,6 @@ def _arm(trace: Trace, stage: Stage, step: Step) -> Told:
 
 def _rpn(trace: Trace, step: Step) -> Told:
     model: Any = trace.detector.model
-    small = step.counts().get(Reason.SMALL, 0)
     text = (
         "The region proposal network (RPN) is small and slides over the map: of every anchor it says how likely "
         "there is "
@@ -56,5 +56,5 @@ def _rpn(trace: Trace, step: Step) -> Told:
     )
     if model.config.least_side_first:
         side = plain(model.config.least_side)
-        text += f" {capital(many(small, 'box', 'boxes'))} with a side below {side} pixels of the input went."
+        text += f" {CAPITAL_BOXES} with a side below {side} pixels of the input went."
     return Told("RPN: the first move", text, moves(model.rpn_coder.std))

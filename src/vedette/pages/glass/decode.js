@@ -4,12 +4,19 @@ const ARRAYS = { float32: Float32Array, int32: Int32Array, int16: Int16Array, ui
 
 /** The page's data with typed arrays for columns; quantised ones as float32 numbers. */
 export async function unpack(text) {
-  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const bytes = await new Response(stream).arrayBuffer();
+  const { buffer: bytes } = await unzip(text);
   const length = new DataView(bytes).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
   return withColumns(head, bytes.slice(4 + length));
+}
+
+/** The bytes that are in base64 of gzip. */
+export async function unzip(text) {
+  const letters = atob(text.trim());
+  const packed = new Uint8Array(letters.length);
+  for (let place = 0; place < letters.length; place++) packed[place] = letters.charCodeAt(place);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** The same value, where each {"type", "at", "shape"} has become its numbers, row by row. */

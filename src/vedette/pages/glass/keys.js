@@ -50,9 +50,9 @@ function moveCell(pane, [across, down]) {
   store.change({ cell: { row: within(row + down, rows), column: within(column + across, columns) } });
 }
 
-/** Anywhere else on the page. */
+/** Anywhere else on the page. → a function that ends it */
 export function listenToPage(panes, tour) {
-  document.addEventListener("keydown", (event) => {
+  const listen = (event) => {
     const writing = event.target.closest?.("input, select, textarea");
     const moving = event.target.closest?.("[data-part=stage], [role=tab]") && event.key in ARROWS;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -73,5 +73,7 @@ export function listenToPage(panes, tour) {
     if (!act) return;
     event.preventDefault();
     act();
-  });
+  };
+  document.addEventListener("keydown", listen);
+  return () => document.removeEventListener("keydown", listen);
 }
