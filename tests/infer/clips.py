@@ -25,7 +25,7 @@ def make_clip(
     stamps: Sequence[int] | int = 10,
     size: tuple[int, int] = (96, 64),
     codec: str = "libx264",
-    base: Fraction = TICKS,
+    base: Fraction | None = None,
     pictures: Iterable[np.ndarray[Any, Any]] | None = None,
     rotation: int | None = None,
     sound: bool = False,
@@ -33,7 +33,8 @@ def make_clip(
     ratio: Fraction | None = None,
     options: dict[str, str] | None = None,
 ) -> list[int]:
-    """A video with a frame at each of the stamps, of `base` seconds; by default so many, 25 a second. Gives the stamps."""
+    """A video with a frame at each of the stamps, in units of `base` seconds, or so many, 25 a second; the stamps."""
+    base = base or (1 / RATE if codec == "mpeg4" else TICKS)  # MPEG-4 part 2 cannot count so fast
     times = [round(number / RATE / base) for number in range(stamps)] if isinstance(stamps, int) else list(stamps)
     with av.open(str(path), "w", format=form, options=options or {}) as container:
         video: Any = container.add_stream(codec, rate=RATE)

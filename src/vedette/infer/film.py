@@ -67,7 +67,7 @@ class Film:
         self.path.unlink(missing_ok=True)  # whether a symbolic or a hard link, what it leads to stays
         base = self.source.time_base
         options = MP4 | {"movie_timescale": str(base.denominator)}  # else the start is rounded to milliseconds
-        self.container = self.av.open(str(self.path), "w", format="mp4", options=options)
+        self.container = self.av.open(f"file:{self.path}", "w", format="mp4", options=options)
         self.stream, self.size = self._add_video(size), size
         sound = self.source.sound
         if sound is not None and sound.codec_context.name in self.container.supported_codecs:

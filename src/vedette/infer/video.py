@@ -124,18 +124,19 @@ class Video:
         if self.start + self.length - self.reached > max(SLACK[0], SLACK[1] * self.length):
             found.append(f"it ends after {self.reached - self.start:.1f} of {self.length:.1f} seconds")
         if self.undecoded:
-            found.append(f"{self.undecoded} could not be decoded")
+            found.append(f"not decoded: {self.undecoded}")
         if self.damaged:
-            found.append(f"{self.damaged} of its {frames} frames are damaged")
+            found.append(f"damaged frames: {self.damaged} of {frames}")
         what = f"{self.name}: a truncated or damaged video" + (f" ({', '.join(found)})" if found else "")
         return [f"{what}; what could be decoded was looked at"] if found else []
 
     def _open(self, given: str) -> InputContainer:
-        name, form, options = given, None, dict[str, str]()
+        name, form, options = f"file:{given}", None, dict[str, str]()  # a colon in a file's name is one
         if is_camera(given):
             form, name = _camera(self.av, int(given))
-        elif given.lower().startswith("rtsp"):
-            options = {"rtsp_flags": "prefer_tcp"}  # over UDP, firewalls and lost packets stop many a camera
+        elif is_address(given):
+            rtsp = given.lower().startswith("rtsp")
+            name, options = given, {"rtsp_flags": "prefer_tcp"} if rtsp else {}  # UDP is stopped by many a firewall
         timeout = (PATIENCE, PATIENCE) if form or is_address(given) else None
         try:
             container: InputContainer = self.av.open(name, "r", format=form, options=options, timeout=timeout)
