@@ -13,7 +13,7 @@ def sent_over_tcp(content: bytes, seconds: float = 0.0, stays: bool = False) -> 
     """The address of a stream of these bytes, sent within so many seconds; `stays`: it is silent then."""
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(20)
+        server.settimeout(100)  # a process of its own imports torch first
 
         def send() -> None:
             connection, _ = server.accept()

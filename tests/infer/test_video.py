@@ -173,7 +173,7 @@ def test_a_stream_over_http() -> None:
     make_clip("clip.ts", 20)
     with sent_over_http(Path("clip.ts").read_bytes(), known=False) as address:
         video = Video(f"{address}/live")
-        assert (video.live, len(list(video.frames()))) == (True, 20)
+        assert (video.live, len(list(video.frames())), video.faults) == (True, 20, [])
         video.close()
 
 

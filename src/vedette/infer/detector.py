@@ -1,6 +1,6 @@
 """From pictures to what is on them: the model's input, the batches, and the way back to the pictures' own pixels."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -20,7 +20,7 @@ from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
 
 if TYPE_CHECKING:
-    from vedette.infer.watch import Seen
+    from vedette.infer.watch import Watch
 
 
 class Detector:
@@ -130,13 +130,13 @@ class Detector:
         *,
         every: int = 1,
         track: bool = False,
-    ) -> "Iterable[Seen]":
+    ) -> "Watch":
         """What is found in each frame of a video: its path, a camera's number (0), or a stream's address.
 
-        Each `Seen` has the `frame` (number, time in seconds, picture), what was `found`, and with `track` the `tracks`
-        that the detections belong to. every: only every so many frames are looked at; the others have what was found
-        last. No more than two batches of frames are in memory. A live source waits for nobody: while the detector
-        works, older frames are dropped. Needs the extra `video`.
+        Iterate over it once: each `Seen` has the `frame` (number, time in seconds, picture), what was `found`, and with
+        `track` the `tracks` that the detections belong to. every: only every so many frames are looked at; the others
+        have what was found last. No more than two batches of frames are in memory. A live source waits for nobody:
+        while the detector works, older frames are dropped, and counted in `dropped`. Needs the extra `video`.
 
         Raises InputError for what is no video or cannot be reached, and for numbers that cannot be.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from errno import EIO
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -106,7 +107,8 @@ class Video:
                     self.reached = max(self.reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 yield packet
         except self.av.error.FFmpegError as error:
-            self.faults.append(f"{self.name}: cannot be read to its end ({_reason(error)})")
+            if not (self.live and error.errno == EIO):  # so ends a stream over HTTP that never said how long it is
+                self.faults.append(f"{self.name}: cannot be read to its end ({_reason(error)})")
             yield None
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> Iterable[VideoFrame]:

@@ -54,7 +54,14 @@ class Watch:
     """
 
     def __init__(
-        self, detector: Detector, video: Video, passes: Passes, score: float, bf16: bool, every: int, track: bool
+        self,
+        detector: Detector,
+        video: Video,
+        passes: Passes,
+        score: float = 0.5,
+        bf16: bool = False,
+        every: int = 1,
+        track: bool = False,
     ) -> None:
         self.detector, self.video, self.passes, self.bf16 = detector, video, passes, bf16
         self.every = every
