@@ -150,6 +150,21 @@ def test_nothing_is_written_through_a_link() -> None:
     assert Path("clip.mp4").read_bytes() == before
 
 
+def test_of_a_killed_process_all_but_the_last_seconds_can_be_played() -> None:
+    """What is on the disk when the file was not closed: a keyframe comes every 50 frames, the encoder waits for some."""
+    make_clip("clip.mp4", [90000 + 3600 * number for number in range(200)])
+    video = Video("clip.mp4")
+    film = Film(OUT, video)
+    for frame in video.frames():
+        film.write(frame.picture, frame)
+    Path("killed.mp4").write_bytes(OUT.read_bytes())
+    film.close()
+    kept = times_in("killed.mp4")
+    assert 100 <= len(kept) < 200
+    assert kept == times_in("clip.mp4")[: len(kept)]
+    assert len(times_in(OUT)) == 200
+
+
 def test_without_a_frame_there_is_no_file() -> None:
     make_clip("clip.mp4", 2)
     Film(OUT, Video("clip.mp4")).close()

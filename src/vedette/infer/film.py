@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-# Without frames that are stored before their turn (bf), times need no shift. Fragments become an ordinary file at the
-# end, and of a process that is killed all but the last of them can be played.
-X264 = {"preset": "veryfast", "crf": "20", "bf": "0"}
-MP4 = {"movflags": "+hybrid_fragmented+delay_moov", "use_editlist": "1"}
+# Without frames that are stored before their turn (bf), times need no shift. A fragment begins at each keyframe (g) and
+# is on the disk when it ends: of a killed process all but the last can be played. At the end it is an ordinary file.
+X264 = {"preset": "veryfast", "crf": "20", "bf": "0", "g": "50"}
+MP4 = {"movflags": "+hybrid_fragmented+delay_moov", "use_editlist": "1", "flush_packets": "1"}
 BITS = 0.2  # a pixel and frame, of the older encoder, which knows no quality
 FINEST = 65535  # parts of a second that MPEG-4 part 2 can count
 BT709, LIMITED = 1, 1  # how colours are stored, as players expect it of H.264

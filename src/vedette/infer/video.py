@@ -174,7 +174,8 @@ def _camera(av: Any, number: int) -> tuple[str, str]:
 
 def _upright(frame: VideoFrame) -> Image.Image:
     """Its picture, turned as phones say that it is to be shown."""
-    picture: Image.Image = frame.to_image()
+    converter: Any = frame  # whose method has no types
+    picture: Image.Image = converter.to_image()
     turn = TURNS.get(frame.rotation % 360)
     return picture if turn is None else picture.transpose(turn)
 

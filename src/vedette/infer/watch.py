@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,7 +69,7 @@ class Watch:
         self.score = min(score, LEAST_TRACKED) if track else score
         self.dropped = 0
 
-    def __iter__(self) -> Iterator[Seen]:
+    def __iter__(self) -> Generator[Seen]:
         most = MOST_PIXELS // 4 // max(1, self.video.pixels)  # as many wait in the thread, and are looked at
         count = 1 if self.video.live else max(1, min(self.passes.batch_size, most))
         frames = Ahead(self.video.frames(), count, newest=self.video.live)
