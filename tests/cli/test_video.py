@@ -161,6 +161,18 @@ def test_bad_videos_among_good_ones_and_alone(capsys: Captured) -> None:
     assert written.err.count("\n") == 1
 
 
+def test_of_a_video_without_one_whole_frame_nothing_is_left(capsys: Captured) -> None:
+    make_clip("whole.mp4", 60, options={"movflags": "+faststart"})
+    content = Path("whole.mp4").read_bytes()
+    Path("clip.mp4").write_bytes(content[: content.index(b"mdat") + 4])
+    assert run(["detect", "clip.mp4"]) == 2
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert written.err.startswith("error: clip.mp4: a truncated or damaged video (it ends after 0.0 of 2.4 seconds")
+    assert {path.suffix for path in Path("detections").iterdir()} == {".json", ".jsonl"}
+    assert not Path("detections/clip.frames.jsonl").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -36,7 +36,8 @@ def make_clip(
     """A video with a frame at each of the stamps, in units of `base` seconds, or so many, 25 a second; the stamps."""
     base = base or (1 / RATE if codec == "mpeg4" else TICKS)  # MPEG-4 part 2 cannot count so fast
     times = [round(number / RATE / base) for number in range(stamps)] if isinstance(stamps, int) else list(stamps)
-    with av.open(str(path), "w", format=form, options=options or {}) as container:
+    exact = {"movie_timescale": "90000"} if str(path).endswith("mp4") else {}  # else the start is rounded
+    with av.open(str(path), "w", format=form, options=exact | (options or {})) as container:
         video: Any = container.add_stream(codec, rate=RATE)
         video.width, video.height = size
         video.pix_fmt = "yuv420p"

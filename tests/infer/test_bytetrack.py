@@ -91,6 +91,25 @@ def test_the_costs_are_least_in_all_not_for_the_first() -> None:
     assert update(tracker, FRAME, (box(5), 1.0, 0), (box(-8), 1.0, 0)) == [2, 1]
 
 
+def test_a_pair_beyond_the_limit_costs_no_more_than_two_without_partners() -> None:
+    """0.4 and the limit of 0.8 are less than 0.62 twice, though 0.4 and 1 are more."""
+    tracker = ByteTrack(0.5)
+    assert update(tracker, 0, (box(0), 1.0, 0), (box(14), 1.0, 0)) == [1, 2]
+    assert update(tracker, FRAME, (box(5), 1.0, 0), (box(-9), 1.0, 0)) == [1, 0]
+
+
+def test_a_lost_box_does_not_grow() -> None:
+    tracker = ByteTrack(0.5)
+    for step in range(10):
+        update(tracker, FRAME * step, (box(0, size=20 + 3 * step), 0.9, 0))
+    (track,) = tracker.tracks
+    assert track.motion.mean[7] > 2
+    update(tracker, FRAME * 10)  # lost now, and predicted once more before that was known
+    height = track.motion.mean[3]
+    update(tracker, FRAME * 11)
+    assert track.motion.mean[3] == pytest.approx(height)
+
+
 def test_the_score_weighs_in_the_first_association() -> None:
     """IoU 0.25 and score 0.9: 1 - 0.225 is under the limit of 0.8; with score 0.6, 1 - 0.15 is not."""
     for score, number in ((0.9, 1), (0.6, 0)):

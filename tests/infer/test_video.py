@@ -3,6 +3,7 @@ import sys
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ pytest.importorskip("av")
 from infer.clips import TICKS, make_clip, picture_of, times_in
 from infer.streams import sent_over_http, sent_over_tcp
 from vedette.errors import InputError
-from vedette.infer.video import CAMERAS, Frame, Video
+from vedette.infer.video import Frame, Video, _camera
 
 
 def read(source: str | Path) -> list[Frame]:
@@ -149,8 +150,30 @@ def test_a_camera_that_is_not_there() -> None:
         Video(97)
 
 
-def test_each_system_has_its_way_to_cameras() -> None:
-    assert set(CAMERAS) == {"linux", "darwin", "win32"}
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        ("linux", ("v4l2", "/dev/video1", {})),
+        ("freebsd14", ("v4l2", "/dev/video1", {})),
+        ("darwin", ("avfoundation", "1", {"framerate": "30"})),
+        ("win32", ("dshow", "video=USB Camera", {})),
+    ],
+)
+def test_each_system_has_its_way_to_cameras(
+    system: str, expected: tuple[str, str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (("Front Camera", "video"), ("Microphone", "audio"), ("USB Camera", "video"))
+    devices = [SimpleNamespace(name=name, media_types=[kind]) for name, kind in names]
+    monkeypatch.setitem(sys.modules, "av.device", SimpleNamespace(enumerate_input_devices=lambda form: devices))
+    monkeypatch.setattr(sys, "platform", system)
+    assert _camera(1) == expected
+
+
+def test_windows_counts_its_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av.device", SimpleNamespace(enumerate_input_devices=lambda form: []))
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(InputError, match="0: no camera of this number; there are 0, counted from 0"):
+        _camera(0)
 
 
 def test_a_stream_is_live_and_has_no_length() -> None:

@@ -83,6 +83,14 @@ def test_a_track_goes_on_where_the_score_falls_and_untracked_boxes_are_left_out(
     assert [len(one.found) for one in fading.frames("clip.mp4")] == [1, 0, 0, 0]
 
 
+def test_what_is_seen_once_is_no_track(detector: Detector) -> None:
+    pytest.importorskip("scipy")
+    dark = np.zeros_like(picture_of(0))
+    make_clip("clip.mp4", 4, pictures=[dark, dark, picture_of(0), dark])
+    assert [len(one.found) for one in detector.frames("clip.mp4")] == [0, 0, 1, 0]
+    assert [one.tracks for one in detector.frames("clip.mp4", track=True)] == [[]] * 4
+
+
 def test_the_number_of_a_track_is_drawn() -> None:
     picture = Image.new("RGB", (200, 200))
     boxes = torch.tensor([[50.0, 80, 150, 180]])

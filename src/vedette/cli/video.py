@@ -105,6 +105,7 @@ def _row_of(source: str, place: Path, how: How) -> Row:
     except InputError as error:
         faults = [*faults, str(error) if tally.frames == 0 else f"{name}: {error}"]
     if not tally.frames:
+        place.with_name(rows_of_frames(place.name)).unlink(missing_ok=True)  # nothing stands in it
         return row | {"error": "; ".join(faults) or f"{name}: not one frame could be decoded; replace it"}
     dropped = f"; {watch.dropped} came while the detector worked, and were dropped" if watch.dropped else ""
     if not how.as_json:

@@ -89,7 +89,6 @@ class Film:
             stream.bit_rate = round(BITS * size[0] * size[1] * rate)
         context = stream.codec_context
         context.time_base = base if modern or base.denominator <= FINEST else Fraction(1, FINEST)
-        stream.time_base = base
         context.colorspace, context.color_range = BT709, LIMITED
         if ratio := self.source.video.sample_aspect_ratio:
             context.sample_aspect_ratio = 1 / ratio if self._is_turned(size) else ratio

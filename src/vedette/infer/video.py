@@ -30,8 +30,13 @@ PATIENCE = 10.0  # seconds without a sign of life, after which a camera or strea
 USUAL_RATE = Fraction(25)  # frames a second, where a video does not say
 SLACK = 1.0, 0.02  # seconds, and share of its length, that a video may end before its header says
 TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
-# What reads cameras: the format's name, and the name of the device of a number
-CAMERAS = {"linux": ("v4l2", "/dev/video{}"), "darwin": ("avfoundation", "{}"), "win32": ("dshow", "video={}")}
+# What reads cameras: the format's name, the name of the device of a number, and what else is asked for; Apple's own
+# default of 29.97 frames a second is one that many of its cameras refuse
+CAMERAS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "linux": ("v4l2", "/dev/video{}", {}),
+    "darwin": ("avfoundation", "{}", {"framerate": "30"}),
+    "win32": ("dshow", "video={}", {}),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +140,7 @@ class Video:
     def _open(self, given: str) -> InputContainer:
         name, form, options = f"file:{given}", None, dict[str, str]()  # a colon in a file's name is one
         if is_camera(given):
-            form, name = _camera(self.av, int(given))
+            form, name, options = _camera(int(given))
         elif is_address(given):
             rtsp = given.lower().startswith("rtsp")
             name, options = given, {"rtsp_flags": "prefer_tcp"} if rtsp else {}  # UDP is stopped by many a firewall
@@ -161,15 +166,16 @@ def _pyav(name: str) -> Any:
         raise InputError(f'{name}: videos, cameras and streams need PyAV; pip install "vedette[video]"') from None
 
 
-def _camera(av: Any, number: int) -> tuple[str, str]:
-    """The format and the device of a camera's number on this system; raises InputError where there is none."""
-    form, device = CAMERAS.get(sys.platform, CAMERAS["linux"])
+def _camera(number: int) -> tuple[str, str, dict[str, str]]:
+    """The format, the device and the options of a camera's number here; raises InputError where there is none."""
+    form, device, options = CAMERAS.get(sys.platform, CAMERAS["linux"])
     if form != "dshow":
-        return form, device.format(number)
-    found = [one.name for one in av.device.enumerate_input_devices(form) if "video" in one.media_types]
+        return form, device.format(number), options
+    listed = import_module("av.device").enumerate_input_devices(form)
+    found = [one.name for one in listed if "video" in one.media_types]
     if number >= len(found):
         raise InputError(f"{number}: no camera of this number; there are {len(found)}, counted from 0")
-    return form, device.format(found[number])
+    return form, device.format(found[number]), options
 
 
 def _upright(frame: VideoFrame) -> Image.Image:

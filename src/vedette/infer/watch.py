@@ -69,7 +69,7 @@ class Watch:
         self.score = min(score, LEAST_TRACKED) if track else score
         self.dropped = 0
 
-    def __iter__(self) -> Generator[Seen]:
+    def __iter__(self) -> Generator[Seen, None, None]:
         most = MOST_PIXELS // 4 // max(1, self.video.pixels)  # as many wait in the thread, and are looked at
         count = 1 if self.video.live else max(1, min(self.passes.batch_size, most))
         frames = Ahead(self.video.frames(), count, newest=self.video.live)
