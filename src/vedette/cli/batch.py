@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from vedette.cli.films import check_recordings, files_among, name_films, real_name, rows_of_frames
 from vedette.cli.outputs import RECORD, RESULTS, ROWS, check_places, name_pictures, read_record
 from vedette.data.values import counted
 from vedette.errors import InputError
@@ -29,6 +30,7 @@ class Batch:
     names: list[str]
     written: list[str]  # files of this command's in the folder, those of this run too
     rows: dict[str, Row] = field(default_factory=dict)  # by the picture's real path
+    videos: Sequence[tuple[str, str]] = ()  # each with the name of its annotated one
     notes: Sequence[str] = ()  # what is odd about it
     stream: BinaryIO | None = None
 
@@ -51,6 +53,12 @@ class Batch:
         rows = [self.rows.get(os.path.realpath(file)) for file in self.files]
         new = [pair for pair, row in zip(pairs, rows, strict=True) if row is None]
         return new + [pair for pair, row in zip(pairs, rows, strict=True) if row is not None and "error" in row]
+
+    def videos_left(self) -> list[tuple[str, Path]]:
+        """The videos that are not done whole, each with the place of its annotated one."""
+        rows = [self.rows.get(real_name(source)) for source, _ in self.videos]
+        pairs = zip(self.videos, rows, strict=True)
+        return [(source, self.out / name) for (source, name), row in pairs if row is None or "error" in row]
 
     def add(self, rows: Sequence[Row]) -> None:
         """Writes the rows of a batch of pictures; whatever becomes of this process, they are there."""
@@ -78,14 +86,21 @@ class Batch:
 
     def state(self) -> str:
         """How far it came, and how it goes on."""
-        done = sum("error" not in row for row in self.rows.values())
+        done = sum("error" not in row and "frames" not in row for row in self.rows.values())
         return f"{done} of {counted(len(self.files), 'picture')} are done, in {self.out / ROWS}; {GO_ON}"
 
 
 GO_ON = "the same command with --resume goes on"
 
 
-def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: bool, overwrite: bool) -> Batch:
+def plan(
+    out: Path,
+    files: Sequence[Path],
+    settings: dict[str, Any],
+    resume: bool,
+    overwrite: bool,
+    videos: Sequence[str] = (),
+) -> Batch:
     """What there is to do; nothing is written yet.
 
     resume: what is done in the folder already is not done again, but for pictures with an error. Raises InputError for
@@ -105,10 +120,13 @@ def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: boo
         )
     rows = rows if resume else {}
     names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
-    check_places(out, files, [*names, RESULTS, ROWS], record["written"], overwrite)
-    written = sorted({*record["written"], *names, RESULTS, ROWS})
+    films = name_films(videos, rows)
+    check_recordings(out, videos, films, overwrite)
+    places = [*names, *films, *map(rows_of_frames, films), RESULTS, ROWS]
+    check_places(out, [*files, *files_among(videos)], places, record["written"], overwrite)
+    written = sorted({*record["written"], *places})
     notes = [f"--resume: nothing is done in {out} yet, so all begins"] if resume and not rows else []
-    return Batch(out, files, settings, names, written, rows, notes)
+    return Batch(out, files, settings, names, written, rows, list(zip(videos, films, strict=True)), notes)
 
 
 def _read_rows(path: Path) -> dict[str, Row]:
@@ -123,7 +141,7 @@ def _read_rows(path: Path) -> dict[str, Row]:
             row = json.loads(line)
         except ValueError:  # torn, or what is behind the last line's end
             continue
-        if isinstance(row, dict) and "source" in row and ("error" in row or {"output", "detections"} <= row.keys()):
+        if isinstance(row, dict) and "source" in row and ("error" in row or "output" in row):
             rows[row["source"]] = row
     return rows
 

@@ -15,6 +15,7 @@ from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
+from vedette.cli.video import How, check_asked, watch_videos
 from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
 from vedette.errors import InputError
@@ -43,25 +44,32 @@ def detect(
     vote: Vote = False,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
+    every: options.Every = 1,
+    track: options.Track = False,
     as_json: options.Json = False,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
+    In videos, from cameras and streams: an annotated video, and NAME.frames.jsonl with a line for each frame. Ctrl-C
+    ends a stream; what was written until then plays.
+
     Names of classes are drawn in the first font that has their letters; the environment's VEDETTE_FONT may name one.
 
-    Example: vedette detect photo.jpg "holiday/*.jpg" --out found
+    Example: vedette detect photo.jpg "holiday/*.jpg" clip.mp4 --out found
     """
-    sources = find_images(source)
+    sources = find_images(source, videos=True)
     for note in sources.notes:
         typer.echo(f"note: {shown(note)}", err=True)
-    if not sources.files:
+    if not sources.files and not sources.videos:
         raise _failure(sources.faults)
+    check_asked(sources, every, track, as_json)
     from vedette.zoo import weight_file
 
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
-    batch = plan(out, sources.files, asked, resume, overwrite)
+    asked |= {"every": every, "track": track} if sources.videos else {}
+    batch = plan(out, sources.files, asked, resume, overwrite, sources.videos)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
@@ -70,11 +78,13 @@ def detect(
     batch.begin()
     try:
         _run(batch, detector, passes, score, bf16, quiet=as_json)
+        watch_videos(batch, How(detector, passes, score, bf16, every, track, as_json))
     except (KeyboardInterrupt, SystemExit):
-        typer.echo(shown(batch.state()), err=True)
+        if sources.files:
+            typer.echo(shown(batch.state()), err=True)
         raise
     results = batch.finish()
-    _tell(batch, results if as_json else "", sources.faults)
+    _tell(batch, as_json, results if sources.files else "", sources.faults)
 
 
 def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
@@ -152,15 +162,21 @@ def _save(found: Detections, file: Path, picture: Path) -> str | None:
     return None
 
 
-def _tell(batch: Batch, results: str, faults: Sequence[str]) -> None:
-    """Says what came of it; exit code 1 where something could not be done, an InputError where nothing could."""
+def _tell(batch: Batch, as_json: bool, results: str, faults: Sequence[str]) -> None:
+    """Says what came of it; exit code 1 where something could not be done, an InputError where nothing could.
+
+    as_json: the results, as JSON, are what is said of pictures; of videos all is said by then.
+    """
     rows = batch.rows.values()
     faults = [*faults, *(row["error"] for row in rows if "error" in row)]
-    seen = [row["detections"] for row in rows if "detections" in row]
-    if not seen:
+    seen = [len(row["detections"]) for row in rows if "detections" in row]
+    films = [row["found"] for row in rows if "frames" in row]
+    if not seen and not films:
         raise _failure(faults)
-    counts = f"{counted(len(seen), 'image')}, {counted(sum(map(len, seen)), 'detection')}"
-    typer.echo(results or f"{counts}: see {shown(str(batch.out))}/")
+    kinds = [counted(len(kind), name) for kind, name in ((seen, "image"), (films, "video")) if kind]
+    words = f"{', '.join(kinds)}, {counted(sum(seen + films), 'detection')}: see {shown(str(batch.out))}/"
+    if text := results if as_json else words:
+        typer.echo(text)
     for fault in faults:
         typer.echo(f"error: {shown(fault)}", err=True)
     if faults:

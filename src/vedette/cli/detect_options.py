@@ -9,7 +9,11 @@ from vedette.cli.complete import complete_model
 from vedette.cli.places import place
 
 Source = Annotated[
-    list[str], typer.Argument(help="Images, folders (without subfolders), quoted globs; - for names on stdin.")
+    list[str],
+    typer.Argument(
+        help="Images, videos, folders (their images, without subfolders), quoted globs, 0 for a camera, addresses of "
+        "streams (rtsp://, http://…); - for names on stdin."
+    ),
 ]
 Model = Annotated[
     str, typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model)
@@ -25,4 +29,14 @@ Resume = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Write over files in --out that are not of this command, too.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print detections.json instead of lines.")]
+Every = Annotated[
+    int,
+    typer.Option(min=1, help="Of videos, look at every so many frames; those between show what was found last."),
+]
+Track = Annotated[
+    bool,
+    typer.Option("--track", help="Follow objects through videos (ByteTrack): what belongs to no track is left out."),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print detections.json instead of lines; of videos, a JSON line a frame.")
+]

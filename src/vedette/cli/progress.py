@@ -18,10 +18,11 @@ PATIENCE = 2.0  # seconds
 class Progress:
     """Counts to `total`, with the rate and the time left, on stderr; gone at the end, nothing where no person looks.
 
+    total: None where nobody knows, as of a stream.
     `with Progress(100, "images") as progress: progress.advance(); progress.say("a line above the bar")`
     """
 
-    def __init__(self, total: int, unit: str) -> None:
+    def __init__(self, total: int | None, unit: str) -> None:
         self.total, self.unit = total, unit
         self.done, self.started = 0, time.monotonic()
         self.bar: Bar | None = None

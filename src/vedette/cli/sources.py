@@ -18,6 +18,8 @@ from vedette.data.files import walk
 from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
 from vedette.errors import InputError
+from vedette.infer.video_names import SUFFIXES as VIDEOS
+from vedette.infer.video_names import is_address, is_camera, is_video
 
 STDIN, SEPARATORS = "-", tuple({"/", os.sep})
 # Formats that Pillow knows by name alone, or opens with the help of other programs
@@ -31,16 +33,24 @@ class Sources:
     """The files behind all sources, each once, in order; a line for each source that has none, and notes."""
 
     files: list[Path] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)  # cameras and streams too, where they are asked for
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def find_images(sources: Sequence[str]) -> Sources:
-    """What all sources stand for; `-` for the names on stdin, one a line."""
+def find_images(sources: Sequence[str], videos: bool = False) -> Sources:
+    """What all sources stand for; `-` for the names on stdin, one a line.
+
+    videos: those that are named or that a glob matches, cameras and streams are looked for too; a folder's are not.
+    """
     found, seen = Sources(), set[str]()
     for source in (name for one in sources for name in (_names_on_stdin() if one == STDIN else [one])):
+        if videos and (is_address(source) or is_camera(source)):
+            found.videos += [source] if source not in seen else []
+            seen.add(source)
+            continue
         try:
-            files, passed = expand(source)
+            files, passed = expand(source, videos)
         except InputError as error:
             found.faults.append(str(error))
             continue
@@ -52,15 +62,19 @@ def find_images(sources: Sequence[str]) -> Sources:
         found.notes += [f"{source}: {passed}"] if passed else []
         for file in files:
             real = os.path.realpath(file)
-            found.files += [file] if real not in seen else []
+            if real not in seen and videos and is_video(str(file)):
+                found.videos.append(str(file))
+            elif real not in seen:
+                found.files.append(file)
             seen.add(real)
     return found
 
 
-def expand(source: str) -> tuple[list[Path], str]:
+def expand(source: str, videos: bool = False) -> tuple[list[Path], str]:
     """The images that a source stands for, and what of it was passed over, in words.
 
     A file is itself, whatever its name; a folder or a glob stands for its images, a folder's subfolders left out.
+    videos: a glob stands for its videos too.
     Raises InputError where there is nothing.
     """
     if not source:
@@ -77,7 +91,8 @@ def expand(source: str) -> tuple[list[Path], str]:
     if not has_magic(source):
         raise InputError(f"{source}: no such file or folder; {_advice(path)}")
     matches = map(Path, _matches(source))
-    found, passed = _images(one for one in matches if not ("**" in source and one.is_dir()))  # it was looked into
+    looked_into = "**" in source
+    found, passed = _images((one for one in matches if not (looked_into and one.is_dir())), videos)
     if not found:
         raise InputError(f"{source}: matches no images{f' ({passed})' if passed else ''}; check the pattern")
     return found, passed
@@ -94,9 +109,10 @@ def _matches(pattern: str) -> Iterable[str]:
             yield from _matches(os.path.join(escape(str(folder)), tail.lstrip("".join(SEPARATORS)) or "*"))
 
 
-def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
-    """The pictures among them, sorted, and what the others are, in words."""
+def _images(files: Iterable[Path], videos: bool = False) -> tuple[list[Path], str]:
+    """The pictures (and videos) among them, sorted, and what the others are, in words."""
     found, others = [], Counter[str]()
+    wanted = suffixes() | (VIDEOS - {".ts"} if videos else set())  # TypeScript's suffix, too
     for file in files:
         if file.is_dir():
             others[FOLDER] += 1
@@ -105,7 +121,7 @@ def _images(files: Iterable[Path]) -> tuple[list[Path], str]:
         elif file.name.startswith("."):
             left_by_macos = file.name.startswith("._")
             others["hidden"] += file.suffix.lower() in suffixes() and not left_by_macos
-        elif file.suffix.lower() in suffixes() or (not file.suffix and _looks_like_one(file)):
+        elif file.suffix.lower() in wanted or (not file.suffix and _looks_like_one(file)):
             found.append(file)
         else:
             others[file.suffix.lower() or "without a suffix"] += 1

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from PIL import Image
@@ -17,6 +18,9 @@ from vedette.infer.pictures import ImageLike, as_picture, in_batches
 from vedette.ops.images import sizes_of, stack_padded, to_input
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
+
+if TYPE_CHECKING:
+    from vedette.infer.watch import Watch
 
 
 class Detector:
@@ -116,6 +120,29 @@ class Detector:
             seen = self.look(pictures, passes, score, bf16)
             found += seen if keep_image else [replace(one, image=None) for one in seen]
         return found if isinstance(images, list | tuple) else found[0]
+
+    def frames(
+        self,
+        source: str | Path | int,
+        score: float = 0.5,
+        batch_size: int = 8,
+        bf16: bool = False,
+        *,
+        every: int = 1,
+        track: bool = False,
+    ) -> "Watch":
+        """What is found in each frame of a video: its path, a camera's number (0), or a stream's address.
+
+        Iterate over it once: each `Seen` has the `frame` (number, time in seconds, picture), what was `found`, and with
+        `track` the `tracks` that the detections belong to. every: only every so many frames are looked at; the others
+        have what was found last. No more than two batches of frames are in memory. A live source waits for nobody:
+        while the detector works, older frames are dropped, and counted in `dropped`. Needs the extra `video`.
+
+        Raises InputError for what is no video or cannot be reached, and for numbers that cannot be.
+        """
+        from vedette.infer.watch import watch
+
+        return watch(self, source, score, batch_size, bf16, every=every, track=track)
 
     def look(self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool) -> list[Detections]:
         """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""
