@@ -30,7 +30,7 @@ SETTLED = 0.1  # of the requests, after which memory counts
 MOST_RATIO, MOST_GROWTH = 2.0, 0.02
 MODEL = "refinedet320-lite0"
 SMALL = "refinedet320-timm/test_efficientnet"
-NARROW = {"num_classes": 2, "tcb_channels": 8, "extra_channels": (8, 16)}
+NARROW = {"num_classes": 2, "tcb_channels": 8, "extra_channels": (8, 16), "image_size": 64}
 TOLD = """
 import atexit
 from vedette.serve.service import Service
@@ -196,6 +196,7 @@ def served(model: str, options: list[str], use: Use) -> bool:
             return asyncio.run(once_it_answers(port, server, use))
         finally:
             server.terminate()
+            server.communicate()
 
 
 async def once_it_answers(port: int, server: "subprocess.Popen[str]", use: Use) -> bool:

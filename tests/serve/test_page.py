@@ -143,9 +143,10 @@ def test_what_the_service_refuses_is_said_and_the_tab_closed(keyed: Any) -> None
     keyed.fill("#key", "secret")
     keyed.set_input_files("#file", str(DEMO / "astronaut.jpg"))
     keyed.wait_for_selector("#why:not([hidden])")
-    keyed.evaluate("() => { window.fetch = () => Promise.reject(new Error()); }")
+    keyed.evaluate("() => { window.fetch = () => new Promise((_, no) => { window.refuse = no; }); }")
     with keyed.expect_popup() as opening:
         keyed.click("#why")
+    keyed.evaluate("refuse(new Error())")
     keyed.locator("#status.bad", has_text="The service does not answer").wait_for()
     until = time.monotonic() + 30
     while not opening.value.is_closed() and time.monotonic() < until:

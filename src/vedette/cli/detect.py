@@ -12,8 +12,21 @@ import typer
 
 from vedette.cli import detect_options as options
 from vedette.cli.batch import Batch, Row, plan
-from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
+from vedette.cli.choices import (
+    BatchSize,
+    Bf16,
+    Device,
+    Flip,
+    Nms,
+    Scales,
+    Trust,
+    Vote,
+    chosen,
+    given_options,
+    read_scales,
+)
 from vedette.cli.progress import Progress
+from vedette.cli.ray import WantedCollection, check_options, detect_on_ray
 from vedette.cli.sources import find_images
 from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
@@ -28,6 +41,7 @@ NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
+    context: typer.Context,
     source: options.Source,
     model: options.Model = "refinedet320-lite0",
     out: options.Out = Path("detections"),
@@ -44,6 +58,9 @@ def detect(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
+    ray: options.Ray = False,
+    ray_address: options.RayAddress = None,
+    ray_workers: options.RayWorkers = None,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
@@ -51,6 +68,7 @@ def detect(
 
     Example: vedette detect photo.jpg "holiday/*.jpg" --out found
     """
+    check_options(given_options(context))
     sources = find_images(source)
     for note in sources.notes:
         typer.echo(f"note: {shown(note)}", err=True)
@@ -61,6 +79,10 @@ def detect(
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    if ray:
+        how = {"batch_size": batch_size, "device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
+        where = {"files": sources.files, "out": out, "address": ray_address, "workers": ray_workers}
+        return detect_on_ray(WantedCollection(weights=weights, settings=asked, **how, **where))
     batch = plan(out, sources.files, asked, resume, overwrite)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
