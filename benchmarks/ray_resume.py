@@ -1,6 +1,6 @@
 """A large collection on a local Ray, killed in the middle and gone on with: every picture has one row.
 
-    python benchmarks/ray_resume.py [--pictures 2000] [--workers 1]
+    python benchmarks/ray_resume.py [--pictures 2000] [--workers 1] [--address HOST:PORT of a cluster]
 
 The pictures are of noise, 1 in 100 of them none; the network is a small one. The command is killed (SIGKILL) when half
 of the parts are done. The exit code is 1 where a picture has no row, or two.
@@ -54,17 +54,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--address", help="a cluster's, which must see the same files")
     given = parser.parse_args()
     with TemporaryDirectory() as place:
         pictures, out = Path(place) / "pictures", Path(place) / "out"
         files = make(pictures, given.pictures)
         command = [sys.executable, "-c", PROGRAM, "detect", str(pictures), "--model", small_model(place), "--ray"]
         command += ["--out", str(out), "--ray-workers", str(given.workers)]
+        command += ["--ray-address", given.address] if given.address else []
         start = time.perf_counter()
         killed_in_the_middle(command, out, len(files))
         done, killed = len(files_in(out)), time.perf_counter() - start
         print(f"killed after {killed:.0f} s, {done} of {len(files)} pictures done", flush=True)
-        code = subprocess.run([*command, "--resume"], check=False, stderr=subprocess.DEVNULL).returncode
+        code = subprocess.run([*command, "--resume"], check=False).returncode
         rows = Counter(files_in(out))
         print(
             f"gone on with for {time.perf_counter() - start - killed:.0f} s, exit code {code} (1: some are no pictures)"

@@ -80,9 +80,9 @@ def detect(
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     if ray:
-        how = {"batch_size": batch_size, "device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
-        where = {"files": sources.files, "out": out, "address": ray_address, "workers": ray_workers}
-        return detect_on_ray(WantedCollection(weights=weights, settings=asked, **how, **where))
+        way: dict[str, Any] = {"device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
+        way |= {"batch_size": batch_size, "address": ray_address, "workers": ray_workers}
+        return detect_on_ray(WantedCollection(files=sources.files, out=out, weights=weights, settings=asked, **way))
     batch = plan(out, sources.files, asked, resume, overwrite)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)

@@ -15,7 +15,7 @@ from vedette.errors import InputError
 from vedette.infer.collection import Collection, Job, Looker, absolute
 
 CORES = 4  # of a CPU for a worker, where there are so many
-RETRIES = 3  # of a part, whose worker or machine was lost
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # reports nothing, and logs to its own files
 STORE = 100 << 20  # bytes of memory that the processes of one machine share: names and counts alone go through it
 
 
@@ -34,7 +34,7 @@ def ray_started(address: str | None) -> Iterator[Any]:
 
     Nothing is reported to anyone, and there is no dashboard. Raises InputError where there is no cluster.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= QUIET
     with _own_signals():
         import ray
         import ray.data
@@ -86,8 +86,6 @@ def look_at(ray: Any, collection: Collection, job: Job, workers: Workers) -> Ite
         batch_size=1,
         num_cpus=workers.cores,
         num_gpus=workers.gpus or None,
-        max_restarts=RETRIES,
-        max_task_retries=RETRIES,
     )
     try:
         for row in told.iter_rows():

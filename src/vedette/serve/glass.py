@@ -4,6 +4,8 @@ Its scripts stand in the page, so its policy gives it an origin of its own: what
 the service nor the key that the service's page keeps.
 """
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from PIL import Image
 
@@ -28,7 +30,7 @@ TAB = (FOLDER / "glass.html").read_bytes()  # where the service's page shows it
 def routes(service: Service) -> APIRouter:
     """The call, and the tab that the service's page opens."""
     router = APIRouter()
-    html = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+    html: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
     @router.post(
         "/explain",
