@@ -15,7 +15,7 @@ from vedette.errors import InputError
 from vedette.infer.collection import Collection, Job, Looker, absolute
 
 CORES = 4  # of a CPU for a worker, where there are so many
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # reports nothing, and logs to its own files
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # it reports nothing, and logs to files
 STORE = 100 << 20  # bytes of memory that the processes of one machine share: names and counts alone go through it
 
 
