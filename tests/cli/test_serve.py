@@ -36,7 +36,7 @@ def test_models_by_name_path_and_a_name_of_their_own(plans: list[Any], tmp_path:
     (plan,) = plans
     assert list(plan.models) == [MODEL, "mine", "other"]
     assert plan.models["other"] == str(file)
-    assert (plan.limits.batch, plan.limits.queue, plan.limits.wait, plan.limits.body) == (16, 24, 0.005, 20 << 20)
+    assert (plan.limits.batch, plan.limits.queue, plan.limits.wait, plan.limits.body) == (16, 20, 0.005, 20 << 20)
     assert capsys.readouterr().out.startswith(f"{MODEL}, mine, other: http://127.0.0.1:")
 
 

@@ -1,20 +1,26 @@
 """The Containerfile: built where a builder is; else its steps in a fresh environment."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "src" / "vedette" / "assets" / "demo" / "chelsea.jpg"
+PATIENCE = 120  # seconds
 STEPS = [line for line in (ROOT / "Containerfile").read_text().splitlines() if line and not line.startswith("#")]
 
 
 def builder() -> str | None:
-    """podman or docker, where it can build."""
-    for name in ("podman", "docker"):
+    """podman, buildah or docker, where it can build."""
+    for name in ("podman", "buildah", "docker"):
         if shutil.which(name) and not subprocess.run([name, "info"], capture_output=True, check=False).returncode:
             return name
     return None
@@ -41,6 +47,33 @@ def test_the_image_builds_or_its_install_step_does(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     (install,) = [step.removeprefix("RUN ") for step in STEPS if step.startswith("RUN pip install")]
     path = {"PATH": f"{tmp_path / 'venv' / 'bin'}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-c", install], cwd=ROOT, env=os.environ | path, check=True)
-    serve = [tmp_path / "venv" / "bin" / "vedette", "serve", "--help"]
-    assert "POST /detect" in subprocess.run(serve, capture_output=True, text=True, check=True).stdout
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | path
+    subprocess.run(["sh", "-c", install], cwd=ROOT, env=clean, check=True)
+    entry, given = (
+        json.loads(next(step.removeprefix(name) for step in STEPS if step.startswith(name)))
+        for name in ("ENTRYPOINT", "CMD")
+    )
+    answers(tmp_path / "venv" / "bin" / entry[0], [*entry[1:], *given, "--port", "0"], clean)
+
+
+def answers(program: Path, arguments: list[str], environment: dict[str, str]) -> None:
+    """The installed service finds the cat, and stops when it is told to."""
+    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline().rpartition(":")[2].partition("/")[0].split()[0])
+            until = time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                try:
+                    request = Request(
+                        f"http://127.0.0.1:{port}/detect", PHOTO.read_bytes(), {"Content-Type": "image/jpeg"}
+                    )
+                    with urlopen(request) as answer:
+                        names = [one["name"] for one in json.load(answer)["detections"]]
+                    break
+                except URLError:  # it does not listen yet
+                    time.sleep(0.2)
+            assert names == ["cat"]
+        finally:
+            server.terminate()
+        assert server.wait(PATIENCE) == 143

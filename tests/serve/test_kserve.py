@@ -73,7 +73,7 @@ def test_a_score_and_outputs_are_chosen(client: TestClient) -> None:
         ({"inputs": [ONE | {"data": [7]}]}, 400, "image: BYTES are pictures' files in base64"),
         ({"inputs": [ONE | {"data": ["http://x/a.jpg"]}]}, 400, "addresses are not fetched"),
         ({"inputs": [ONE | {"data": ["AAAA"]}]}, 400, "not a picture in a format"),
-        ({"inputs": [ONE | {"shape": [9], "data": ["AAAA"] * 9}]}, 413, "9 pictures are more than the 6"),
+        ({"inputs": [ONE | {"shape": [9], "data": ["AAAA"] * 9}]}, 413, "9 pictures are more than the 5"),
         ({"inputs": [ONE], "parameters": {"score": 7}}, 400, "parameters.score: Input should be less than"),
         ({"inputs": [ONE], "outputs": [{"name": "masks"}]}, 400, "outputs.0.name: Input should be 'boxes'"),
         *(

@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serve.running import Server, running
+from serve.running import REAL, Server, running
 
 pytestmark = pytest.mark.slow
 DEMO = Path(__file__).parents[2] / "src" / "vedette" / "assets" / "demo"
@@ -25,11 +26,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desktop", "phone"])
 def page(server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from opened(server, *request.param)
+
+
+def opened(server: Server, width: int, height: int) -> Iterator[Any]:
     """An open page, which must have nothing to complain about in the end."""
     playwright = pytest.importorskip("playwright.sync_api")
     if BROWSER is None:
         pytest.skip("no Chromium: set VEDETTE_CHROMIUM")
-    width, height = request.param
     with playwright.sync_playwright() as tools:
         browser = tools.chromium.launch(executable_path=BROWSER, args=SETTINGS)
         page = browser.new_page(viewport={"width": width, "height": height}, permissions=["camera"])
@@ -96,3 +100,56 @@ def test_the_lines_of_python_run(page: Any) -> None:
     said: list[tuple[Any, ...]] = []
     exec(compile(lines, "page", "exec"), {"print": lambda *words: said.append(words)})
     assert said == [("dog", 0.9, [0.0, 0.0, 256.0, 256.0]), ("cat", 0.6, [0.0, 0.0, 512.0, 256.0])]
+
+
+@pytest.fixture(scope="module")
+def with_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With a detector whose steps can be told."""
+    file = tmp_path_factory.mktemp("key") / "key"
+    file.write_text("secret")
+    with running("refinedet320-lite0", "--api-key-file", str(file), program=REAL) as server:
+        yield server
+
+
+@pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desktop", "phone"])
+def keyed(with_key: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
+    yield from opened(with_key, *request.param)
+
+
+def test_the_glass_box_opens_in_a_tab_that_reaches_nothing(keyed: Any) -> None:
+    keyed.fill("#key", "secret")
+    keyed.set_input_files("#file", str(DEMO / "astronaut.jpg"))
+    keyed.wait_for_selector("#why:not([hidden])")
+    asked: list[str] = []
+    with keyed.expect_popup() as opening:
+        keyed.click("#why")
+    tab = opening.value
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    assert tab.title() == "What refinedet320-lite0 finds in the picture"
+    assert tab.locator("[data-part=found] li").count() >= 1
+    assert tab.evaluate("[self.origin, opener]") == ["null", None]
+    assert [url for url in asked if not url.startswith("data:")] == []
+    assert tab.evaluate("(() => { try { return sessionStorage.length } catch (error) { return error.name } })()") == (
+        "SecurityError"
+    )
+    assert "512 × 512" in keyed.inner_text("#status")  # as before
+    if folder := os.environ.get("VEDETTE_SCREENSHOTS"):
+        for name, shown in (("service", keyed), ("glass", tab)):
+            shown.screenshot(path=f"{folder}/{name}-{keyed.viewport_size['width']}.png", full_page=name == "service")
+
+
+def test_what_the_service_refuses_is_said_and_the_tab_closed(keyed: Any) -> None:
+    keyed.fill("#key", "secret")
+    keyed.set_input_files("#file", str(DEMO / "astronaut.jpg"))
+    keyed.wait_for_selector("#why:not([hidden])")
+    keyed.evaluate("() => { window.fetch = () => new Promise((_, no) => { window.refuse = no; }); }")
+    with keyed.expect_popup() as opening:
+        keyed.click("#why")
+    keyed.evaluate("refuse(new Error())")
+    keyed.locator("#status.bad", has_text="The service does not answer").wait_for()
+    until = time.monotonic() + 30
+    while not opening.value.is_closed() and time.monotonic() < until:
+        keyed.wait_for_timeout(50)
+    assert opening.value.is_closed()
+    assert keyed.locator("#list li").count() >= 1  # what was found stays

@@ -130,7 +130,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("/detect?score=nan", {"content": PICTURE}, 422, "score: Input should be"),
     ("/detect/batch", {"content": PICTURE}, 400, "several pictures come as multipart/form-data or application/json"),
     ("/detect/batch", {"json": {"images": []}}, 400, "images: List should have at least 1 item"),
-    ("/detect/batch", {"json": {"images": ["AAAA"] * 9}}, 413, "9 pictures are more than the 6 that are taken"),
+    ("/detect/batch", {"json": {"images": ["AAAA"] * 9}}, 413, "9 pictures are more than the 5 that are taken"),
     ("/nothing", {"content": PICTURE}, 404, "Not Found"),
     ("/models", {"content": PICTURE}, 405, "Method Not Allowed"),
 ]
@@ -180,7 +180,7 @@ def test_models_and_health(client: TestClient) -> None:
     assert [model["name"] for model in told["models"]] == ["first", "second"]
     assert told["models"][0]["classes"] == ["cat", "dog"]
     assert (told["models"][0]["input"]["size"], told["models"][0]["device"]) == (32, "cpu")
-    assert told["limits"]["queue"] == 6
+    assert told["limits"]["queue"] == 5
     assert client.get("/health").json() == {"status": "alive"}
     assert client.get("/ready").json() == {"status": "ready"}
 
@@ -234,7 +234,7 @@ def test_the_page_names_its_models_and_loads_nothing_from_elsewhere(client: Test
     assert "<option>first</option><option>second</option>" in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
-    for name in ("main.js", "ask.js", "draw.js", "camera.js", "lines.js"):
+    for name in ("main.js", "ask.js", "glass.js", "draw.js", "camera.js", "lines.js"):
         assert client.get(f"/page/{name}").headers["content-type"].startswith("text/javascript")
     assert client.get("/page/page.css").headers["content-type"].startswith("text/css")
     assert (

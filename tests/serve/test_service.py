@@ -115,10 +115,10 @@ def test_room_ends_and_returns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_when_to_come_again_is_learnt_from_the_batches() -> None:
     room = Room(100)
-    room.took(4, 8.0)  # 2 s a picture
+    room.took(4, 8.0, 8.0)  # 2 s a picture
     with room.hold(3):
         assert room.full().headers == {"Retry-After": "6"}
-    room.took(1, 12.0)  # 2 + 0.1 · 10
+    room.took(1, 12.0, 12.0)  # 2 + 0.1 · 10
     with room.hold(4):
         assert room.full().headers == {"Retry-After": "12"}
     with room.hold(100):

@@ -112,7 +112,7 @@ def plan(
     rows = _read_rows(out / ROWS) if ROWS in record["written"] else {}
     done = sum("error" not in row for row in rows.values())
     if resume:
-        _check_same(out, record["settings"], settings)
+        check_same(out, record["settings"], settings)
     elif done and not overwrite and not (out / RESULTS).exists():
         raise InputError(
             f"--out {out}: a run that was not finished is there, with {counted(done, 'picture')} done; go on with "
@@ -146,7 +146,8 @@ def _read_rows(path: Path) -> dict[str, Row]:
     return rows
 
 
-def _check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises InputError where a run that is gone on with was asked otherwise."""
     for name, value in now.items():
         if before.get(name) != value:
             if name == "weights":

@@ -12,8 +12,21 @@ import typer
 
 from vedette.cli import detect_options as options
 from vedette.cli.batch import Batch, Row, plan
-from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
+from vedette.cli.choices import (
+    BatchSize,
+    Bf16,
+    Device,
+    Flip,
+    Nms,
+    Scales,
+    Trust,
+    Vote,
+    chosen,
+    given_options,
+    read_scales,
+)
 from vedette.cli.progress import Progress
+from vedette.cli.ray import WantedCollection, check_options, detect_on_ray
 from vedette.cli.sources import find_images
 from vedette.cli.video import How, check_asked, watch_videos
 from vedette.data.findings import LONGEST_NAME, shown
@@ -29,6 +42,7 @@ NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
+    context: typer.Context,
     source: options.Source,
     model: options.Model = "refinedet320-lite0",
     out: options.Out = Path("detections"),
@@ -47,6 +61,9 @@ def detect(
     every: options.Every = 1,
     track: options.Track = False,
     as_json: options.Json = False,
+    ray: options.Ray = False,
+    ray_address: options.RayAddress = None,
+    ray_workers: options.RayWorkers = None,
 ) -> None:
     """Find objects in pictures: annotated pictures, and a COCO results list with file and class names.
 
@@ -57,7 +74,8 @@ def detect(
 
     Example: vedette detect photo.jpg "holiday/*.jpg" clip.mp4 --out found
     """
-    sources = find_images(source, videos=True)
+    check_options(given_options(context))
+    sources = find_images(source, videos=not ray)
     for note in sources.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     if not sources.files and not sources.videos:
@@ -68,6 +86,10 @@ def detect(
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    if ray:
+        way: dict[str, Any] = {"device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
+        way |= {"batch_size": batch_size, "address": ray_address, "workers": ray_workers}
+        return detect_on_ray(WantedCollection(files=sources.files, out=out, weights=weights, settings=asked, **way))
     asked |= {"every": every, "track": track} if sources.videos else {}
     batch = plan(out, sources.files, asked, resume, overwrite, sources.videos)
     for note in batch.notes:

@@ -40,3 +40,13 @@ Track = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print detections.json instead of lines; of videos, a JSON line a frame.")
 ]
+Ray = Annotated[
+    bool,
+    typer.Option("--ray", help="For large collections: work through Ray, and write Parquet, a row a picture."),
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="With --ray: a cluster's address, or auto on one of its machines; else this machine.")
+]
+RayWorkers = Annotated[
+    int | None, typer.Option(min=1, max=4096, help="With --ray: detectors at work; else one a GPU, or one for 4 cores.")
+]

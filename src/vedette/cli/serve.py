@@ -29,7 +29,9 @@ Batch = Annotated[int, typer.Option(min=1, max=MOST_QUEUE, help="Most pictures t
 Queue = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MOST_QUEUE, help="Pictures taken in and not answered yet; more get 429. Default: a batch and a half."
+        min=1,
+        max=MOST_QUEUE,
+        help="Pictures taken in and not answered yet; more get 429. Default: a batch and a quarter.",
     ),
 ]
 Wait = Annotated[float, typer.Option(min=0.0, max=1000.0, help="Milliseconds that a batch waits for more pictures.")]
@@ -80,7 +82,7 @@ def serve(
     read_key(api_key_file)
     limits = Limits(
         batch_size,
-        queue or batch_size + (batch_size + 1) // 2,
+        queue or batch_size + (batch_size + 3) // 4,
         wait / 1000,
         timeout,
         max_body << 20,

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from vedette import __version__
 from vedette.infer.detector import Detector
-from vedette.serve import kserve, page, routes
+from vedette.serve import glass, kserve, page, routes
 from vedette.serve.gate import Gate
 from vedette.serve.limits import Limits
 from vedette.serve.metrics import Measured
@@ -31,6 +31,7 @@ def create_app(
 
     app = FastAPI(title="Vedette", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(routes.routes(service))
+    app.include_router(glass.routes(service))  # before the page, among whose files its tab is none
     app.include_router(kserve.routes(service))
     app.include_router(page.routes(service, key is not None))
     answer_errors(app)

@@ -1,10 +1,10 @@
 """Dynamic batching: pictures of different requests go through the network together, whatever scores they ask for."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from time import perf_counter
 
 from PIL import Image
 
@@ -12,6 +12,7 @@ from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
 from vedette.serve.limits import Limits
 from vedette.serve.metrics import Metrics
+from vedette.serve.pace import Passes
 from vedette.serve.room import Room
 from vedette.structures import Detections
 
@@ -47,6 +48,19 @@ class Batcher:
         self.passes = plan_passes(detector.input_spec, batch_size=limits.batch)
         self.waiting: asyncio.Queue[Job] = asyncio.Queue()
         self.fault: str | None = None  # of the last batch, where it failed
+        self.at_start = Passes(1.0, 1.0, 1)
+
+    @property
+    def can_explain(self) -> bool:
+        """Whether there is a model whose steps can be told; of an exported file there is not."""
+        return self.detector.model is not None
+
+    def warm_up(self) -> None:
+        """In the network's thread: the first pass, which is slow, then those that later ones are compared with."""
+        pictures = [Image.new("RGB", (64, 64))] * self.limits.batch
+        self.see(pictures, 0.5)
+        alone, whole = (self.see(some, 0.5)[1] for some in (pictures[:1], pictures))
+        self.at_start = Passes(alone, whole, self.limits.batch)
 
     async def find(self, picture: Image.Image, score: float) -> Detections:
         """What is on it with at least that score. Raises what the network raises."""
@@ -74,9 +88,8 @@ class Batcher:
 
     async def look(self, batch: Sequence[Job]) -> None:
         """One pass for all of them; each is told its own."""
-        start = time.perf_counter()
         try:
-            found = await asyncio.get_running_loop().run_in_executor(
+            found, seconds = await asyncio.get_running_loop().run_in_executor(
                 self.network, self.see, [job.picture for job in batch], min(job.score for job in batch)
             )
         except Exception as error:
@@ -86,15 +99,17 @@ class Batcher:
                     job.found.set_exception(error)
             return
         self.fault = None
-        seconds = time.perf_counter() - start
-        self.room.took(len(batch), seconds)
+        self.room.took(len(batch), seconds, self.at_start.expected(len(batch)))
         self.metrics.looked(self.name, len(batch), seconds)
         for job, one in zip(batch, found, strict=True):
             if not job.found.done():
                 job.found.set_result(one[one.scores >= job.score])
 
-    def see(self, pictures: Sequence[Image.Image], score: float) -> list[Detections]:
-        """In the network's thread. What has a lower score than a box changes nothing about it, so the lowest that is
-        asked for serves all.
+    def see(self, pictures: Sequence[Image.Image], score: float) -> tuple[list[Detections], float]:
+        """In the network's thread: what is found, and the seconds that it took.
+
+        What has a lower score than a box changes nothing about it, so the lowest that is asked for serves all.
         """
-        return self.detector.look(pictures, self.passes, score, self.bf16)
+        start = perf_counter()
+        found = self.detector.look(pictures, self.passes, score, self.bf16)
+        return found, perf_counter() - start

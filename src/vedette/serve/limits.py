@@ -12,7 +12,7 @@ class Limits:
     """Numbers a process; several processes take on as much each."""
 
     batch: int = 4  # pictures that the network looks at together
-    queue: int = 6  # pictures accepted and not answered yet, those that are looked at among them
+    queue: int = 5  # pictures accepted and not answered yet, those that are looked at among them
     wait: float = 0.002  # seconds that a batch waits for more pictures
     seconds: float = 30.0  # for a request, from its first byte to its answer
     body: int = 20 << 20  # bytes

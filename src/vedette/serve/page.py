@@ -28,6 +28,7 @@ def routes(service: Service, with_key: bool) -> APIRouter:
         "serve.html",
         title="Vedette",
         models=list(service.models),
+        explained=[name for name, model in service.models.items() if model.can_explain],
         with_key=with_key,
         colours=colours,
         least=LEAST_SCORE,

@@ -1,4 +1,4 @@
-"""The room there is for pictures that were accepted and not answered yet: bounded in number and in pixels."""
+"""The room there is for pictures that were accepted and not answered yet: bounded in number, time and pixels."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from math import ceil
 
 from vedette.serve.limits import MOST_TOGETHER
+from vedette.serve.pace import Pace
 from vedette.serve.refusal import RefusedError
 
 LEARNING = 0.1  # the weight of the newest batch in the mean of seconds a picture
@@ -13,11 +14,17 @@ LONGEST_RETRY = 60  # seconds
 
 
 class Room:
-    """Who finds no room is refused at once: a queue that grows makes everyone wait and answers no one sooner."""
+    """Who finds no room is refused at once: a queue that grows makes everyone wait and answers no one sooner.
+
+    pictures: as many as are taken while passes are as fast as usual. When they are slower there is room for fewer, so
+    that who is accepted waits no longer than then: the bound is a time, of so many pictures at the usual pace.
+    """
 
     def __init__(self, pictures: int) -> None:
         self.most = pictures
+        self.pace = Pace()
         self.pictures = 0
+        self.refused = False  # anyone, since the last pass
         self.pixels = 0
         self.freed = asyncio.Condition()  # some of the pixels were
         self.seconds_each = 0.0  # the mean, lately
@@ -28,7 +35,7 @@ class Room:
             raise RefusedError(
                 413, f"{pictures} pictures are more than the {self.most} that are taken; send fewer at once"
             )
-        if self.pictures + pictures > self.most:
+        if self.pictures and self.pictures + pictures > round(self.most / self.pace.slowdown):
             raise self.full()
 
     @contextmanager
@@ -56,10 +63,13 @@ class Room:
 
     def full(self) -> RefusedError:
         """429, with the seconds until what is in work will be done."""
+        self.refused = True
         retry = min(max(1, ceil(self.pictures * self.seconds_each)), LONGEST_RETRY)
         return RefusedError(429, f"busy with as many pictures as may wait; try again in {retry} s", retry)
 
-    def took(self, pictures: int, seconds: float) -> None:
-        """Tells how long a batch took."""
+    def took(self, pictures: int, seconds: float, expected: float) -> None:
+        """Tells how long a pass took, and how long one of so many pictures took at the start."""
+        self.pace.passed(seconds / expected, calm=not self.refused)
+        self.refused = False
         each = seconds / pictures
         self.seconds_each += (each - self.seconds_each) * (LEARNING if self.seconds_each else 1.0)

@@ -26,6 +26,11 @@ Name = Annotated[str | None, Query(description="One of GET /models; the first wi
 Score = Annotated[float, Query(ge=LEAST_SCORE, le=1.0, allow_inf_nan=False, description="Least score of a detection.")]
 Classes = Annotated[str | None, Query(description="Names of classes with commas between them; all without it.")]
 ONE_FILE = {"type": "object", "required": ["image"], "properties": {"image": {"type": "string", "format": "binary"}}}
+ONE_PICTURE = {
+    "image/*": {"schema": {"type": "string", "format": "binary"}},
+    FORM: {"schema": ONE_FILE},
+    JSON: {"schema": OnePicture.model_json_schema()},
+}
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
 SEVERAL_FILES = {"type": "object", "required": ["images"], "properties": {"images": FILES}}
 
@@ -62,11 +67,6 @@ def routes(service: Service) -> APIRouter:
 
 
 def _add_detect(router: APIRouter, service: Service) -> None:
-    body = {
-        "image/*": {"schema": {"type": "string", "format": "binary"}},
-        FORM: {"schema": ONE_FILE},
-        JSON: {"schema": OnePicture.model_json_schema()},
-    }
     pictures: dict[int | str, dict[str, Any]] = {
         200: {"content": {JPEG: {"schema": {"type": "string", "format": "binary"}}}}
     }
@@ -75,7 +75,7 @@ def _add_detect(router: APIRouter, service: Service) -> None:
         "/detect",
         response_model=Answer,
         responses=RESPONSES | pictures,
-        openapi_extra={"requestBody": {"required": True, "content": body}},
+        openapi_extra={"requestBody": {"required": True, "content": ONE_PICTURE}},
     )
     async def detect(
         request: Request, model: Name = None, score: Score = 0.5, classes: Classes = None

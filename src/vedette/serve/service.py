@@ -32,14 +32,15 @@ class Service:
         on_cpu = all(detector.device.type == "cpu" for detector in detectors.values())
         self.decoders = ThreadPoolExecutor(1 if on_cpu else DECODERS)  # a CPU's cores belong to the network
         self.network = ThreadPoolExecutor(1)
+        self.working = False  # alone
         shared = (limits, self.room, self.network, self.metrics, bf16)
         self.models = {name: Batcher(name, detector, *shared) for name, detector in detectors.items()}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Has every detector seen a picture, then batches while the context lasts."""
+        """Has every detector seen pictures, then batches while the context lasts."""
         for model in self.models.values():
-            await in_thread(self.network, model.see, [Image.new("RGB", (64, 64))] * self.limits.batch, 0.5)
+            await in_thread(self.network, model.warm_up)
         tasks = [asyncio.create_task(model.run()) for model in self.models.values()]
         try:
             yield
@@ -73,12 +74,32 @@ class Service:
     async def find_one(self, model: Batcher, data: bytes, score: float) -> Detections | RefusedError:
         """For a picture that has room."""
         try:
-            width, height = await in_thread(self.decoders, size_of, data, self.limits.pixels)
-            async with self.room.hold_pixels(width * height):
-                picture = await in_thread(self.decoders, decode, data)
+            async with self.decoded(data) as picture:
                 return await model.find(picture, score)
         except RefusedError as error:
             return error
+
+    async def alone(self, data: bytes, work: Callable[[Image.Image], Given]) -> Given:
+        """What longer work with one encoded picture gives, in the network's thread, one such work at a time.
+
+        Raises RefusedError for a bad picture, and where there is no room or such work already.
+        """
+        if self.working:
+            raise self.room.full()
+        self.working = True
+        try:
+            with self.room.hold(1), self.metrics.holding(1):
+                async with self.decoded(data) as picture:
+                    return await in_thread(self.network, work, picture)
+        finally:
+            self.working = False
+
+    @asynccontextmanager
+    async def decoded(self, data: bytes) -> AsyncIterator[Image.Image]:
+        """A picture, and room in memory for it while the context lasts. Raises RefusedError for a bad one."""
+        width, height = await in_thread(self.decoders, size_of, data, self.limits.pixels)
+        async with self.room.hold_pixels(width * height):
+            yield await in_thread(self.decoders, decode, data)
 
 
 async def in_thread(threads: ThreadPoolExecutor, call: Callable[..., Given], *what: object) -> Given:

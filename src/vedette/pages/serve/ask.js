@@ -2,15 +2,27 @@
 
 /** Resolves to the service's JSON; rejects with an Error whose message is the service's own line. */
 export async function detect(picture, { model, key, least }) {
-  const query = new URLSearchParams({ model, score: least });
+  const answer = await post("detect", picture, { model, score: least }, key);
+  return answer.json().catch(() => fail(answer));
+}
+
+/** Resolves to the page of the glass box as text; rejects as above. */
+export async function explain(picture, { model, key, score }) {
+  return (await post("explain", picture, { model, score }, key)).text();
+}
+
+async function post(path, picture, query, key) {
   const headers = key ? { "X-API-Key": key } : {};
   let answer;
   try {
-    answer = await fetch(`detect?${query}`, { method: "POST", body: picture, headers });
+    answer = await fetch(`${path}?${new URLSearchParams(query)}`, { method: "POST", body: picture, headers });
   } catch {
     throw new Error("The service does not answer. Is it still running?");
   }
-  const said = await answer.json().catch(() => ({ error: `The service answered ${answer.status}.` }));
-  if (!answer.ok) throw new Error(said.error);
-  return said;
+  if (!answer.ok) fail(answer, await answer.json().catch(() => null));
+  return answer;
+}
+
+function fail(answer, said = null) {
+  throw new Error(said?.error ?? `The service answered ${answer.status}.`);
 }

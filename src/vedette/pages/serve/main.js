@@ -1,13 +1,15 @@
 // The page: a picture comes in, goes to the service, and what it answers is shown as the slider and the classes say.
 
-import { detect } from "./ask.js";
+import { detect, explain } from "./ask.js";
 import { Camera } from "./camera.js";
 import { draw } from "./draw.js";
+import { showGlass } from "./glass.js";
 import { curl, python } from "./lines.js";
 
 const at = (id) => document.getElementById(id);
 const given = JSON.parse(at("given").textContent);
-const state = { picture: null, found: null, off: new Set(), number: 0 }; // off: labels that are not shown
+// found: in the picture `seen`, which may be the camera's; off: labels that are not shown
+const state = { picture: null, seen: null, found: null, off: new Set(), number: 0 };
 
 const camera = new Camera(at("video"), (blob) => look(blob));
 
@@ -33,6 +35,7 @@ async function look(picture) {
     const found = await detect(picture, asked);
     if (number !== state.number) return;
     state.found = found;
+    state.seen = picture;
     say(`${found.width} × ${found.height} pixels, ${Math.round(found.milliseconds)} ms`);
     show();
   } catch (error) {
@@ -56,6 +59,7 @@ function say(words, bad = false) {
 function show() {
   if (!state.found) return;
   at("panel").hidden = at("code").hidden = false;
+  at("why").hidden = !given.explained.includes(state.found.model);
   const score = Number(at("score").value);
   at("shown").textContent = score.toFixed(2);
   const above = state.found.detections.map((row, index) => ({ ...row, index })).filter((row) => row.score >= score);
@@ -120,6 +124,18 @@ function showCode(score, above, rows) {
   at("python").textContent = python(what);
 }
 
+async function why() {
+  const asked = { model: state.found.model, key: at("key").value, score: at("score").value };
+  const before = at("status").textContent;
+  say("Looking into every step …");
+  try {
+    await showGlass(() => explain(state.seen, asked));
+    say(before);
+  } catch (error) {
+    say(error.message, true); // what was found stays
+  }
+}
+
 function stopCamera() {
   camera.stop();
   at("video").hidden = at("shoot").hidden = true;
@@ -171,6 +187,7 @@ at("picture").addEventListener("error", () => {
   at("stage").classList.add("empty"); // a file that the browser cannot show, be it one that the service can read
 });
 at("score").addEventListener("input", show);
+at("why").addEventListener("click", why);
 at("model").addEventListener("change", () => state.picture && look(state.picture));
 at("key").value = sessionStorage.getItem("key") ?? "";
 at("key").addEventListener("change", () => {
