@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli import detect_options as options
+from vedette.cli.backends import Backend, Fp32, load_on
 from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.progress import Progress
@@ -35,6 +36,8 @@ def detect(
     batch_size: BatchSize = 8,
     device: Device = None,
     bf16: Bf16 = False,
+    backend: Backend = None,
+    fp32: Fp32 = False,
     graphs: options.Graphs = False,
     trust: Trust = False,
     nms: Nms = None,
@@ -60,12 +63,13 @@ def detect(
 
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
-    asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote, "backend": backend, "fp32": fp32}
     batch = plan(out, sources.files, asked, resume, overwrite)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
-    detector = _load(weights, device, graphs, nms, trust)
+    how = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
+    detector = load_on(backend, bf16, fp32, weights, **how)
     passes = _plan(detector, sizes, flip, vote, batch_size)
     batch.begin()
     try:
@@ -75,12 +79,6 @@ def detect(
         raise
     results = batch.finish()
     _tell(batch, results if as_json else "", sources.faults)
-
-
-def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
-    from vedette.infer.load import load
-
-    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:

@@ -11,6 +11,7 @@ import typer
 
 from vedette.cli import evaluate_options as options
 from vedette.cli.annotated import load_detector, read_annotated, truths_in
+from vedette.cli.backends import Backend, Fp32
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
 from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
@@ -48,6 +49,8 @@ def evaluate(
     workers: options.Workers = 2,
     device: Device = None,
     bf16: Bf16 = False,
+    backend: Backend = None,
+    fp32: Fp32 = False,
     trust: Trust = False,
     resamples: options.Resamples = 1000,
     seed: options.Seed = 0,
@@ -102,7 +105,8 @@ def _load(model: str, values: Mapping[str, Any], sizes: Sequence[int] | None) ->
     from vedette.evaluate.limits import keep_most
     from vedette.infer.multiscale import plan_passes
 
-    detector, classes = load_detector(model, values["device"], values["trust"], **chosen(nms=values["nms"]))
+    run_by = {name: values[name] for name in ("backend", "bf16", "fp32", "device", "trust")}
+    detector, classes = load_detector(model, **run_by, **chosen(nms=values["nms"]))
     if values["max_detections"] is not None:
         keep_most(detector.network, values["max_detections"])
     passes = plan_passes(detector.input_spec, sizes, values["flip"], values["vote"], values["batch_size"])

@@ -51,7 +51,7 @@ def export(
         made = Path(folder) / out.name
         convert(detector, exported, to, made, tell)
         tell("running the file beside the model")
-        report = _compared(detector, made, check, raw)
+        report = compared(detector, made, check, raw)
         place(made, out, to)
     return report
 
@@ -104,7 +104,7 @@ def place(made: Path, out: Path, to: Format) -> None:
             write_whole(out.with_suffix(ending), lambda file, content=content: shutil.copyfileobj(content, file))  # type: ignore[misc]
 
 
-def _compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
+def compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
     """Raises InputError where the file is not the model's equal."""
     pictures = photographs(check)
     if raw:
