@@ -70,12 +70,12 @@ def test_what_does_not_go_together_is_said(weights: Path) -> None:
         vedette.load(weights, backend="onnx", precision="bf16")
 
 
-@pytest.mark.parametrize(("has", "expected"), [(True, "bf16"), (False, "fp32")])
+@pytest.mark.parametrize("expected", ["bf16", "fp32"])
 def test_precision_is_what_the_processor_is_fast_in(
-    weights: Path, has: bool, expected: Any, monkeypatch: pytest.MonkeyPatch
+    weights: Path, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(backends, "has_bf16", lambda: has)
+    monkeypatch.setattr(backends, "fast_precision", lambda device: expected)
     monkeypatch.setattr(backends, "kept_export", lambda *_: weights)
     assert settle(weights, "openvino", tell=said.append) == Choice("openvino", expected)
     assert said == [f"openvino in {expected}: {weights}"]

@@ -43,16 +43,11 @@ def load_on(
     return load_by(weights, device, backend=backend, precision=precision, tell=tell, **how)
 
 
-def settled(
-    backend: Name | None, bf16: bool, fp32: bool, weights: str, *, device: str | None, trust: bool
-) -> Choice | None:
-    """What `load_on` would run, with its exports made, so that several processes need not each; None without one."""
-    precision = precision_of(backend, bf16, fp32)
-    if backend is None:
-        return None
+def settled(backend: Name, bf16: bool, fp32: bool, weights: str, device: str | None, trust: bool) -> Choice:
+    """What `load_on` would run, with its exports made, so that several processes need not each."""
     from vedette.export.backends import settle
 
-    return settle(Path(weights), backend, precision, device=device, trust=trust, tell=tell)
+    return settle(Path(weights), backend, precision_of(backend, bf16, fp32), device=device, trust=trust, tell=tell)
 
 
 def precision_of(backend: Name | None, bf16: bool, fp32: bool) -> Precision | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli.backends import Backend, Fp32, settled
+from vedette.cli.backends import Backend, Fp32, precision_of, settled
 from vedette.cli.choices import Bf16, Device, Trust
 from vedette.cli.complete import complete_model
 from vedette.errors import InputError
@@ -89,8 +89,8 @@ def serve(
         max_body << 20,
         round(max_pixels * 1e6),
     )
-    run_by = {"device": device, "trust": trust}
-    choices = {name: settled(backend, bf16, fp32, source, **run_by) for name, source in sources.items()}
+    precision_of(backend, bf16, fp32)
+    choices = {name: settled(backend, bf16, fp32, source, device, trust) for name, source in sources.items() if backend}
     with bind(host, port) as listening:
         address = _address(*listening.getsockname()[:2])
         plan = Plan(sources, limits, device, bf16, trust, workers, choices)

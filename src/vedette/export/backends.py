@@ -12,6 +12,7 @@ from vedette.export.kept import Kept, RefusedError, Weights, kept_export
 from vedette.infer import load as loading
 from vedette.infer.backends.open import is_exported, open_session
 from vedette.infer.detector import Detector, choose_device
+from vedette.infer.precision import fast_precision
 from vedette.zoo import weight_file
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Backend = Literal["auto", "eager", "compile", "onnx", "openvino"]
 Precision = Literal["fp32", "bf16"]
 IN_BF16 = ("compile", "openvino")  # where the processor does; eager stays as it was, ONNX Runtime has no kernels
-BF16_KERNELS = ("amx_bf16", "avx512_bf16", "sve_bf16", "bf16")  # what processors call their instructions for it
 
 
 class Choice(NamedTuple):
@@ -124,13 +124,7 @@ def open_choice(
 
 def natural(backend: str) -> Precision:
     """What a backend computes in where nothing else is asked for."""
-    return "bf16" if backend in IN_BF16 and has_bf16() else "fp32"
-
-
-def has_bf16() -> bool:
-    """Whether the processor computes in bfloat16; elsewhere it is no faster than float32."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name, False) for name in BF16_KERNELS)
+    return fast_precision(torch.device("cpu")) if backend in IN_BF16 else "fp32"
 
 
 def _compiled(eager: Detector, path: Path, tell: Tell) -> Detector:
@@ -143,6 +137,7 @@ def _compiled(eager: Detector, path: Path, tell: Tell) -> Detector:
     except InputError as error:
         tell(f"backend compile: {error}; eager runs instead")
         return eager
+    tell("compile: kernels are made at the first look at a batch of each size, which takes from seconds to minutes")
     return loading.detector_of(compiled_session(path, eager.model, exported, eager.bf16, eager.device))
 
 
