@@ -34,7 +34,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Seconds that each backend takes for a picture and to start, what it finds, and which were opened."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     took = {"eager": (0.132, 0.1), "openvino": (0.018, 0.5), "onnx": (0.082, 0.3), "compile": (0.010, 30.0)}
-    own = SimpleNamespace(took=took, found={}, opened=[], fails={}, clock=Clock())
+    own = SimpleNamespace(took=took, found={}, models={}, opened=[], fails={}, clock=Clock())
 
     def open_choice(path: Path, choice: Choice, **_: Any) -> Any:
         own.opened.append(choice.backend)
@@ -47,7 +47,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             own.clock.now += picture
             return [own.found.get(choice.backend, found())]
 
-        return SimpleNamespace(detect=detect)
+        return SimpleNamespace(detect=detect, model=own.models.get(choice.backend))
 
     monkeypatch.setattr(home, "open_choice", open_choice)
     monkeypatch.setattr(home, "kept_export", lambda *_: None)
@@ -117,6 +117,13 @@ def test_onnx_is_left_out_where_bf16_is_asked_for(machine: SimpleNamespace, weig
     fastest(weights, "bf16", said.append)
     assert "onnx in bf16 is left out: ONNX Runtime computes in float32 on a CPU" in said
     assert "onnx" not in machine.opened
+
+
+def test_what_runs_as_it_is_is_no_other_backend(machine: SimpleNamespace, weights: Weights) -> None:
+    machine.models["compile"], machine.took["compile"] = "a network", (0.001, 0.1)
+    said: list[str] = []
+    assert fastest(weights, None, said.append).backend == "openvino"
+    assert "compile in bf16 is left out: it is not run by that, but as it is" in said
 
 
 def test_a_detector_that_does_not_work_at_all_is_a_fault(machine: SimpleNamespace, weights: Weights) -> None:

@@ -47,16 +47,19 @@ def test_pictures_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 
 
 def write_network(path: Path) -> Path:
-    """conv1, Relu, conv2; behind them a product by a constant and Softmax: what decoding is made of."""
+    """A residual block between two convolutions; behind them a sum and Softmax: what decoding is made of."""
     helper, numpy_helper, kinds = onnx.helper, onnx.numpy_helper, onnx.TensorProto
     torch.manual_seed(0)
-    held = {"w1": torch.randn(8, 3, 3, 3), "w2": torch.randn(4, 8, 3, 3), "scale": torch.tensor([0.1])}
+    held = {"w1": torch.randn(8, 3, 3, 3) / 5, "w2": torch.randn(8, 8, 3, 3) / 8, "w3": torch.randn(4, 8, 3, 3) / 8}
+    held["bias"] = torch.randn(1, 4, 1, 1)
     nodes = [
         helper.make_node("Conv", ["x", "w1"], ["a"], "conv1", pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["a"], ["b"], "relu"),
-        helper.make_node("Conv", ["b", "w2"], ["logits"], "conv2", pads=[1, 1, 1, 1]),
-        helper.make_node("Mul", ["logits", "scale"], ["c"], "scaled"),
-        helper.make_node("Softmax", ["c"], ["y"], "softmax", axis=1),
+        helper.make_node("Conv", ["b", "w2"], ["c"], "conv2", pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["b", "c"], ["d"], "residual"),
+        helper.make_node("Conv", ["d", "w3"], ["logits"], "conv3", pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["logits", "bias"], ["e"], "shifted"),
+        helper.make_node("Softmax", ["e"], ["y"], "softmax", axis=1),
     ]
     graph = helper.make_graph(
         nodes,
@@ -74,13 +77,12 @@ def write_network(path: Path) -> Path:
 def test_onnx_rounds_what_a_convolution_takes_in_and_nothing_else(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     file, made = write_network(tmp_path / "small.onnx"), tmp_path / "small-int8.onnx"
-    assert int8_onnx.layers(file) == ["conv1", "conv2"]
+    assert int8_onnx.layers(file) == ["conv1", "conv2", "conv3"]
     int8_onnx.quantise(file, ROWS, [], made)
     nodes = onnx.load(str(made)).graph.node
-    assert sorted(node.input[0] for node in nodes if node.op_type == "QuantizeLinear") == ["b", "x"]
-    takes = {node.name: node.input[0] for node in nodes}
-    assert takes["scaled"] == "logits"
-    assert {node.output[0] for node in nodes if node.name == "conv2"} == {"logits"}
+    assert sorted(node.input[0] for node in nodes if node.op_type == "QuantizeLinear") == ["b", "c", "d", "x"]
+    assert {tuple(node.input) for node in nodes if node.name == "shifted"} == {("logits", "bias")}
+    assert {node.output[0] for node in nodes if node.name == "conv3"} == {"logits"}
     plain, rounded = (runtime.InferenceSession(one).run(None, ROWS[0])[0] for one in (file, made))
     assert 0 < np.abs(plain - rounded).max() < 0.05
 
@@ -88,10 +90,10 @@ def test_onnx_rounds_what_a_convolution_takes_in_and_nothing_else(tmp_path: Path
 def test_onnx_leaves_layers_out(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     file, made = write_network(tmp_path / "small.onnx"), tmp_path / "small-int8.onnx"
-    for left_out, expected in ((["conv1"], ["b"]), (["conv2"], ["x"]), (["conv1", "conv2"], [])):
+    for left_out, expected in ((["conv1"], "bcd"), (["conv3"], "bcx"), (["conv1", "conv3"], "bc")):
         int8_onnx.quantise(file, ROWS, left_out, made)
         nodes = onnx.load(str(made)).graph.node
-        assert [node.input[0] for node in nodes if node.op_type == "QuantizeLinear"] == expected
+        assert "".join(sorted(node.input[0] for node in nodes if node.op_type == "QuantizeLinear")) == expected
 
 
 def test_openvino_does_not_touch_what_is_behind_the_network(tmp_path: Path) -> None:
@@ -100,13 +102,13 @@ def test_openvino_does_not_touch_what_is_behind_the_network(tmp_path: Path) -> N
     graph = openvino.Core().read_model(str(write_network(tmp_path / "small.onnx")))
     plain, made = tmp_path / "small.xml", tmp_path / "small-int8.xml"
     openvino.save_model(graph, str(plain), compress_to_fp16=False)
-    first, second = int8_openvino.layers(plain)
+    first, second, third = int8_openvino.layers(plain)
     behind = int8_openvino.behind(openvino.Core().read_model(str(plain)))
     assert len(behind) == 2
-    assert not behind & {first, second}
-    assert rounded(made, plain, []) == 2  # the inputs of both convolutions
-    assert rounded(made, plain, [first]) == 1
-    assert rounded(made, plain, [first, second]) == 0
+    assert not behind & {first, second, third}
+    assert rounded(made, plain, []) == 4  # what the three convolutions take in, and the second summand
+    assert rounded(made, plain, [first]) == 3
+    assert rounded(made, plain, [first, third]) == 2
 
 
 def rounded(made: Path, plain: Path, left_out: list[str]) -> int:

@@ -15,14 +15,19 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 
+given: list[Path | None] = []  # files in ONNX that an export was translated from
+
+
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files that would have been exported: each is a small one made by hand."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     files: list[Path] = []
+    given.clear()
 
-    def export(detector: Any, to: str, out: Path, tell: Any) -> str:
+    def export(detector: Any, to: str, out: Path, onnx: Path | None, tell: Any) -> str:
         files.append(out)
+        given.append(onnx)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_onnx(out)
         return "the same"
@@ -94,7 +99,10 @@ def test_a_missing_library_is_named_and_not_kept(
 
 def test_an_ir_without_its_weights_is_made_again(made: list[Path], weights: Weights) -> None:
     pytest.importorskip("openvino")
+    plain = kept_export(weights, "onnx")
+    made.clear()
     file = kept_export(weights, "openvino")
+    assert given == [None, plain]  # what has been translated once is not again
     assert file.suffix == ".xml"
     kept_export(weights, "openvino")
     assert len(made) == 2  # the hand-made one has no .bin

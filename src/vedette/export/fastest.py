@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from PIL import Image
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 ROUNDS, SECONDS = 20, 5.0  # looks at a photograph that are timed, fewer where they take longer together
 PICTURES = 1000  # over which the time to start is spread: a compiler's half minute is paid each time
-CANDIDATES = ("eager", "openvino", "onnx", "compile")
+CANDIDATES: tuple[Literal["eager", "onnx", "openvino", "compile"], ...] = ("eager", "onnx", "openvino", "compile")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 SURE, WEAKER, NEAR = 0.5, 0.4, 0.8  # a score that counts; how much lower, and of which IoU, the same may be elsewhere
 
 
@@ -86,7 +87,7 @@ def _measured(weights: Weights, precision: Precision | None, tell: Tell) -> tupl
     expected: list[Detections] = []
     left_out: dict[str, str] = {}
     for backend in CANDIDATES:
-        choice = Choice(backend, precision or natural(backend))  # type: ignore[arg-type]
+        choice = Choice(backend, precision or natural(backend))
         tell(f"measuring {choice}")
         try:
             speed, found = _speed_of(choice, weights, tell)
@@ -111,6 +112,8 @@ def _speed_of(choice: Choice, weights: Weights, tell: Tell) -> tuple[Speed, list
     pictures = photographs()
     started = perf_counter()
     detector = open_choice(weights.path, choice, device="cpu", trust=weights.trust, **weights.config)
+    if detector.model is not None and choice.backend != "eager":
+        raise InputError("it is not run by that, but as it is")
     detector.detect(pictures[0], keep_image=False)  # compilers begin at the first look
     start = perf_counter() - started
     return Speed(seconds_of(detector, pictures[0]) * 1000, start * 1000), detector.detect(pictures, WEAKER, 1)
@@ -126,13 +129,13 @@ def _read(file: Path) -> dict[Choice, Speed]:
     try:
         rows: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["milliseconds"]
         found = {name: Speed(float(row["picture"]), float(row["start"])) for name, row in rows.items()}
-        known = {str(choice): choice for choice in (Choice(one, of) for one in CANDIDATES for of in ("fp32", "bf16"))}
+        known = {str(choice): choice for choice in (Choice(one, of) for one in CANDIDATES for of in PRECISIONS)}
         return {known[name]: speed for name, speed in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
-def _processor() -> str:
-    """What this machine computes with; kernels are chosen by it."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return f"{capabilities.get('cpu_name', 'CPU')}, {torch.backends.cpu.get_cpu_capability()}"
+def _processor() -> dict[str, Any]:
+    """What this machine computes with, its instructions among it: kernels are chosen by them."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return {"vectors": torch.backends.cpu.get_cpu_capability(), **capabilities}

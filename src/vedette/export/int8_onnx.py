@@ -1,7 +1,7 @@
-"""An ONNX file in INT8 by ONNX Runtime: its convolutions and products compute in eight bits, what is behind them not.
+"""An ONNX file in INT8 by ONNX Runtime: the network computes in eight bits, decoding, scores and NMS behind it do not.
 
-A value is rounded where a convolution takes it in, and nowhere else: logits and deltas come out as they are summed, and
-a score near 0 is not lifted to the first step of an eight-bit scale.
+A value is rounded where a convolution, a product or a sum on the way to one takes it in, and nowhere else: logits and
+deltas come out as they are summed, and a score near 0 is not lifted to the first step of an eight-bit scale.
 """
 
 import logging
@@ -14,6 +14,7 @@ from vedette.infer.backends.open import needed
 from vedette.weights.exported import Exported, to_metadata
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+SUM = "Add"  # of residual blocks: a convolution before one would else give its sums in float32
 
 Rows = Sequence[Mapping[str, Any]]  # what the graph is given for each picture, by the inputs' names
 
@@ -26,7 +27,8 @@ def layers(file: Path) -> list[str]:
 
 def quantise(file: Path, rows: Rows, left_out: Sequence[str], made: Path) -> None:
     """Writes the INT8 form of a file; the ranges are measured once, and kept beside it for the next time."""
-    by = needed("onnxruntime.quantization", "--int8")
+    by, rounded = needed("onnxruntime.quantization", "--int8"), [*WEIGHTED, SUM]
+    left = [*left_out, *sums_behind(needed("onnx", "--int8").load(str(file)).graph)]
 
     class Reader(by.CalibrationDataReader):  # type: ignore[misc, name-defined]
         """One picture after another."""
@@ -46,9 +48,9 @@ def quantise(file: Path, rows: Rows, left_out: Sequence[str], made: Path) -> Non
             per_channel=True,
             activation_type=by.QuantType.QUInt8,
             weight_type=by.QuantType.QInt8,
-            op_types_to_quantize=list(WEIGHTED),
-            nodes_to_exclude=list(left_out),
-            extra_options={"OpTypesToExcludeOutputQuantization": list(WEIGHTED)},
+            op_types_to_quantize=rounded,
+            nodes_to_exclude=left,
+            extra_options={"OpTypesToExcludeOutputQuantization": rounded},
             calibration_cache_path=file.with_suffix(".ranges.json"),
         )
 
@@ -59,6 +61,18 @@ def stamp(made: Path, exported: Exported) -> None:
     model = onnx.load(str(made))
     onnx.helper.set_model_props(model, to_metadata(exported))
     made.write_bytes(model.SerializeToString())
+
+
+def sums_behind(graph: Any) -> list[str]:
+    """Names of the sums that no convolution or product depends on: they are of decoding."""
+    makers = {value: node for node in graph.node for value in node.output}
+    before, waiting = set[str](), [node for node in graph.node if node.op_type in WEIGHTED]
+    while waiting:
+        node = waiting.pop()
+        if node.name not in before:
+            before.add(node.name)
+            waiting += [makers[value] for value in node.input if value in makers]
+    return [node.name for node in graph.node if node.op_type == SUM and node.name not in before]
 
 
 @contextmanager

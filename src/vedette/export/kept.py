@@ -74,7 +74,8 @@ def _make(weights: Weights, to: Kept, out: Path, tell: Tell) -> None:
     tell(f"exporting {weights.path.name} to {to}, once; this takes minutes")
     started = time.monotonic()
     detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
-    export(detector, to, out, tell=tell)
+    onnx = out.with_suffix(SUFFIXES["onnx"])
+    export(detector, to, out, onnx=onnx if onnx.is_file() else None, tell=tell)
     tell(f"exported in {time.monotonic() - started:.0f} s, kept as {out}")
 
 
