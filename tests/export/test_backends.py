@@ -96,6 +96,15 @@ def test_what_a_backend_cannot_run_is_run_as_it_is(weights: Path, monkeypatch: p
     assert said == ["backend onnx: tiny-ssd: its network cannot be traced (it asks); eager runs instead"]
 
 
+def test_no_model_is_built_for_what_is_exported_already(
+    weights: Path, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "kept_export", lambda *_: exported)
+    for home in ("vedette.infer.load.load", "vedette.export.kept.load"):
+        monkeypatch.setattr(home, lambda *_, **__: pytest.fail("built a model"))
+    assert vedette.load(weights, backend="onnx").detect(photographs()[0], 0.3).names == ["dog", "cat"]
+
+
 def test_a_region_detector_is_compiled_no_more_than_it_is_exported(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,7 +122,8 @@ def _measured(looks: Sequence[Looking], images: AnnotatedData, values: Mapping[s
     truths = [truths_in(one.name, images.dataset, one.classes) for one in looks]
     _note_crowded([one.detector for one in looks], truths[0], images.metric, images.most)
     above = values["overlap"] or ("above" if images.metric != "coco" else None)
-    given = chosen(nms=values["nms"], overlap=above, score=values["score"], max_detections=images.most)
+    how = {"nms": values["nms"], "backend": values["backend"]}
+    given = chosen(**how, overlap=above, score=values["score"], max_detections=images.most)
     every = []
     for one, own in zip(looks, truths, strict=True):
         found = _find(one, images.dataset, values["workers"], values["bf16"], values["score"])
