@@ -58,10 +58,19 @@ class _Made:
     rows: Sequence[dict[str, Any]]
 
     def quantise(self, left_out: Sequence[str] = ()) -> None:
+        """Raises InputError where the library does not run what it made."""
+        for ending in ENDINGS[self.to]:
+            self.out.with_suffix(ending).unlink(missing_ok=True)  # whoever has read it keeps what it was
         BY[self.to].quantise(self.plain, self.rows, left_out, self.out)
         self.stamp({})
+        try:
+            load(self.out)
+        except InputError as error:
+            line = f"--int8: {self.to} does not run this detector in INT8 ({error}); choose another --to"
+            raise InputError(line) from None
 
     def stamp(self, int8: dict[str, Any]) -> None:
+        """Has the file say what it is, what it was made with, and what it costs."""
         pictures = {"pictures": len(self.rows), "seed": SEED}
         BY[self.to].stamp(self.out, replace(self.exported, int8=pictures | int8))
 
