@@ -36,10 +36,10 @@ from vedette.evaluate.run import evaluate_model
 from vedette.evaluate.voc import voc_average_precision
 from vedette.infer.detector import Detector, choose_device
 from vedette.infer.multiscale import plan_passes
+from vedette.infer.precision import fast_precision
 from vedette.pages.boxes import draw_boxes
 from vedette.papers.retinanet import RetinaNet
 from vedette.train.around import Around
-from vedette.train.precision import fast_precision
 from vedette.train.recipe import Recipe
 from vedette.train.run_file import Run
 from vedette.weights.files import load_into, read_weights

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vedette.errors import InputError
+    from vedette.export.backends import load
     from vedette.glass.trace import explain
     from vedette.infer.detector import Detector
-    from vedette.infer.load import load
     from vedette.structures import Detections, InputSpec, Target
     from vedette.zoo import build, models
 
@@ -18,7 +18,7 @@ __all__ = ["Detections", "Detector", "InputError", "InputSpec", "Target", "build
 _HOMES = {
     "build": "vedette.zoo",
     "explain": "vedette.glass.trace",
-    "load": "vedette.infer.load",
+    "load": "vedette.export.backends",
     "models": "vedette.zoo",
     "Detector": "vedette.infer.detector",
     "Detections": "vedette.structures",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vedette.cli.backends import Name, load_on
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     from vedette.infer.detector import Detector
 
 
-def load_detector(model: str, device: str | None, trust: bool, **config: Any) -> tuple[Detector, tuple[str, ...]]:
+def load_detector(
+    model: str,
+    device: str | None,
+    trust: bool,
+    backend: Name | None = None,
+    bf16: bool = False,
+    fp32: bool = False,
+    **config: Any,
+) -> tuple[Detector, tuple[str, ...]]:
     """It and its classes; raises InputError where its weights name none, or cannot be loaded."""
-    from vedette.infer.load import load
-
-    detector = load(model, device=device, trust=trust, **config)
+    detector = load_on(backend, bf16, fp32, model, device=device, trust=trust, **config)
     if detector.classes is None:
         raise InputError(f"{model}: the weights name no classes, so they cannot be matched with those of the data")
     return detector, detector.classes

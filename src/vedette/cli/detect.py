@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli import detect_options as options
+from vedette.cli.backends import Backend, Fp32, load_on
 from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import (
     BatchSize,
@@ -50,6 +51,8 @@ def detect(
     batch_size: BatchSize = 8,
     device: Device = None,
     bf16: Bf16 = False,
+    backend: Backend = None,
+    fp32: Fp32 = False,
     graphs: options.Graphs = False,
     trust: Trust = False,
     nms: Nms = None,
@@ -90,12 +93,14 @@ def detect(
         way: dict[str, Any] = {"device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
         way |= {"batch_size": batch_size, "address": ray_address, "workers": ray_workers}
         return detect_on_ray(WantedCollection(files=sources.files, out=out, weights=weights, settings=asked, **way))
+    asked |= {"backend": backend, "fp32": fp32}
     asked |= {"every": every, "track": track} if sources.videos else {}
     batch = plan(out, sources.files, asked, resume, overwrite, sources.videos)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
-    detector = _load(weights, device, graphs, nms, trust)
+    how = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
+    detector = load_on(backend, bf16, fp32, weights, **how)
     passes = _plan(detector, sizes, flip, vote, batch_size)
     batch.begin()
     try:
@@ -107,12 +112,6 @@ def detect(
         raise
     results = batch.finish()
     _tell(batch, as_json, results if sources.files else "", sources.faults)
-
-
-def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
-    from vedette.infer.load import load
-
-    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:

@@ -11,6 +11,7 @@ import typer
 
 from vedette.cli import evaluate_options as options
 from vedette.cli.annotated import load_detector, read_annotated, truths_in
+from vedette.cli.backends import Backend, Fp32
 from vedette.cli.choices import (
     BatchSize,
     Bf16,
@@ -61,6 +62,8 @@ def evaluate(
     workers: options.Workers = 2,
     device: Device = None,
     bf16: Bf16 = False,
+    backend: Backend = None,
+    fp32: Fp32 = False,
     trust: Trust = False,
     resamples: options.Resamples = 1000,
     seed: options.Seed = 0,
@@ -116,7 +119,8 @@ def _load(model: str, values: Mapping[str, Any], sizes: Sequence[int] | None) ->
     from vedette.evaluate.limits import keep_most
     from vedette.infer.multiscale import plan_passes
 
-    detector, classes = load_detector(model, values["device"], values["trust"], **chosen(nms=values["nms"]))
+    run_by = {name: values[name] for name in ("backend", "bf16", "fp32", "device", "trust")}
+    detector, classes = load_detector(model, **run_by, **chosen(nms=values["nms"]))
     if values["max_detections"] is not None:
         keep_most(detector.network, values["max_detections"])
     passes = plan_passes(detector.input_spec, sizes, values["flip"], values["vote"], values["batch_size"])
@@ -132,7 +136,8 @@ def _measured(looks: Sequence[Looking], images: AnnotatedData, values: Mapping[s
     truths = [truths_in(one.name, images.dataset, one.classes) for one in looks]
     _note_crowded([one.detector for one in looks], truths[0], images.metric, images.most)
     above = values["overlap"] or ("above" if images.metric != "coco" else None)
-    given = chosen(nms=values["nms"], overlap=above, score=values["score"], max_detections=images.most)
+    how = {"nms": values["nms"], "backend": values["backend"]}
+    given = chosen(**how, overlap=above, score=values["score"], max_detections=images.most)
     every = []
     for one, own in zip(looks, truths, strict=True):
         found = _find(one, images.dataset, values["workers"], values["bf16"], values["score"])

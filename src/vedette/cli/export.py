@@ -10,7 +10,9 @@ import typer
 
 from vedette.cli.choices import Nms, chosen
 from vedette.cli.complete import complete_model
+from vedette.cli.int8 import Calibrate, Data, Int8, MaxDrop, calibration, check_int8, judged
 from vedette.cli.places import check_folder, place
+from vedette.errors import InputError
 
 Format = Literal["onnx", "openvino", "pt2"]
 
@@ -30,6 +32,10 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="Give logits and deltas of every anchor, before anything is found.")
     ] = False,
+    int8: Int8 = False,
+    calibrate: Calibrate = None,
+    data: Data = None,
+    max_drop: MaxDrop = None,
     nms: Nms = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
@@ -41,7 +47,13 @@ def export(
     else. The file is run beside the model before it is written; where it finds other boxes, nothing is written.
 
     Example: vedette export refinedet320-lite0 --to onnx --out refinedet320.onnx
+
+    Example: vedette export refinedet320-lite0 --to openvino --int8 --calibrate photos --data my-photos:val
+    --max-drop 0.005 --out refinedet320.xml
     """
+    check_int8(int8, calibrate, data, max_drop)
+    if int8 and (to == "pt2" or raw):
+        raise InputError(f"--int8: not with {'--raw' if raw else '--to pt2'}; choose --to onnx or openvino")
     check_folder("--out", out.parent)
     from vedette.zoo import weight_file
 
@@ -57,6 +69,12 @@ def export(
         typer.echo(f"{time.monotonic() - started:5.0f} s  {line}", err=True)
 
     detector = load(weights, device="cpu", trust=trust, **chosen(nms=nms))
-    report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
+    if int8:
+        from vedette.export.int8 import export_int8
+
+        pictures, measured = calibration(calibrate or ()), judged(detector, data, max_drop)
+        report = export_int8(detector, to, out, pictures, measured, check=check or (), tell=tell)
+    else:
+        report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
     size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
     typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")

@@ -82,8 +82,8 @@ def _search(dataset: Dataset, mode: Mode, limit: int, cache: Path | None, worker
 def _of_rpn(dataset: Dataset, model: str, device: str | None, workers: int) -> list[Any]:
     """What the RPN gives to its detector in training; raises InputError for a model without one."""
     from vedette.infer.load import load
+    from vedette.infer.precision import fast_precision
     from vedette.papers.faster_rcnn import FasterRCNN
-    from vedette.train.precision import fast_precision
     from vedette.train.rpn_proposals import rpn_proposals
 
     detector = load(model, device)

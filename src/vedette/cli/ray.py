@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("ray", "pyarrow", "pandas")
 OF_RAY = {"ray_address": "--ray-address", "ray_workers": "--ray-workers"}  # parameters of vedette detect
-NOT_OF_RAY = {"graphs": "--graphs", "as_json": "--json", "every": "--every", "track": "--track"}
+NOT_OF_RAY = {"graphs": "--graphs", "as_json": "--json", "every": "--every", "track": "--track", "backend": "--backend", "fp32": "--fp32"}
 FAULTS = 20  # that are told one by one
 
 

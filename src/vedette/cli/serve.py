@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli.backends import Backend, Fp32, precision_of, settled
 from vedette.cli.choices import Bf16, Device, Trust
 from vedette.cli.complete import complete_model
 from vedette.errors import InputError
@@ -62,6 +63,8 @@ def serve(
     api_key_file: KeyFile = None,
     device: Device = None,
     bf16: Bf16 = False,
+    backend: Backend = None,
+    fp32: Fp32 = False,
     trust: Trust = False,
 ) -> None:
     """Serve detectors over HTTP: POST /detect with a picture, or open the page in a browser.
@@ -88,9 +91,11 @@ def serve(
         max_body << 20,
         round(max_pixels * 1e6),
     )
+    precision_of(backend, bf16, fp32)
+    choices = {name: settled(backend, bf16, fp32, source, device, trust) for name, source in sources.items() if backend}
     with bind(host, port) as listening:
         address = _address(*listening.getsockname()[:2])
-        plan = Plan(sources, limits, device, bf16, trust, workers)
+        plan = Plan(sources, limits, device, bf16, trust, workers, choices)
         run(plan, listening, lambda: typer.echo(f"{', '.join(sources)}: http://{address}/ (Ctrl-C stops)"))
 
 

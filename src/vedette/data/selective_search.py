@@ -9,7 +9,6 @@ Shapes: `N` proposals of one picture, x1 y1 x2 y2 in pixels of the picture unles
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from vedette.data.atomic import write_whole
+from vedette.data.cache import cache_folder
 from vedette.data.loader import AnnotatedImages, Proposals
 from vedette.errors import InputError
 
@@ -110,9 +110,8 @@ def proposals_for(
 
 
 def default_cache() -> Path:
-    """vedette/proposals in $XDG_CACHE_HOME, or else in ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "vedette" / "proposals"
+    """Where they are kept unless another folder is given."""
+    return cache_folder("proposals")
 
 
 class _Searches(TorchDataset[Any]):

@@ -9,12 +9,12 @@ from vedette.infer.backends.openvino import SECTION
 from vedette.weights.exported import Exported, to_metadata
 
 
-def write_openvino(model: Any, exported: Exported, path: Path) -> None:
-    """Writes an onnx.ModelProto as .xml, and the weights, in float32, as .bin beside it."""
+def write_openvino(model: bytes, exported: Exported, path: Path) -> None:
+    """Writes what an ONNX file holds as .xml, and the weights, in float32, as .bin beside it."""
     openvino = needed("openvino", "OpenVINO")
     with TemporaryDirectory() as folder:
         onnx = Path(folder) / "model.onnx"
-        onnx.write_bytes(model.SerializeToString())
+        onnx.write_bytes(model)
         graph = openvino.Core().read_model(str(onnx))
         save_openvino(graph, exported, path)
 

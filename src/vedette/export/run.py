@@ -35,12 +35,14 @@ def export(
     *,
     check: Sequence[str | Path] = (),
     raw: bool = False,
+    onnx: Path | None = None,
     tell: Tell = lambda line: None,
 ) -> str:
     """Writes a detector on the CPU as a file, once that was run and found the model's boxes in photographs.
 
     out: ends in .onnx, .xml (with a .bin beside it) or .pt2. check: photographs; by default those of the package.
-    raw: the file gives the network's outputs for every anchor, before anything is found. → how file and model compare.
+    raw: the file gives the network's outputs for every anchor, before anything is found. onnx: the same detector's
+    file in that format, where there is one: OpenVINO's is translated from it. → how file and model compare.
 
     Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
     """
@@ -49,9 +51,9 @@ def export(
     photographs(check)  # before the work
     with TemporaryDirectory() as folder:
         made = Path(folder) / out.name
-        convert(detector, exported, to, made, tell)
+        convert(detector, exported, to, made, tell, onnx)
         tell("running the file beside the model")
-        report = _compared(detector, made, check, raw)
+        report = compared(detector, made, check, raw)
         place(made, out, to)
     return report
 
@@ -62,16 +64,20 @@ def check_out(to: str, out: Path) -> None:
         raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
 
 
-def convert(detector: Detector, exported: Exported, to: Format, made: Path, tell: Tell) -> None:
+def convert(
+    detector: Detector, exported: Exported, to: Format, made: Path, tell: Tell, onnx: Path | None = None
+) -> None:
     """Writes the file, without a look at what it finds."""
+    if to == "openvino" and onnx is not None:
+        return write_openvino(onnx.read_bytes(), exported, made)
     tell("tracing the network")
     traced = trace(detector.model, exported)
     if to == "pt2":
         return write_pt2(traced, exported, made)
     tell("translating it to ONNX")
-    model = to_onnx(traced, exported)
+    model = to_onnx(traced, exported).SerializeToString()
     if to == "onnx":
-        made.write_bytes(model.SerializeToString())
+        made.write_bytes(model)
     else:
         tell("translating that to OpenVINO")
         write_openvino(model, exported, made)
@@ -104,7 +110,7 @@ def place(made: Path, out: Path, to: Format) -> None:
             write_whole(out.with_suffix(ending), lambda file, content=content: shutil.copyfileobj(content, file))  # type: ignore[misc]
 
 
-def _compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
+def compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
     """Raises InputError where the file is not the model's equal."""
     pictures = photographs(check)
     if raw:

@@ -30,6 +30,7 @@ class Detector:
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
     name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
+    The attribute `bf16`, set to True: it looks in bfloat16, whether `detect` is asked to or not.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
@@ -44,7 +45,7 @@ class Detector:
         graphs: bool = False,
         name: str | None = None,
     ) -> None:
-        self.device = torch.device("cpu") if isinstance(model, Session) else choose_device(device)
+        self.device = model.device if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
             raise InputError(f"graphs: CUDA graphs need a GPU, and the device is {self.device}; leave graphs out")
         self.network = model if isinstance(model, Session) else model.to(self.device).eval()
@@ -52,6 +53,7 @@ class Detector:
         self.classes = classes
         self.category_ids, self.name = category_ids, name
         self.graphs = graphs
+        self.bf16 = False
         self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
 
     @property
@@ -159,7 +161,7 @@ class Detector:
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""
         if (spec, bf16) not in self.looks:
-            self.looks[spec, bf16] = look_with(self.network, spec, bf16, self.device, self.graphs)
+            self.looks[spec, bf16] = look_with(self.network, spec, bf16 or self.bf16, self.device, self.graphs)
         return self.looks[spec, bf16]
 
     def model_look(self, spec: InputSpec, bf16: bool = False) -> Look:

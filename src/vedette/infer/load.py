@@ -7,6 +7,7 @@ import torch
 
 from vedette.errors import InputError
 from vedette.infer.backends.open import is_exported, open_session
+from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector
 from vedette.zoo import restore, weight_file
 
@@ -52,8 +53,12 @@ def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, 
         raise InputError(f"{path}: its graph has its own {next(iter(config))}; export the weights again with another")
     if graphs or (device is not None and torch.device(device).type != "cpu"):
         raise InputError(f"{path}: an exported file runs on the CPU, by its own library; leave device and graphs out")
-    session = open_session(path)
-    exported = session.exported
+    return detector_of(open_session(path))
+
+
+def detector_of(session: Session) -> Detector:
+    """An exported file's session, ready to use; raises InputError for one that finds nothing, but gives raw outputs."""
+    path, exported = session.path, session.exported
     if exported.raw:
         raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
     return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids, name=exported.name)

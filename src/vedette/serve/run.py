@@ -4,11 +4,12 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
+from typing import Any
 
 import torch
 import uvicorn
@@ -16,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from vedette.errors import InputError
+from vedette.export.backends import Choice, open_choice
 from vedette.infer.detector import Detector
 from vedette.infer.load import load
 from vedette.serve.limits import CONNECTIONS, Limits
@@ -37,10 +39,16 @@ class Plan:
     bf16: bool = False
     trust: bool = False
     workers: int = 1
+    choices: Mapping[str, Sequence[Any] | None] = field(default_factory=dict)  # names → the fields of what runs them
 
     def detectors(self) -> dict[str, Detector]:
         """Raises InputError for one that cannot be loaded."""
-        return {name: load(source, self.device, trust=self.trust) for name, source in self.models.items()}
+        return {name: self._detector(source, self.choices.get(name)) for name, source in self.models.items()}
+
+    def _detector(self, source: str, choice: Sequence[Any] | None) -> Detector:
+        if choice is None:
+            return load(source, self.device, trust=self.trust)
+        return open_choice(Path(source), Choice(*choice), device=self.device, trust=self.trust)
 
 
 def serve(plan: Plan, listening: socket.socket, loaded: Callable[[], None]) -> None:

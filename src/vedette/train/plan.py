@@ -11,10 +11,10 @@ from vedette.data.annotations import Dataset
 from vedette.data.read import parse_source, read_datasets, validation_source
 from vedette.data.values import counted
 from vedette.errors import InputError
+from vedette.infer.precision import fast_precision
 from vedette.train.around import Around
 from vedette.train.defaults import notes_on, rate_for, sized
 from vedette.train.log import LOG, TABLE
-from vedette.train.precision import fast_precision
 from vedette.train.processes import number_of_processes
 from vedette.train.recipe import Elsewhere, FourStep, Recipe, RecipeKind, without_pretraining
 from vedette.train.recipes import FEW_IMAGES, in_stages, kind_for, recipe_for, scratch_config, start_for

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vedette.errors import InputError
 from vedette.weights.header import Header, of_strings, to_strings
@@ -22,6 +23,7 @@ class Exported(Header):
 
     sizes: bool  # the graph takes the true heights and widths inside a padded batch
     raw: bool = False  # it gives logits and deltas of every anchor
+    int8: dict[str, Any] | None = None  # in eight bits: calibration, and AP before and after where it was measured
 
     @property
     def inputs(self) -> tuple[str, ...]:

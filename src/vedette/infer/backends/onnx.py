@@ -15,8 +15,9 @@ from vedette.weights.exported import of_metadata
 ERRORS_ALONE = 3  # onnxruntime's level of its log: warnings of its optimiser are no user's concern
 
 
-def open_session(path: Path) -> Session:
+def open_session(path: Path, bf16: bool = False) -> Session:
     """Raises InputError as `open.open_session` does."""
+    _refuse(bf16)
     runtime = needed("onnxruntime", str(path))
     options = runtime.SessionOptions()
     options.log_severity_level = ERRORS_ALONE
@@ -34,7 +35,11 @@ class OnnxRuntime:
 
     def __call__(self, inputs: Mapping[str, Tensor], bf16: bool) -> Sequence[Tensor]:
         """Raises InputError for bf16, which ONNX Runtime has no kernels for on a CPU."""
-        if bf16:
-            raise InputError("bf16: ONNX Runtime computes in float32 on a CPU; leave it out, or export to openvino")
+        _refuse(bf16)
         found = self.graph.run(None, {name: value.numpy() for name, value in inputs.items()})
         return [torch.from_numpy(values) for values in found]
+
+
+def _refuse(bf16: bool) -> None:
+    if bf16:
+        raise InputError("bf16: ONNX Runtime computes in float32 on a CPU; leave it out, or export to openvino")

@@ -18,10 +18,12 @@ def is_exported(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def open_session(path: Path) -> Session:
-    """Raises InputError for a file that cannot be read or is not ours, and where the library is missing."""
+def open_session(path: Path, bf16: bool = False) -> Session:
+    """bf16: it runs in bfloat16. Raises InputError for a file that cannot be read or is not ours, and where the library
+    or its kernels are missing.
+    """
     home: Any = import_module(f"vedette.infer.backends.{HOMES[path.suffix.lower()]}")
-    session: Session = home.open_session(path)
+    session: Session = home.open_session(path, bf16)
     return session
 
 

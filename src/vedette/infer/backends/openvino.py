@@ -15,7 +15,7 @@ from vedette.weights.exported import of_metadata
 SECTION = "vedette"  # of the runtime information
 
 
-def open_session(path: Path) -> Session:
+def open_session(path: Path, bf16: bool = False) -> Session:
     """Raises InputError as `open.open_session` does, and where the .bin beside the .xml is missing."""
     openvino = needed("openvino", str(path))
     weights = path.with_suffix(".bin")
@@ -28,7 +28,7 @@ def open_session(path: Path) -> Session:
         metadata = {name: str(_value(graph, name)) for name in section}
     exported = of_metadata(path, metadata)
     with reading(path):
-        return Session(path, exported, OpenVino(core, graph))
+        return Session(path, exported, OpenVino(core, graph, bf16), bf16)
 
 
 def _value(graph: Any, name: str) -> Any:
@@ -38,10 +38,10 @@ def _value(graph: Any, name: str) -> Any:
 class OpenVino:
     """What runs the graph, compiled once for each precision that is asked for."""
 
-    def __init__(self, core: Any, graph: Any) -> None:
+    def __init__(self, core: Any, graph: Any, bf16: bool) -> None:
         self.core, self.graph = core, graph
         self.compiled: dict[bool, Any] = {}
-        self._in(bf16=False)
+        self._in(bf16)
 
     def __call__(self, inputs: Mapping[str, Tensor], bf16: bool) -> Sequence[Tensor]:
         """bf16: in bfloat16 where the processor has it."""

@@ -15,13 +15,13 @@ from vedette.weights.exported import of_metadata
 METADATA = "vedette.json"  # in the file
 
 
-def open_session(path: Path) -> Session:
+def open_session(path: Path, bf16: bool = False) -> Session:
     """Raises InputError as `open.open_session` does."""
     extra = {METADATA: ""}
     with reading(path):
         program = torch.export.load(path, extra_files=extra)
         metadata = json.loads(extra[METADATA] or "{}")
-    return Session(path, of_metadata(path, metadata), Program(program.module()))
+    return Session(path, of_metadata(path, metadata), Program(program.module()), bf16)
 
 
 class Program:

@@ -17,25 +17,38 @@ from vedette.parts.detection import Candidates, unpad
 from vedette.structures import Detections, InputSpec
 from vedette.weights.exported import Exported
 
+CPU = torch.device("cpu")
+
 
 class Runs(Protocol):
-    """What runs a graph: inputs by name, on the CPU, and its outputs in their order."""
+    """What runs a graph: inputs by name, on the session's device, and its outputs in their order."""
 
     def __call__(self, inputs: Mapping[str, Tensor], bf16: bool) -> Sequence[Tensor]: ...
 
 
 class Session:
-    """A graph with what it says of itself, and what runs it."""
+    """A graph with what it says of itself, and what runs it on a device; bf16: in bfloat16, whether asked or not."""
 
-    def __init__(self, path: Path, exported: Exported, run: Runs) -> None:
-        self.path, self.exported, self.run = path, exported, run
+    def __init__(
+        self,
+        path: Path,
+        exported: Exported,
+        run: Runs,
+        bf16: bool = False,
+        device: torch.device = CPU,
+    ) -> None:
+        self.path, self.exported, self.run, self.bf16, self.device = path, exported, run, bf16, device
         self.config = SimpleNamespace(**exported.config)  # read as a model's config is
         self.input_spec = exported.input_spec
 
     def find(self, images: Tensor, sizes: Tensor, score: float, bf16: bool) -> Candidates:
         """What is found in a batch, as the graph has it."""
+        return Candidates(*self.run(self.inputs(images, sizes, score), bf16))
+
+    def inputs(self, images: Tensor, sizes: Tensor, score: float) -> dict[str, Tensor]:
+        """What the graph takes of these, by name."""
         given = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
-        return Candidates(*self.run({name: given[name] for name in self.exported.inputs}, bf16))
+        return {name: given[name] for name in self.exported.inputs}
 
 
 class SessionLook:
@@ -48,11 +61,11 @@ class SessionLook:
                 f"{session.path}: takes pictures of {session.input_spec.size} pixels alone; leave scales out, or use "
                 "the weight file"
             )
-        self.session, self.bf16 = session, bf16
+        self.session, self.bf16 = session, bf16 or session.bf16
 
     def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
         """What is found in each picture with at least this score, in the pixels of its frame."""
-        return find_in(self._detect, torch.device("cpu"), inputs, score, mirrored)
+        return find_in(self._detect, self.session.device, inputs, score, mirrored)
 
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float

@@ -1,4 +1,4 @@
-"""Which number format a device trains fastest in."""
+"""Which number format a device is fastest in."""
 
 from typing import Literal
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vedette.train.precision import fast_precision
+from vedette.infer.precision import fast_precision
 
 
 @pytest.mark.parametrize(
