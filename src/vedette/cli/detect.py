@@ -80,7 +80,7 @@ def detect(
 def _load(weights: Path, device: str | None, graphs: bool, nms: str | None, trust: bool) -> Detector:
     from vedette.infer.load import load
 
-    return load(weights, device=device, graphs=graphs, trust=trust, **chosen(nms=nms))
+    return load(weights, device=device, graphs=graphs, trust=trust, folded=True, **chosen(nms=nms))
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:

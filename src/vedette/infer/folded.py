@@ -10,19 +10,19 @@ from itertools import chain, pairwise
 import torch
 from torch import nn
 
-from vedette.backbones.efficientnet_lite0 import EfficientNetLite0, InvertedResidual, Separable
 from vedette.backbones.resnet import FrozenNorm, ResNet
 
 NORMS = (nn.BatchNorm2d, FrozenNorm)
-IN_TURN = (nn.Sequential, EfficientNetLite0, Separable, InvertedResidual, ResNet)  # children are called one by one
+IN_TURN = (nn.Sequential, ResNet)  # whose norms stand behind the convolution that they are of
 BLOCKS = ("BasicBlock", "Bottleneck")  # the same, of torchvision, whose import takes longer than torch's
 
 
-def folded(model: nn.Module) -> nn.Module:
+def without_norms(model: nn.Module) -> nn.Module:
     """A twin of a model to detect with, in evaluation mode, without batch norms that stand behind a convolution.
 
     The model stays as it is, and the twin shares every other tensor with it. Its folded weights are those of now: a
-    model that is changed afterwards needs another twin. Norms elsewhere, and in kinds of modules unknown here, stay.
+    model that is changed afterwards needs another twin. Norms elsewhere, and in kinds of modules unknown here, stay;
+    an EfficientNet's are folded when it is built.
     """
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
     twin = deepcopy(model, shared).eval()  # type: ignore[arg-type]  # a memo's keys are ids
