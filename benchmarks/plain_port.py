@@ -31,8 +31,9 @@ def detect(model: Any, photo: Path, floor: float) -> dict[str, Tensor]:
         ]
     columns = {name: torch.cat([one[name] for one in found]) for name in ("boxes", "scores", "labels")}
     best = columns["scores"].argsort(descending=True)[:TOP]
-    scale = torch.tensor([picture.width, picture.height]).repeat(2) / spec.size
-    return {name: values[best] for name, values in (columns | {"boxes": columns["boxes"] * scale}).items()}
+    frame = torch.tensor([picture.width, picture.height]).repeat(2)
+    columns["boxes"] = torch.minimum(columns["boxes"].clamp(min=0) * frame / spec.size, frame)
+    return {name: values[best] for name, values in columns.items()}
 
 
 def _all_boxes(model: Any, predictions: Any) -> tuple[Tensor, Tensor]:

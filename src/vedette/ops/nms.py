@@ -59,32 +59,30 @@ def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int,
     for row in range(len(boxes)):  # image by image is B times fewer pairs
         order = scores[row].argsort(descending=True, stable=True)
         order = order[scores[row, order] > 0]
-        keep[row, order[find(boxes[row, order], groups[row, order], scores[row, order], iou, enough)]] = True
+        apart = _move_apart(boxes[row, order], groups[row, order])
+        keep[row, order[find(apart, scores[row, order].double(), iou, enough)]] = True
     return keep
 
 
-def _best_that_stay(boxes: Tensor, groups: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
+def _best_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
     """Positions of at least the best `enough` that stay, of one image's candidates from the best down.
 
     Block by block: those that stay so far drop what they overlap in the next block at once, and torchvision's kernel
     settles the rest of it. The kernel takes pair after pair: all at once it is several times slower.
     """
-    kernel, extent = torchvision_nms(), _extent(boxes)
-    stay, those = torch.zeros(0, dtype=torch.int64), boxes.new_zeros(0, 4, dtype=torch.float64)
+    kernel = torchvision_nms()
+    stay = torch.zeros(0, dtype=torch.int64)
     for block in torch.split(torch.arange(len(boxes)), BLOCK):
-        apart = _move_apart(boxes[block], groups[block], extent)
-        left = ~(pairwise_iou(those, apart) > iou).any(0)
-        places, apart = block[left], apart[left]
-        best = kernel(apart, scores[places].double(), iou)
-        stay, those = torch.cat([stay, places[best]]), torch.cat([those, apart[best]])
+        left = block[~(pairwise_iou(boxes[stay], boxes[block]) > iou).any(0)]
+        stay = torch.cat([stay, left[kernel(boxes[left], scores[left], iou)]])
         if len(stay) >= enough:
             break
     return stay
 
 
-def _all_that_stay(boxes: Tensor, groups: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
+def _all_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
     """The same, where the kernel takes all pairs side by side: none is left out for being beyond `enough`."""
-    return torchvision_nms()(_move_apart(boxes, groups, _extent(boxes)), scores.double(), iou)
+    return torchvision_nms()(boxes, scores, iou)
 
 
 @torch.library.custom_op("vedette::nms", _nms, mutates_args=()).register_fake
@@ -92,20 +90,17 @@ def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, ru
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-def _move_apart(boxes: Tensor, groups: Tensor, extent: Tensor) -> Tensor:
+def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
     """Boxes in float64, each group in a place of its own.
 
     In float64 the shift costs under 1e-9 of a pixel; in float32 it would move boxes of high groups by 0.1 pixel.
     """
-    return boxes.double() + (groups * extent)[..., None]
-
-
-def _extent(boxes: Tensor) -> Tensor:
-    """() float64: how far all of them reach, and a pixel; what is not finite counts as 0."""
+    boxes = boxes.double()
     if boxes.numel() == 0:
-        return boxes.new_zeros((), dtype=torch.float64)
-    low, high = boxes.nan_to_num(0.0, 0.0, 0.0).aminmax()
-    return high.double() - low.double() + 1
+        return boxes
+    finite = boxes.nan_to_num(0.0, 0.0, 0.0)
+    extent = finite.max() - finite.min() + 1
+    return boxes + (groups * extent)[..., None]
 
 
 def soft_nms(
