@@ -26,7 +26,8 @@ The ways of a detector have the same weights (random, but where it says bundled)
   largest difference of their scores. Scores of random weights lie close together: an order turns at the last digit.
 - *Memory* is the most that a process of its own holds that looks at one picture.
 - *Plain port*: our network as ports of SSD on the web run it, a picture at a time, classes and NMS in Python loops
-  (`benchmarks/plain_port.py`); where the detector has Soft-NMS, the port's is hard.
+  (`benchmarks/plain_port.py`). It takes the 200 best candidates a class, where ours takes as many as the paper's code,
+  and its NMS is always hard.
 """
 Parts = Mapping[str, Any]
 

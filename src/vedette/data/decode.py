@@ -51,7 +51,7 @@ def decode_image(path: str | Path, rotate: bool = True, least: int | None = None
             raise InputError(f"{path}: the file is empty (0 bytes); replace it")
         with quiet, Image.open(file) as image:
             if least is not None:
-                image.draft(None, (least, least))  # type: ignore[arg-type]  # None: in its own colours
+                image.draft(None, (least, least))  # None: in its own colours
             return _to_rgb(image, rotate)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None

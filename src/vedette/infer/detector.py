@@ -132,8 +132,9 @@ class Detector:
             return seen if keep_image or draft else [replace(one, image=None) for one in seen]
 
         if not isinstance(images, list | tuple):
-            seen = look([as_picture(images, least)])[0]
-            return _undrafted(seen, images) if draft else seen
+            image: Any = images  # a str is a sequence too
+            seen = look([as_picture(image, least)])[0]
+            return _undrafted(seen, image) if draft else seen
         threads = 1 if self.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
         decode = partial(as_picture, least=least)
         found: list[Any] = [one for some in look_ahead(images, decode, look, passes, threads) for one in some]

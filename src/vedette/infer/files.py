@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -45,7 +46,7 @@ def holds_several(file: str | Path) -> bool:
         return False
 
 
-def _decode(file: str | Path) -> Decoded:
+def _decode(file: Any) -> Decoded:
     try:
         return decode_image(file)
     except InputError as error:

@@ -25,7 +25,7 @@ def without_norms(model: nn.Module) -> nn.Module:
     an EfficientNet's are folded when it is built.
     """
     shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-    twin = deepcopy(model, shared).eval()  # type: ignore[arg-type]  # a memo's keys are ids
+    twin = deepcopy(model, shared).eval()  # a memo: what has such an id is not copied
     for module in list(twin.modules()):
         if isinstance(module, IN_TURN) or type(module).__name__ in BLOCKS:
             for (_, conv), (name, norm) in pairwise(list(module.named_children())):
