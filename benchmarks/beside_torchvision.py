@@ -14,6 +14,7 @@ from vedette.structures import Target
 from vedette.train.step import TrainStep
 
 WARM_UP = 2
+PRECISIONS = (("", False), (" bf16", True))
 
 
 def report(what: str, ours: list[float], theirs: list[float], unit: str = "ratio") -> None:
@@ -51,14 +52,24 @@ def detect(ours: Any, theirs: Any, photo: Path, device: str, rounds: int, floor:
 
 def train(ours: Any, theirs: Any, device: str, rounds: int, batch: int, size: tuple[int, int], classes: int) -> None:
     """Images of that height and width and boxes to new weights: forward, loss, backward, SGD."""
+    calls = training_calls(ours, theirs, device, batch, size, classes)
+    _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))
+
+
+def training_calls(
+    ours: Any, theirs: Any | None, device: str, batch: int, size: tuple[int, int], classes: int
+) -> dict[str, Callable[[], object]]:
+    """A training step of each, in fp32 and in bf16."""
     images = torch.randint(256, (batch, 3, *size), dtype=torch.uint8, device=device)
     corner, side = torch.rand(batch, 3, 2) * min(size) / 2, min(size) * (0.1 + 0.3 * torch.rand(batch, 3, 2))
     boxes = torch.cat([corner, corner + side], 2).to(device)
     labels = torch.randint(classes, (batch, 3), device=device)
-    ours, theirs = ours.to(device, memory_format=torch.channels_last), theirs.to(device)
+    ours = ours.to(device, memory_format=torch.channels_last)
     targets = [Target(b, n) for b, n in zip(boxes, labels, strict=True)]
     their_targets = [{"boxes": b, "labels": n + 1} for b, n in zip(boxes, labels, strict=True)]
-    optimizers = [torch.optim.SGD(m.train().parameters(), 1e-6, momentum=0.9) for m in (ours, theirs)]
+
+    def optimizer_of(model: Any) -> torch.optim.Optimizer:
+        return torch.optim.SGD(model.train().parameters(), 1e-6, momentum=0.9)
 
     def one(optimizer: Any, losses: Callable[[], dict[str, Tensor]]) -> None:
         loss = torch.stack([value.float() for value in losses().values()]).sum()
@@ -66,17 +77,23 @@ def train(ours: Any, theirs: Any, device: str, rounds: int, batch: int, size: tu
         loss.backward()
         optimizer.step()
 
+    calls: dict[str, Callable[[], object]] = {}
+    own = optimizer_of(ours)
+    for suffix, bf16 in PRECISIONS:
+        step = TrainStep(ours, ours.input_spec, bf16).to(device)
+        calls[f"ours{suffix}"] = lambda s=step: one(own, lambda: s(images, targets))
+    if theirs is None:
+        return calls
+    other = optimizer_of(theirs.to(device))
+
     def their_losses(bf16: bool) -> dict[str, Tensor]:
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
             losses: dict[str, Tensor] = theirs(list(images / 255), their_targets)
         return losses
 
-    calls: dict[str, Callable[[], object]] = {}
-    for suffix, bf16 in (("", False), (" bf16", True)):
-        step = TrainStep(ours, ours.input_spec, bf16).to(device)
-        calls[f"ours{suffix}"] = lambda s=step: one(optimizers[0], lambda: s(images, targets))
-        calls[f"theirs{suffix}"] = lambda b=bf16: one(optimizers[1], lambda: their_losses(b))
-    _report_pairs(f"training step of {batch}", in_turns(calls, rounds, WARM_UP))
+    for suffix, bf16 in PRECISIONS:
+        calls[f"theirs{suffix}"] = lambda b=bf16: one(other, lambda: their_losses(b))
+    return calls
 
 
 def _report_pairs(what: str, times: dict[str, list[float]]) -> None:

@@ -26,21 +26,28 @@ FLOOR = 0.05
 ASPECT = 4 / 3
 
 
-def same_models(kind: str, side: int) -> tuple[Any, Any]:
-    """Ours and theirs, with the same random weights: scores of an untrained network, so few are above the floor."""
+def their_model(kind: str, side: int) -> nn.Module:
+    """torchvision's, always with the same random weights: of an untrained network few scores are above the floor."""
     torch.manual_seed(0)
-    longest = round(side * 5 / 3)
     options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": CLASSES + 1}
-    build, convert = (
-        (detection.fasterrcnn_resnet50_fpn, faster_rcnn_torchvision.convert)
-        if kind == "faster-rcnn"
-        else (detection.retinanet_resnet50_fpn, retinanet_torchvision.convert)
-    )
-    theirs: nn.Module = build(**options, min_size=side, max_size=longest)
+    build = detection.fasterrcnn_resnet50_fpn if kind == "faster-rcnn" else detection.retinanet_resnet50_fpn
+    theirs: nn.Module = build(**options, min_size=side, max_size=longest(side))
+    return theirs
+
+
+def longest(side: int) -> int:
+    """The longest long side beside a short side, as 1333 is beside 800."""
+    return round(side * 5 / 3)
+
+
+def same_models(kind: str, side: int) -> tuple[Any, Any]:
+    """Ours and theirs, with the same weights."""
+    theirs = their_model(kind, side)
+    convert = faster_rcnn_torchvision.convert if kind == "faster-rcnn" else retinanet_torchvision.convert
     checkpoint = convert(theirs.state_dict())
     ours: Any = vedette.build(f"{kind}-resnet50-fpn", num_classes=CLASSES, **checkpoint.config)
     ours.load_state_dict(checkpoint.tensors)
-    ours.input_spec = replace(ours.input_spec, **(checkpoint.input | {"size": side, "max_side": longest}))
+    ours.input_spec = replace(ours.input_spec, **(checkpoint.input | {"size": side, "max_side": longest(side)}))
     return ours, theirs
 
 

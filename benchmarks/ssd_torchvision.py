@@ -29,12 +29,18 @@ CLASSES = 20
 FLOOR = 0.01
 
 
-def same_models() -> tuple[SSD, Any]:
-    """Ours and theirs, with the same random weights: scores near 1 / 21, as of an untrained network."""
+def their_model() -> Any:
+    """torchvision's, always with the same random weights: scores near 1 / 21, as of an untrained network."""
     torch.manual_seed(0)
     theirs = torchvision_ssd(weights=None, weights_backbone=None, num_classes=CLASSES + 1)
     for parameter in theirs.head.parameters():
         torch.nn.init.normal_(parameter, std=1e-4)
+    return theirs
+
+
+def same_models() -> tuple[SSD, Any]:
+    """Ours and theirs, with the same weights."""
+    theirs = their_model()
     checkpoint = convert(theirs.state_dict())
     ours = build("ssd300-vgg16", num_classes=CLASSES, **checkpoint.config)
     ours.load_state_dict(checkpoint.tensors)

@@ -1,5 +1,4 @@
 from pathlib import Path
-from threading import Event
 from typing import Any
 from weakref import ref
 
@@ -9,7 +8,7 @@ from PIL import Image
 from vedette.errors import InputError
 from vedette.infer import files
 from vedette.infer.detector import Detector
-from vedette.infer.files import decode_ahead, detect_files
+from vedette.infer.files import detect_files
 from vedette.infer.multiscale import plan_passes
 
 
@@ -44,46 +43,6 @@ def test_no_files_and_bad_files_alone(detector: Detector, tmp_path: Path) -> Non
     assert [type(one) for one in found_in(detector, [tmp_path, tmp_path / "none"])] == [InputError] * 2
     with pytest.raises(InputError, match="score"):
         found_in(detector, [], score=2.0)
-
-
-def test_the_next_pictures_are_decoded_while_one_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded = {name: Event() for name in folder(tmp_path, 6)}
-
-    def decode(path: Path) -> Image.Image:
-        decoded[path].set()
-        return Image.new("RGB", (1, 1))
-
-    monkeypatch.setattr(files, "decode_image", decode)
-    stream = decode_ahead(decoded, ahead=2)
-    next(stream)
-    events = list(decoded.values())
-    assert all(event.wait(10) for event in events[:3])
-    assert not any(event.is_set() for event in events[3:])
-    assert len(list(stream)) == 5
-
-
-def test_large_pictures_wait_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two have ten pixels more than may wait together; what cannot be read waits beside any."""
-    names = [tmp_path / f"{number}.png" for number in range(5)]
-    for name, side in zip(names, (60, 60, 60, 5, 60), strict=True):
-        Image.new("RGB", (side, side)).save(name)
-    names[3].write_text("no picture")
-    monkeypatch.setattr(files, "MOST_PIXELS", 2 * 60 * 60 - 10)
-    begun: list[Path] = []
-
-    def decode(path: Path) -> Image.Image:
-        begun.append(path)
-        return Image.new("RGB", (1, 1))
-
-    monkeypatch.setattr(files, "decode_image", decode)
-    stream = decode_ahead(names, ahead=5)
-    for count in (1, 2):
-        next(stream)
-        assert begun == names[:count]
-    next(stream)
-    assert names[4] not in begun
-    assert len(list(stream)) == 2
-    assert begun == names
 
 
 def test_no_more_pictures_are_kept_than_wait(

@@ -28,14 +28,21 @@ Fp32 = Annotated[
 
 
 def load_on(
-    backend: Name | None, bf16: bool, fp32: bool, weights: str | Path, *, device: str | None, **how: Any
+    backend: Name | None,
+    bf16: bool,
+    fp32: bool,
+    weights: str | Path,
+    *,
+    device: str | None,
+    folded: bool = False,
+    **how: Any,
 ) -> Detector:
     """The detector, run by that backend; without one as `load` gives it. What is chosen and exported is told."""
     precision = precision_of(backend, bf16, fp32)
     if backend is None:
         from vedette.infer.load import load
 
-        return load(weights, device=device, **how)
+        return load(weights, device=device, folded=folded, **how)
     if how.pop("graphs", False):
         raise InputError("--graphs: replays PyTorch's own kernels; leave --backend out")
     from vedette.export.backends import load as load_by

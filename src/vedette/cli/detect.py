@@ -100,7 +100,7 @@ def detect(
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
     how = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
-    detector = load_on(backend, bf16, fp32, weights, **how)
+    detector = load_on(backend, bf16, fp32, weights, folded=True, **how)
     passes = _plan(detector, sizes, flip, vote, batch_size)
     batch.begin()
     try:

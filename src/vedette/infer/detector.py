@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,15 +13,20 @@ from torch import Tensor, nn
 from vedette.data.selective_search import cached_proposals
 from vedette.errors import InputError
 from vedette.infer.backends.session import Session, SessionLook
+from vedette.infer.decoded import DECODERS, look_ahead, size_of
+from vedette.infer.folded import without_norms
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
-from vedette.infer.pictures import ImageLike, as_picture, in_batches
+from vedette.infer.pictures import ImageLike, as_picture
+from vedette.ops.boxes import clip
 from vedette.ops.images import sizes_of, stack_padded, to_input
 from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
 
 if TYPE_CHECKING:
     from vedette.infer.watch import Watch
+
+DRAFT = 2  # times the input's side: what a picture keeps where it is decoded at a fraction of its size
 
 
 class Detector:
@@ -29,7 +35,9 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
-    name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
+    name: of the model, as `build` knows it. folded: it looks with a twin of the model as it is now, whose batch norms
+    are part of the convolutions (`infer.folded`): faster, the same to rounding, and blind to later changes. Where an
+    exported file's session stands for the model, `model` is None.
     The attribute `bf16`, set to True: it looks in bfloat16, whether `detect` is asked to or not.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
@@ -44,6 +52,7 @@ class Detector:
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
         name: str | None = None,
+        folded: bool = False,
     ) -> None:
         self.device = model.device if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
@@ -54,6 +63,7 @@ class Detector:
         self.category_ids, self.name = category_ids, name
         self.graphs = graphs
         self.bf16 = False
+        self.looking = without_norms(self.network) if folded and isinstance(self.network, nn.Module) else self.network
         self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
 
     @property
@@ -73,6 +83,7 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        draft: bool = False,
     ) -> Detections: ...
 
     @overload
@@ -87,6 +98,7 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        draft: bool = False,
     ) -> list[Detections]: ...
 
     def detect(
@@ -100,13 +112,16 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        draft: bool = False,
     ) -> Detections | list[Detections]:
         """What is found on one image, or on each of a list (or tuple) of images, with at least this score.
 
         An image is a path, a PIL image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or a uint8 tensor (3, H, W).
         Boxes are in the pixels of the image as given, after EXIF rotation, and inside it. Everything is on the CPU.
         bf16: the network runs in bfloat16. keep_image: each result keeps its picture, for `found.draw()`; without, a
-        long list needs no more memory than two batches, which hold fewer pictures where they are large (MOST_PIXELS).
+        long list needs no more memory than a few batches, which hold fewer pictures where they are large (MOST_PIXELS).
+        draft: without `keep_image`, JPEG files much larger than the input are decoded at a fraction of their size,
+        several times as fast; boxes and scores change a little (docs/detecting.md).
 
         scales: input sizes to look in, multiples of the spec's divisor; flip: look at the mirrored picture too. What
         several passes find is merged per class, with source -1; vote: each kept box becomes the mean of those that
@@ -116,12 +131,28 @@ class Detector:
         """
         score = check_score(score)
         passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
-        given = images if isinstance(images, list | tuple) else [images]
-        found: list[Detections] = []
-        for pictures in in_batches(map(as_picture, given), passes.batch_size):
+        least = self._least_side(passes, keep_image) if draft else None
+
+        def look(pictures: list[Image.Image]) -> list[Detections]:
             seen = self.look(pictures, passes, score, bf16)
-            found += seen if keep_image else [replace(one, image=None) for one in seen]
-        return found if isinstance(images, list | tuple) else found[0]
+            return seen if keep_image or draft else [replace(one, image=None) for one in seen]
+
+        if not isinstance(images, list | tuple):
+            image: Any = images  # a str is a sequence too
+            seen = look([as_picture(image, least)])[0]
+            return _undrafted(seen, image) if draft else seen
+        threads = 1 if self.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
+        decode = partial(as_picture, least=least)
+        found: list[Any] = [one for some in look_ahead(images, decode, look, passes, threads) for one in some]
+        return [_undrafted(one, image) for one, image in zip(found, images, strict=True)] if draft else found
+
+    def _least_side(self, passes: Passes, keep_image: bool) -> int:
+        """The pixels that a picture keeps at least; raises InputError where a draft of it would not do."""
+        if keep_image:
+            raise InputError("draft: a result that keeps its picture needs all of it; give keep_image=False too")
+        if getattr(self.network, "needs_proposals", False):
+            raise InputError("draft: selective search looks at the whole picture; leave draft out")
+        return DRAFT * max(spec.size for spec in passes.specs)
 
     def frames(
         self,
@@ -161,12 +192,15 @@ class Detector:
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""
         if (spec, bf16) not in self.looks:
-            self.looks[spec, bf16] = look_with(self.network, spec, bf16 or self.bf16, self.device, self.graphs)
+            self.looks[spec, bf16] = look_with(self.looking, spec, bf16 or self.bf16, self.device, self.graphs)
         return self.looks[spec, bf16]
 
     def model_look(self, spec: InputSpec, bf16: bool = False) -> Look:
-        """The same where predictions are wanted; raises InputError for an exported file, which has none to show."""
-        look = self.look_in(spec, bf16)
+        """The same through the model itself, where it is to be explained; raises InputError for an exported file, which
+        has no predictions to show.
+        """
+        folded = self.looking is not self.network
+        look = look_with(self.network, spec, bf16, self.device) if folded else self.look_in(spec, bf16)
         if not isinstance(look, Look):
             raise InputError(f"{look.session.path}: an exported file shows no steps; give the weights it was made from")
         return look
@@ -185,6 +219,16 @@ class Detector:
         config: Any = self.network.config
         scale = torch.tensor([x.shape[2] / picture.width, x.shape[1] / picture.height]).repeat(2)
         return cached_proposals(picture, config.search, config.proposals) * scale
+
+
+def _undrafted(found: Detections, image: ImageLike) -> Detections:
+    """What was found in a draft, which it keeps, in the pixels of the image that the draft was made of."""
+    (width, height), draft = size_of(image), found.image
+    times = 1 if draft is None else round(width / draft.width)
+    if times <= 1:
+        return replace(found, image=None)
+    boxes = clip(found.boxes * times, width, height)  # the last cells of a draft reach beyond the image
+    return replace(found, boxes=boxes, image=None)[(boxes[:, 2:] > boxes[:, :2]).all(1)]
 
 
 def look_with(

@@ -24,6 +24,7 @@ def load(
     device: str | torch.device | None = None,
     graphs: bool = False,
     trust: bool = False,
+    folded: bool = False,
     **config: Any,
 ) -> Detector:
     """A detector ready to use: bundled weights by name, one of our weight files by path, or a file of `vedette export`.
@@ -31,8 +32,8 @@ def load(
     graphs: on a GPU, record network and post-processing as CUDA graphs, one a size of input: faster where batches are
     small, after a second for each. trust: the file may be of a detector that did not come with Vedette: the module that
     it names is imported and run. config: fields to detect with other than those stored, `nms="linear"`: those of
-    AFTER_TRAINING that the detector has. An exported file (.onnx, .xml, .pt2) has its fields in its
-    graph, and runs on the CPU.
+    AFTER_TRAINING that the detector has. folded: batch norms become part of convolutions, for weights that stay as they
+    are (`Detector`). An exported file (.onnx, .xml, .pt2) has its fields in its graph, and runs on the CPU.
 
     Raises InputError for a name without bundled weights, for a file that is not ours or does not fit, and for a field
     that the weights depend on; and for a file that names a module, unless it is trusted.
@@ -44,7 +45,8 @@ def load(
     if is_exported(path):
         return _load_exported(path, device, graphs, config)
     model, stored = restore(path, trust=trust, **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
+    about = (stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
+    return Detector(model, *about, folded)
 
 
 def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, config: dict[str, Any]) -> Detector:

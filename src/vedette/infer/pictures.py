@@ -20,13 +20,14 @@ MOST_PIXELS = 100_000_000  # of the pictures that wait in memory together: 400 M
 Decoded = TypeVar("Decoded", bound=Image.Image | InputError)
 
 
-def as_picture(image: ImageLike) -> Image.Image:
+def as_picture(image: ImageLike, least: int | None = None) -> Image.Image:
     """A path, a PIL image, a uint8 array (H, W) or (H, W, 1 | 3 | 4), or a uint8 tensor (H, W) or (1 | 3 | 4, H, W).
 
-    RGB, turned as its EXIF says; what is transparent becomes white. Raises InputError for anything else.
+    RGB, turned as its EXIF says; what is transparent becomes white. least: of a path, as in `decode_image`. Raises
+    InputError for anything else.
     """
     if isinstance(image, str | Path):
-        return decode_image(image)
+        return decode_image(image, least=least)
     if isinstance(image, Image.Image):
         return _from_pillow(image)
     if isinstance(image, Tensor):

@@ -9,8 +9,8 @@ from typing import TypeVar
 from PIL import Image
 
 from vedette.errors import likely
+from vedette.infer.decoded import DECODERS
 from vedette.infer.detector import Detector
-from vedette.infer.files import DECODERS
 from vedette.serve.batcher import Batcher
 from vedette.serve.decode import decode, size_of
 from vedette.serve.limits import Limits
