@@ -69,12 +69,16 @@ class Batch:
 
         if self.stream is not None:
             self.stream.close()
-        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
-        rows = sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
+        rows = self.in_order()
         write_text(self.out / ROWS, "".join(map(_line, rows)))
         text = json.dumps(_results(rows), indent=1)  # in ASCII: a terminal prints it too, and a name may hold any byte
         write_text(self.out / RESULTS, text + "\n")
         return text
+
+    def in_order(self) -> list[Row]:
+        """All rows, in the order of the pictures."""
+        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
+        return sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
 
     def state(self) -> str:
         """How far it came, and how it goes on."""
@@ -85,11 +89,19 @@ class Batch:
 GO_ON = "the same command with --resume goes on"
 
 
-def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: bool, overwrite: bool) -> Batch:
+def plan(
+    out: Path,
+    files: Sequence[Path],
+    settings: dict[str, Any],
+    resume: bool,
+    overwrite: bool,
+    others: Sequence[str] = (),
+) -> Batch:
     """What there is to do; nothing is written yet.
 
-    resume: what is done in the folder already is not done again, but for pictures with an error. Raises InputError for
-    other settings than then, and for what stands in the way in the folder.
+    others: further files that will be written in the folder. resume: what is done in the folder already is not done
+    again, but for pictures with an error. Raises InputError for other settings than then, and for what stands in the
+    way in the folder.
     """
     if resume and overwrite:
         raise InputError("--resume goes on with a run, --overwrite begins one anew: give one of them")
@@ -105,8 +117,8 @@ def plan(out: Path, files: Sequence[Path], settings: dict[str, Any], resume: boo
         )
     rows = rows if resume else {}
     names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
-    check_places(out, files, [*names, RESULTS, ROWS], record["written"], overwrite)
-    written = sorted({*record["written"], *names, RESULTS, ROWS})
+    check_places(out, files, [*names, RESULTS, ROWS, *others], record["written"], overwrite)
+    written = sorted({*record["written"], *names, RESULTS, ROWS, *others})
     notes = [f"--resume: nothing is done in {out} yet, so all begins"] if resume and not rows else []
     return Batch(out, files, settings, names, written, rows, notes)
 

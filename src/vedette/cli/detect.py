@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,9 @@ import typer
 from vedette.cli import detect_options as options
 from vedette.cli.batch import Batch, Row, plan
 from vedette.cli.choices import BatchSize, Bf16, Device, Flip, Nms, Scales, Trust, Vote, chosen, read_scales
+from vedette.cli.looking import read_least, read_tiles, watched
 from vedette.cli.progress import Progress
+from vedette.cli.saved import Saves
 from vedette.cli.sources import find_images
 from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
@@ -22,6 +26,7 @@ from vedette.errors import InputError
 if TYPE_CHECKING:
     from vedette.infer.detector import Detector
     from vedette.infer.multiscale import Passes
+    from vedette.infer.scores import Least
     from vedette.structures import Detections
 
 NAMED = 8  # detections, or files, that a line names
@@ -31,7 +36,7 @@ def detect(
     source: options.Source,
     model: options.Model = "refinedet320-lite0",
     out: options.Out = Path("detections"),
-    score: options.Score = 0.5,
+    score: options.Score = None,
     batch_size: BatchSize = 8,
     device: Device = None,
     bf16: Bf16 = False,
@@ -41,6 +46,10 @@ def detect(
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
+    classes: options.Classes = None,
+    tiles: options.Tiles = None,
+    overlap: options.Overlap = None,
+    save: options.Save = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
@@ -61,19 +70,24 @@ def detect(
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
     asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
     asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
-    batch = plan(out, sources.files, asked, resume, overwrite)
+    saves = Saves(save, out, resume)
+    asked |= {"classes": classes, "tiles": tiles, "overlap": overlap, "crops": saves.crops is not None or None}
+    batch = plan(out, sources.files, asked, resume, overwrite, saves.files)
     for note in batch.notes:
         typer.echo(f"note: {shown(note)}", err=True)
     _check_font()
     detector = _load(weights, device, graphs, nms, trust)
-    passes = _plan(detector, sizes, flip, vote, batch_size)
+    passes = replace(_plan(detector, sizes, flip, vote, batch_size), tiles=read_tiles(tiles, overlap))
+    least = read_least(detector, score, classes)
     batch.begin()
+    saves.begin()
     try:
-        _run(batch, detector, passes, score, bf16, quiet=as_json)
+        _run(batch, saves, detector, passes, least, bf16, quiet=as_json)
     except (KeyboardInterrupt, SystemExit):
         typer.echo(shown(batch.state()), err=True)
         raise
     results = batch.finish()
+    saves.finish(batch.in_order(), detector)
     _tell(batch, results if as_json else "", sources.faults)
 
 
@@ -104,35 +118,36 @@ def _check_font() -> None:
     system_fonts()
 
 
-def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: bool, quiet: bool) -> None:
+def _run(batch: Batch, saves: Saves, detector: Detector, passes: Passes, score: Least, bf16: bool, quiet: bool) -> None:
     """Detects, and writes the pictures and rows of the files that are left, batch by batch."""
     from vedette.infer.files import detect_files, holds_several
 
     left = batch.left()
     places, several = iter(left), list[str]()
     with Progress(len(left), "images") as progress:
+        passes = watched(passes, lambda some: progress.reach(len(left) - length_hint(places) + some, len(left)))
         for results in detect_files(detector, [file for file, _ in left], passes, score, bf16):
             rows = []
             for file, picture in islice(places, len(results)):
-                row, line = _take(results, file, picture)
+                row, line = _take(results, file, picture, saves)
                 rows.append(row)
                 if line and not quiet:
                     progress.say(line)
                 several += [str(file)] if line and holds_several(file) else []
-                progress.advance()
+                progress.reach(len(left) - length_hint(places), len(left))
             batch.add(rows)
     if several:
         named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
         typer.echo(f"note: {shown(named)}: more than one picture in a file, the first was looked at", err=True)
 
 
-def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
+def _take(results: list[Detections | InputError], file: Path, picture: Path, saves: Saves) -> tuple[Row, str]:
     """Takes the next of the results out and writes its picture; gives its row, and a line to say, "" of an error."""
     found = results.pop(0)
     row: Row = {"file_name": str(file), "source": os.path.realpath(file)}
     if isinstance(found, InputError):
         return row | {"error": str(found)}, ""
-    error = _save(found, file, picture)
+    error = _save(found, file, picture) or saves.add(found, picture)
     size = {} if found.image is None else {"width": found.image.width, "height": found.image.height}
     named = zip(found.to_coco(), found.names, strict=True)
     boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]

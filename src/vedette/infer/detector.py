@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, overload
 
 import torch
@@ -14,8 +15,9 @@ from vedette.infer.backends.session import Session, SessionLook
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture, in_batches
+from vedette.infer.scores import Least, least_scores
+from vedette.infer.tiles import look_in_tiles, plan_tiles
 from vedette.ops.images import sizes_of, stack_padded, to_input
-from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
 
 
@@ -25,7 +27,8 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
-    name: of the model, as `build` knows it. Where an exported file's session stands for the model, `model` is None.
+    name: of the model, as `build` knows it. thresholds: the score from which on a detection of each class counts, where
+    nobody gives another. Where an exported file's session stands for the model, `model` is None.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
@@ -39,6 +42,7 @@ class Detector:
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
         name: str | None = None,
+        thresholds: tuple[float, ...] | None = None,
     ) -> None:
         self.device = torch.device("cpu") if isinstance(model, Session) else choose_device(device)
         if graphs and self.device.type != "cuda":
@@ -46,7 +50,7 @@ class Detector:
         self.network = model if isinstance(model, Session) else model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
-        self.category_ids, self.name = category_ids, name
+        self.category_ids, self.name, self.thresholds = category_ids, name, thresholds
         self.graphs = graphs
         self.looks: dict[tuple[InputSpec, bool], Look | SessionLook] = {}
 
@@ -59,7 +63,7 @@ class Detector:
     def detect(  # type: ignore[overload-overlap]  # a str is an image here, though also a sequence of str
         self,
         images: ImageLike,
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -67,13 +71,16 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> Detections: ...
 
     @overload
     def detect(
         self,
         images: Sequence[ImageLike],
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -81,12 +88,15 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> list[Detections]: ...
 
     def detect(
         self,
         images: ImageLike | Sequence[ImageLike],
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -94,8 +104,12 @@ class Detector:
         flip: bool = False,
         vote: bool = False,
         keep_image: bool = True,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> Detections | list[Detections]:
-        """What is found on one image, or on each of a list (or tuple) of images, with at least this score.
+        """What is found on one image, or on each of a list (or tuple) of images, with at least this score: by default
+        that which the weights say for each class, else 0.5.
 
         An image is a path, a PIL image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or a uint8 tensor (3, H, W).
         Boxes are in the pixels of the image as given, after EXIF rotation, and inside it. Everything is on the CPU.
@@ -104,30 +118,42 @@ class Detector:
 
         scales: input sizes to look in, multiples of the spec's divisor; flip: look at the mirrored picture too. What
         several passes find is merged per class, with source -1; vote: each kept box becomes the mean of those that
-        agree with it (`infer.multiscale`).
+        agree with it (`infer.multiscale`). classes: names or ids of those that are looked for, all by default. tiles:
+        larger pictures are looked at in squares of so many pixels too, neighbours having a share of `overlap` (0.2) in
+        common, and what is found is merged, with source -1 (`infer.tiles`).
 
-        Raises InputError for what is not an image, and for a score, a batch size or scales that cannot be.
+        Raises InputError for what is not an image, and for a score, a batch size, scales, classes or tiles that cannot
+        be.
         """
-        score = check_score(score)
+        least = least_scores(self, score, classes)
         passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
+        passes = replace(passes, tiles=plan_tiles(tiles, overlap))
         given = images if isinstance(images, list | tuple) else [images]
         found: list[Detections] = []
         for pictures in in_batches(map(as_picture, given), passes.batch_size):
-            seen = self.look(pictures, passes, score, bf16)
+            seen = self.look(pictures, passes, least, bf16)
             found += seen if keep_image else [replace(one, image=None) for one in seen]
         return found if isinstance(images, list | tuple) else found[0]
 
-    def look(self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool) -> list[Detections]:
+    def look(self, pictures: Sequence[Image.Image], passes: Passes, score: Least, bf16: bool) -> list[Detections]:
         """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""
+        if passes.tiles is None:
+            found = self._see(pictures, passes, score, bf16)
+        else:
+            see = partial(self._see, passes=passes, score=score, bf16=bf16)
+            found = look_in_tiles(see, pictures, passes.tiles, passes.batch_size, self.network, score)
+        return [
+            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
+            for one, picture in zip(found, pictures, strict=True)
+        ]
+
+    def _see(self, pictures: Sequence[Image.Image], passes: Passes, score: Least, bf16: bool) -> list[Detections]:
+        """What all passes find in pictures, each looked at as a whole."""
         found = []
         for spec in passes.specs:
             inputs, look = self.prepare(pictures, spec), self.look_in(spec, bf16)
             found += [look.find(inputs, score, mirrored) for mirrored in passes.flips]
-        merged = merge(found, self.network, score, passes.vote)
-        return [
-            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
-            for one, picture in zip(merged, pictures, strict=True)
-        ]
+        return merge(found, self.network, score, passes.vote)
 
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""

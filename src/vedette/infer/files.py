@@ -12,6 +12,7 @@ from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes
 from vedette.infer.pictures import MOST_PIXELS, in_batches
+from vedette.infer.scores import Least
 from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
@@ -23,16 +24,16 @@ def detect_files(
     detector: Detector,
     files: Iterable[str | Path],
     passes: Passes,
-    score: float = 0.5,
+    score: Least = 0.5,
     bf16: bool = False,
 ) -> Iterator[list[Detections | InputError]]:
     """What is found in each file, in order, batch by batch; for a file that cannot be read, the error instead.
 
     No more than two batches of pictures are in memory, however many files there are, and of large pictures no more
     than MOST_PIXELS twice; one that has more comes alone. Who takes a result out of its list lets its picture go.
-    passes: planned from the detector's spec (`plan_passes`); score and bf16 are those of `Detector.detect`.
+    passes: planned from the detector's spec (`plan_passes`); score: of `least_scores`; bf16: as in `Detector.detect`.
     """
-    score = check_score(score)
+    score = score if isinstance(score, tuple) else check_score(score)
     threads = 1 if detector.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
     for batch in in_batches(decode_ahead(files, passes.batch_size, threads), passes.batch_size):
         pictures = [one for one in batch if not isinstance(one, InputError)]

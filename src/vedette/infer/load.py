@@ -43,7 +43,8 @@ def load(
     if is_exported(path):
         return _load_exported(path, device, graphs, config)
     model, stored = restore(path, trust=trust, **config)
-    return Detector(model, stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
+    given = stored.classes, device, stored.category_ids, graphs, stored.name, stored.thresholds
+    return Detector(model, stored.input_spec, *given)
 
 
 def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, config: dict[str, Any]) -> Detector:
@@ -56,4 +57,5 @@ def _load_exported(path: Path, device: str | torch.device | None, graphs: bool, 
     exported = session.exported
     if exported.raw:
         raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
-    return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids, name=exported.name)
+    own = exported.classes, None, exported.category_ids, False, exported.name, exported.thresholds
+    return Detector(session, exported.input_spec, *own)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
+from vedette.infer.scores import Least, least_scores, lowest, reaching
 from vedette.serve.limits import Limits
 from vedette.serve.metrics import Metrics
 from vedette.serve.room import Room
@@ -18,10 +19,10 @@ from vedette.structures import Detections
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A picture that waits, the least score that is asked for, and who is told."""
+    """A picture that waits, the least scores that are asked for, and who is told."""
 
     picture: Image.Image
-    score: float
+    score: Least
     found: asyncio.Future[Detections]
 
 
@@ -48,9 +49,9 @@ class Batcher:
         self.waiting: asyncio.Queue[Job] = asyncio.Queue()
         self.fault: str | None = None  # of the last batch, where it failed
 
-    async def find(self, picture: Image.Image, score: float) -> Detections:
-        """What is on it with at least that score. Raises what the network raises."""
-        job = Job(picture, score, asyncio.get_running_loop().create_future())
+    async def find(self, picture: Image.Image, score: float | None) -> Detections:
+        """What is on it with at least that score, or the detector's own. Raises what the network raises."""
+        job = Job(picture, least_scores(self.detector, score), asyncio.get_running_loop().create_future())
         self.waiting.put_nowait(job)
         return await job.found
 
@@ -77,7 +78,7 @@ class Batcher:
         start = time.perf_counter()
         try:
             found = await asyncio.get_running_loop().run_in_executor(
-                self.network, self.see, [job.picture for job in batch], min(job.score for job in batch)
+                self.network, self.see, [job.picture for job in batch], lowest(job.score for job in batch)
             )
         except Exception as error:
             self.fault = f"{self.name}: {type(error).__name__}: {error}"
@@ -91,7 +92,7 @@ class Batcher:
         self.metrics.looked(self.name, len(batch), seconds)
         for job, one in zip(batch, found, strict=True):
             if not job.found.done():
-                job.found.set_result(one[one.scores >= job.score])
+                job.found.set_result(reaching(one, job.score))
 
     def see(self, pictures: Sequence[Image.Image], score: float) -> list[Detections]:
         """In the network's thread. What has a lower score than a box changes nothing about it, so the lowest that is
