@@ -1,8 +1,9 @@
 """Large pictures in overlapping tiles, so that small objects are seen large; the whole picture is one more look.
 
 An object across a tile's border is seen in part there. Where neighbours overlap by more than the object's size, one of
-them sees it whole: what a tile cuts and another holds whole is left to the other. Larger ones are left to the look at
-the whole picture where it finds them. The rest meets in the model's own suppression.
+them sees it whole. So a box that a tile holds whole is left to that tile, if another tile cuts it or if it comes from
+the look at the whole picture, where it is small. Parts of objects larger than the overlap fall to a box that nothing
+cuts, unless its score is far below theirs. The rest meets in the model's own suppression.
 
 Shapes: `K` detections of all looks at a picture.
 """
@@ -32,6 +33,7 @@ MOST_OVERLAP = 0.9  # a hundred looks at every pixel
 LEAST_SIDE, LARGEST_SIDE = 32, 65536  # pixels
 NEAR = 0.02  # of a tile's side: a box that ends so near an inner border of it is cut there
 BLOCK = 256  # cut boxes that are compared with all others at once
+TRUSTED = 0.5  # of a part's score has the whole of it to have: from a least score of 0.5 on it always has
 COVERED = 0.5  # of a cut box, by a box of its class that nothing cuts: they are of one object
 
 
@@ -98,7 +100,7 @@ def merge_tiles(
 ) -> Detections:
     """The detections of one picture from those in each of its windows, of which the first is all of it.
 
-    The model's own suppression goes over what no border cut, and what is cut and nobody saw whole. As many stay as the
+    The model's own suppression goes over what no border cuts, and what is cut and nobody saw whole. As many stay as the
     model keeps of a picture for each of the looks.
     """
     config, places = suppression_of(model), torch.tensor(plan)
@@ -106,9 +108,9 @@ def merge_tiles(
     boxes = torch.cat([one.boxes + place[:2].repeat(2) for one, place in zip(seen, places, strict=True)])
     scores, labels = (torch.cat([getattr(one, name) for one in seen]) for name in ("scores", "labels"))
     cut = _cut(boxes, places[looks], places[0], tiles)
-    stays = ~_held(boxes, cut, places, tiles)
+    stays = ~((cut | (looks == 0)) & _held(boxes, places, tiles))
     boxes, scores, labels, cut = (values[stays] for values in (boxes, scores, labels, cut))
-    stays = ~_covered(boxes, labels, cut)
+    stays = ~_covered(boxes, scores, labels, cut)
     boxes, scores, labels = (values[stays][None] for values in (boxes, scores, labels))
     floor = floor_of(score) if isinstance(score, tuple) else score
     given, keep = Candidates(boxes, scores, labels, torch.full_like(labels, -1)), config.keep * len(plan)
@@ -121,24 +123,24 @@ def _cut(boxes: Tensor, windows: Tensor, whole: Tensor, tiles: Tiles) -> Tensor:
     return (inner & ((boxes - windows).abs() <= near)).any(1)
 
 
-def _held(boxes: Tensor, cut: Tensor, places: Tensor, tiles: Tiles) -> Tensor:
-    """(K,) bool: which cut boxes (K, 4) lie in another tile, away from its inner borders: it sees all of them."""
+def _held(boxes: Tensor, places: Tensor, tiles: Tiles) -> Tensor:
+    """(K,) bool: which boxes (K, 4) lie in a tile, away from its inner borders: it sees all of them."""
     whole, inwards = places[0], NEAR * tiles.side * torch.tensor([1, 1, -1, -1])
     no_border = torch.tensor([-torch.inf, -torch.inf, torch.inf, torch.inf])
-    held = torch.zeros_like(cut)
+    held = torch.zeros(len(boxes), dtype=torch.bool)
     for place in places[1:]:
         limits = torch.where(place != whole, place + inwards, no_border)
         held |= (boxes[:, :2] > limits[:2]).all(1) & (boxes[:, 2:] < limits[2:]).all(1)
-    return held & cut
+    return held
 
 
-def _covered(boxes: Tensor, labels: Tensor, cut: Tensor) -> Tensor:
+def _covered(boxes: Tensor, scores: Tensor, labels: Tensor, cut: Tensor) -> Tensor:
     """(K,) bool: which cut boxes are parts of one of their class that is not cut."""
     covered, uncut = torch.zeros_like(cut), (~cut).nonzero()[:, 0]
     for rows in torch.split(cut.nonzero()[:, 0], BLOCK):
         low = torch.maximum(boxes[rows, None, :2], boxes[uncut, :2])
         high = torch.minimum(boxes[rows, None, 2:], boxes[uncut, 2:])
         shared = (high - low).clamp_(min=0).prod(2)  # (rows, uncut)
-        of_it = shared >= COVERED * area(boxes[rows])[:, None]
-        covered[rows] = (of_it & (labels[rows, None] == labels[uncut])).any(1)
+        of_it = (shared >= COVERED * area(boxes[rows])[:, None]) & (labels[rows, None] == labels[uncut])
+        covered[rows] = (of_it & (scores[uncut] >= TRUSTED * scores[rows, None])).any(1)
     return covered
