@@ -16,29 +16,36 @@ RULE = ["--choose-thresholds", "best-f1"]
 COMMAND = ["evaluate", "own.safetensors", "--data", "data", "--workers", "0", "--device", "cpu"]
 
 
+COLOURS = ("red", "blue")
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Of a detector that was not trained: it finds something in every picture."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[list[float]]]:
+    """Weights of a detector that was not trained, and the best box of each class that it finds in a red picture."""
     file = tmp_path_factory.mktemp("weights") / "own.safetensors"
     model = vedette.build("ssd300-lite0", num_classes=2, weights_backbone=None)
     save_weights(file, model, name="ssd300-lite0", classes=("cat", "dog"), input_spec=model.input_spec)
-    return file.read_bytes()
+    found = load(file, device="cpu").detect(Image.new("RGB", (60, 40), COLOURS[0]), score=0.01)
+    return file.read_bytes(), [found.boxes[found.labels == label][0].tolist() for label in (0, 1)]
+
+
+@pytest.fixture
+def weights(made: tuple[bytes, list[list[float]]]) -> bytes:
+    return made[0]
 
 
 @pytest.fixture(autouse=True)
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes) -> None:
-    """Two pictures, annotated with the two best boxes of the first: one is found, whatever else is."""
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[bytes, list[list[float]]]) -> None:
+    """Two pictures, the first annotated with what is found on it best: that is hit, whatever else is found."""
     monkeypatch.chdir(tmp_path)
-    Path("own.safetensors").write_bytes(weights)
+    Path("own.safetensors").write_bytes(made[0])
     Path("data/images").mkdir(parents=True)
     for number in range(2):
-        Image.new("RGB", (60, 40), ("red", "blue")[number]).save(f"data/images/{number}.png")
-    found = load("own.safetensors", device="cpu").detect("data/images/0.png", score=0.01)
-    boxes = [found.boxes[found.labels == label][0].tolist() for label in (0, 1)]
+        Image.new("RGB", (60, 40), COLOURS[number]).save(f"data/images/{number}.png")
     rows = [
         {"id": 1 + label, "image_id": 0, "category_id": label, "area": 1, "iscrowd": 0,
          "bbox": [x1, y1, x2 - x1, y2 - y1]}
-        for label, (x1, y1, x2, y2) in enumerate(boxes)
+        for label, (x1, y1, x2, y2) in enumerate(made[1])
     ]  # fmt: skip
     images = [{"id": number, "file_name": f"{number}.png", "width": 60, "height": 40} for number in range(2)]
     categories = [{"id": label, "name": name} for label, name in enumerate(("cat", "dog"))]

@@ -16,6 +16,7 @@ Captured = pytest.CaptureFixture[str]
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever --model says, but "none"."""
     monkeypatch.setattr("vedette.infer.load.load", load)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back, where tiles have raised it
 
 
 @pytest.fixture
@@ -307,6 +308,15 @@ def test_tiles(photos: Path) -> None:
     assert [row["bbox"] for row in results()] == [[0, 0, 100, 50], [0, 0, 200, 50]]
     assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 0
     assert [row["bbox"] for row in results()] == [[0, 0, 100, 50], [100, 0, 50, 50], [0, 0, 200, 50]]
+
+
+def test_tiles_of_a_picture_that_is_else_too_large(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_999)  # of which Pillow takes twice as many
+    assert run(["detect", "in/a.jpg"]) == 2
+    monkeypatch.setattr("vedette.cli.looking.LARGE", 20_000)
+    assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 0
+    monkeypatch.setattr("vedette.cli.looking.LARGE", 19_999)
+    assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 2
 
 
 def test_classes(photos: Path, capsys: Captured) -> None:

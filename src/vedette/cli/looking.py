@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from vedette.infer.scores import Least
 
 NAMED = 8  # classes that a line names
+LARGE = 500_000_000  # pixels of a picture that is cut into tiles: Pillow else refuses those of more than 178 million
 
 
 def read_tiles(side: int | None, overlap: float | None) -> Tiles | None:
-    """What --tiles and --overlap say; raises InputError for what cannot be."""
+    """What --tiles and --overlap say, and larger pictures than else are read; raises InputError for what cannot be."""
+    from PIL import Image
+
     from vedette.infer.tiles import plan_tiles
 
-    return plan_tiles(side, overlap)
+    tiles = plan_tiles(side, overlap)
+    if tiles is not None:
+        Image.MAX_IMAGE_PIXELS = LARGE // 2  # half of what it refuses
+    return tiles
 
 
 def read_least(detector: Detector, score: float | None, classes: Sequence[str] | None) -> Least:
