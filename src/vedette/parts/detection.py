@@ -155,10 +155,7 @@ def suppress(
 
 
 def at_least(scores: Tensor, floor: Floor) -> Tensor:
-    """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3.
-
-    torchvision and SSD's code leave out a score of exactly the floor too.
-    """
+    """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3."""
     if isinstance(floor, Tensor):
         return torch.where(scores >= floor, scores, 0.0)
     return threshold(scores, _before(floor), 0.0)  # one kernel; it keeps what is above
