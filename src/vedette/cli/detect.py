@@ -68,8 +68,8 @@ def detect(
     from vedette.zoo import weight_file
 
     sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
-    asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
-    asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "bf16": bf16}
+    asked |= {"score": "default" if score is None else score, "nms": nms, "scales": sizes, "flip": flip, "vote": vote}
     saves = Saves(save, out, resume)
     asked |= {"classes": classes, "tiles": tiles, "overlap": overlap, "crops": saves.crops is not None or None}
     batch = plan(out, sources.files, asked, resume, overwrite, saves.files)
