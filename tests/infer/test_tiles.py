@@ -104,10 +104,13 @@ def test_what_two_looks_see_is_kept_once() -> None:
 def test_small_boxes_of_the_whole_picture_are_left_to_the_tiles() -> None:
     """Where it is a quarter as large, the box of an object lies anywhere near it."""
     one, coarse = ((75.0, 40.0, 95.0, 60.0), 0.8, 0), ((72.0, 36.0, 96.0, 64.0), 0.9, 0)
-    assert merged([coarse], [one], []) == [one]
-    assert merged([coarse], [], []) == []
-    large = ((60.0, 0.0, 105.0, 100.0), 0.9, 0)  # which no tile holds
-    assert merged([large], [], []) == [large]
+    far = windows(201, 100, TILES)
+    nothing: list[list[Row]] = [[] for _ in far[2:]]
+    assert merged([coarse], [one], *nothing, plan=far) == [one]
+    assert merged([coarse], [], *nothing, plan=far) == []
+    large = ((10.0, 0.0, 150.0, 100.0), 0.9, 0)  # which no tile holds
+    assert merged([large], [], *nothing, plan=far) == [large]
+    assert merged([coarse], [one], []) == [coarse]  # a picture of less than two sides is seen nearly as large
 
 
 def test_each_look_may_keep_as_many_as_the_model_keeps() -> None:

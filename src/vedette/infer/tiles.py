@@ -2,8 +2,8 @@
 
 An object across a tile's border is seen in part there. Where neighbours overlap by more than the object's size, one of
 them sees it whole. So a box that a tile holds whole is left to that tile, if another tile cuts it or if it comes from
-the look at the whole picture, where it is small. Parts of objects larger than the overlap fall to a box that nothing
-cuts, unless its score is far below theirs. The rest meets in the model's own suppression.
+the look at the whole of a much larger picture, where it is small. Parts of objects larger than the overlap fall to a
+box that nothing cuts, unless its score is far below theirs. The rest meets in the model's own suppression.
 
 Shapes: `K` detections of all looks at a picture.
 """
@@ -32,6 +32,7 @@ OVERLAP = 0.2
 MOST_OVERLAP = 0.9  # a hundred looks at every pixel
 LEAST_SIDE, LARGEST_SIDE = 32, 65536  # pixels
 NEAR = 0.02  # of a tile's side: a box that ends so near an inner border of it is cut there
+COARSE = 2  # tiles' sides of a picture, beyond which the tiles alone are asked for what they hold
 BLOCK = 256  # cut boxes that are compared with all others at once
 TRUSTED = 0.5  # of a part's score has the whole of it to have: from a least score of 0.5 on it always has
 COVERED = 0.5  # of a cut box, by a box of its class that nothing cuts: they are of one object
@@ -108,7 +109,8 @@ def merge_tiles(
     boxes = torch.cat([one.boxes + place[:2].repeat(2) for one, place in zip(seen, places, strict=True)])
     scores, labels = (torch.cat([getattr(one, name) for one in seen]) for name in ("scores", "labels"))
     cut = _cut(boxes, places[looks], places[0], tiles)
-    stays = ~((cut | (looks == 0)) & _held(boxes, places, tiles))
+    coarse = (looks == 0) & (max(plan[0]) > COARSE * tiles.side)
+    stays = ~((cut | coarse) & _held(boxes, places, tiles))
     boxes, scores, labels, cut = (values[stays] for values in (boxes, scores, labels, cut))
     stays = ~_covered(boxes, scores, labels, cut)
     boxes, scores, labels = (values[stays][None] for values in (boxes, scores, labels))
