@@ -102,6 +102,16 @@ def test_a_gpu_never_waits_and_is_not_given_more_kernels_than_before(name: str, 
     assert launched <= budget, f"{name}: {part} launches {launched} kernels, more than {budget}"
 
 
+@pytest.mark.parametrize("name", ["refinedet320-lite0", "m2det320-lite0, linear", "faster-rcnn-lite0-fpn"])
+def test_a_gpu_does_not_wait_for_a_floor_of_each_class(name: str) -> None:
+    gpu, model = FakeGPU(), built(name)
+    calls, floor = calls_of(gpu.model(model), gpu.tensor), gpu.tensor(torch.tensor([0.01, 0.02, 2.0]))
+    with gpu.mode:
+        predictions = calls.forward()
+        calls.find(predictions)  # and what is kept for this size is there
+        assert 0 < watched(lambda: torch.no_grad()(model.find)(predictions, floor))[1] <= BUDGETS[name][2] + 4
+
+
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_gpu_does_not_wait_in_training_mode_either(name: str) -> None:
     gpu, model = FakeGPU(), built(name).train()

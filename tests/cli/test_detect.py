@@ -7,6 +7,7 @@ from PIL import Image, ImageChops
 
 from cli.upper_left import load
 from vedette.cli.main import run
+from vedette.infer.detector import Detector
 
 Captured = pytest.CaptureFixture[str]
 
@@ -15,6 +16,7 @@ Captured = pytest.CaptureFixture[str]
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever --model says, but "none"."""
     monkeypatch.setattr("vedette.infer.load.load", load)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back, where tiles have raised it
 
 
 @pytest.fixture
@@ -298,3 +300,66 @@ def test_each_picture_has_one_line_whatever_its_name(photos: Path, capsys: Captu
     assert run(["detect", "in/a\n\x1b[31m\u3000猫.jpg"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == r"in/a\n\x1b[31m\u3000猫.jpg: dog 0.90, cat 0.60"
     assert results()[0]["file_name"] == "in/a\n\x1b[31m\u3000猫.jpg"
+
+
+def test_tiles(photos: Path) -> None:
+    """Tiles of 100 begin at 0, 50 and 100; what they cut of the upper half falls to the whole of it."""
+    assert run(["detect", "in/a.jpg", "--tiles", "200"]) == 0
+    assert [row["bbox"] for row in results()] == [[0, 0, 100, 50], [0, 0, 200, 50]]
+    assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 0
+    assert [row["bbox"] for row in results()] == [[0, 0, 100, 50], [100, 0, 50, 50], [0, 0, 200, 50]]
+
+
+def test_tiles_of_a_picture_that_is_else_too_large(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 9_999)  # of which Pillow takes twice as many
+    assert run(["detect", "in/a.jpg"]) == 2
+    monkeypatch.setattr("vedette.cli.looking.LARGE", 20_000)
+    assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 0
+    monkeypatch.setattr("vedette.cli.looking.LARGE", 19_999)
+    assert run(["detect", "in/a.jpg", "--tiles", "100"]) == 2
+
+
+def test_classes(photos: Path, capsys: Captured) -> None:
+    for given in (["--classes", "cat"], ["--classes", "17"], ["--classes", "cat, cat"]):
+        assert run(["detect", "in/a.jpg", *given]) == 0
+        assert [row["class_name"] for row in results()] == ["cat"]
+    assert run(["detect", "in/a.jpg", "--classes", "cat", "--classes", "dog"]) == 0
+    assert [row["class_name"] for row in results()] == ["dog", "cat"]
+    capsys.readouterr()
+    assert run(["detect", "in/a.jpg", "--classes", "cat,catt"]) == 2
+    assert capsys.readouterr().err == "error: classes: 'catt' is no class of this detector; did you mean cat?\n"
+
+
+def test_the_weights_own_scores(photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def own(*given: object, **config: object) -> Detector:
+        detector = load(*given, **config)  # type: ignore[arg-type]
+        detector.thresholds = (0.7, 0.25)
+        return detector
+
+    monkeypatch.setattr("vedette.infer.load.load", own)
+    assert run(["detect", "in/a.jpg"]) == 0
+    written = capsys.readouterr()
+    assert written.err == (
+        "note: least scores are those chosen for the classes: cat 0.70, dog 0.25; --score gives one for all\n"
+    )
+    assert [row["class_name"] for row in results()] == ["dog"]
+    assert run(["detect", "in/a.jpg", "--score", "0.5"]) == 0
+    assert capsys.readouterr().err == ""
+    assert [row["class_name"] for row in results()] == ["dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tiles", "8"], "tiles is 8: give the pixels of a side, a whole number from 32 on"),
+        (["--tiles", "many"], "Invalid value for '--tiles': "),
+        (["--tiles", "640", "--overlap", "1"], "overlap is 1.0: give the share of a tile, from 0 to 0.9"),
+        (["--overlap", "0.2"], "overlap: is that of tiles; give their side too"),
+        (["--classes", ""], "classes: '' is no class of this detector; it has cat, dog"),
+    ],
+)
+def test_tiles_and_classes_that_cannot_be(photos: Path, arguments: list[str], message: str, capsys: Captured) -> None:
+    assert run(["detect", "in/a.jpg", *arguments]) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith(f"error: {message}")
+    assert written.err.count("\n") == 1

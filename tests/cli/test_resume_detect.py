@@ -109,7 +109,7 @@ def test_a_run_that_was_not_finished_is_not_begun_anew_unasked(capsys: Captured)
 @pytest.mark.parametrize(
     ("now", "message"),
     [
-        (["--score", "0.7"], "out was begun with score 0.5, and now it is 0.7"),
+        (["--score", "0.7"], 'out was begun with score "default", and now it is 0.7'),
         (["--model", "in/0.png"], 'out was begun with model "refinedet320-lite0", and now it is "in/0.png"'),
         (["--flip"], "out was begun with flip false, and now it is true"),
         (["--scales", "32,64"], "out was begun with scales null, and now it is [32, 64]"),

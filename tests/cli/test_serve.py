@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def note(plan: Any, listening: Any, loaded: Any) -> None:
         given.append(plan)
-        loaded()
+        loaded(dict.fromkeys(plan.models, SimpleNamespace(thresholds=None)))
 
     monkeypatch.setattr("vedette.serve.run.serve", note)
     return given

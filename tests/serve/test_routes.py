@@ -47,6 +47,15 @@ def test_a_model_a_score_and_classes_are_chosen(client: TestClient) -> None:
     assert client.post("/detect?classes=bird", content=PICTURE).json()["detections"] == []
 
 
+def test_the_weights_own_scores_are_the_default(serving: Serving, detectors: dict[str, Detector]) -> None:
+    detectors["first"].thresholds = (0.7, 0.95)
+    detectors["second"].thresholds = (0.5, 0.95)
+    client = serving()
+    assert client.post("/detect", content=PICTURE).json()["detections"] == []
+    assert client.post("/detect?model=second", content=PICTURE).json()["detections"] == [HALF]
+    assert client.post("/detect?score=0.5", content=PICTURE).json()["detections"] == [QUARTER, HALF]
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_formats(client: TestClient, kind: str) -> None:
     assert client.post("/detect", content=picture_file(kind=kind)).status_code == 200

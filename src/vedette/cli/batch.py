@@ -77,12 +77,16 @@ class Batch:
 
         if self.stream is not None:
             self.stream.close()
-        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
-        rows = sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
+        rows = self.in_order()
         write_text(self.out / ROWS, "".join(map(_line, rows)))
         text = json.dumps(_results(rows), indent=1)  # in ASCII: a terminal prints it too, and a name may hold any byte
         write_text(self.out / RESULTS, text + "\n")
         return text
+
+    def in_order(self) -> list[Row]:
+        """All rows, in the order of the pictures."""
+        places = {os.path.realpath(file): place for place, file in enumerate(self.files)}
+        return sorted(self.rows.values(), key=lambda row: places.get(row["source"], len(places)))
 
     def state(self) -> str:
         """How far it came, and how it goes on."""
@@ -100,11 +104,13 @@ def plan(
     resume: bool,
     overwrite: bool,
     videos: Sequence[str] = (),
+    others: Sequence[str] = (),
 ) -> Batch:
     """What there is to do; nothing is written yet.
 
-    resume: what is done in the folder already is not done again, but for pictures with an error. Raises InputError for
-    other settings than then, and for what stands in the way in the folder.
+    others: further files that will be written in the folder. resume: what is done in the folder already is not done
+    again, but for pictures with an error. Raises InputError for other settings than then, and for what stands in the
+    way in the folder.
     """
     if resume and overwrite:
         raise InputError("--resume goes on with a run, --overwrite begins one anew: give one of them")
@@ -122,7 +128,7 @@ def plan(
     names = name_pictures(files, {source: row["output"] for source, row in rows.items() if "output" in row})
     films = name_films(videos, rows)
     check_recordings(out, videos, films, overwrite)
-    places = [*names, *films, *map(rows_of_frames, films), RESULTS, ROWS]
+    places = [*names, *films, *map(rows_of_frames, films), RESULTS, ROWS, *others]
     check_places(out, [*files, *files_among(videos)], places, record["written"], overwrite)
     written = sorted({*record["written"], *places})
     notes = [f"--resume: nothing is done in {out} yet, so all begins"] if resume and not rows else []

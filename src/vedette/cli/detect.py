@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +28,11 @@ from vedette.cli.choices import (
     given_options,
     read_scales,
 )
+from vedette.cli.looking import read_least, read_tiles, watched
 from vedette.cli.progress import Progress
-from vedette.cli.ray import WantedCollection, check_options, detect_on_ray
-from vedette.cli.sources import find_images
+from vedette.cli.ray import check_options, detect_on_ray, wanted_of
+from vedette.cli.saved import Saves
+from vedette.cli.sources import Sources, find_images
 from vedette.cli.video import How, check_asked, watch_videos
 from vedette.data.findings import LONGEST_NAME, shown
 from vedette.data.values import counted
@@ -47,7 +51,7 @@ def detect(
     source: options.Source,
     model: options.Model = "refinedet320-lite0",
     out: options.Out = Path("detections"),
-    score: options.Score = 0.5,
+    score: options.Score = None,
     batch_size: BatchSize = 8,
     device: Device = None,
     bf16: Bf16 = False,
@@ -59,6 +63,10 @@ def detect(
     scales: Scales = None,
     flip: Flip = False,
     vote: Vote = False,
+    classes: options.Classes = None,
+    tiles: options.Tiles = None,
+    overlap: options.Overlap = None,
+    save: options.Save = None,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
     every: options.Every = 1,
@@ -78,40 +86,54 @@ def detect(
     Example: vedette detect photo.jpg "holiday/*.jpg" clip.mp4 --out found
     """
     check_options(given_options(context))
-    sources = find_images(source, videos=not ray)
-    for note in sources.notes:
-        typer.echo(f"note: {shown(note)}", err=True)
-    if not sources.files and not sources.videos:
-        raise _failure(sources.faults)
-    check_asked(sources, every, track, as_json)
+    sources = _found(source, videos=not ray)
+    check_asked(sources, every, track, as_json, save)
     from vedette.zoo import weight_file
 
-    sizes, weights = read_scales(scales), weight_file(model)  # before torch is imported, which takes seconds
-    asked: dict[str, Any] = {"model": model, "weights": _checksum(weights), "score": score, "bf16": bf16}
-    asked |= {"nms": nms, "scales": sizes, "flip": flip, "vote": vote}
+    weights = weight_file(model)  # before torch is imported, which takes seconds
+    asked = _asked(context.params, weights)
     if ray:
-        way: dict[str, Any] = {"device": device, "trust": trust, "resume": resume, "overwrite": overwrite}
-        way |= {"batch_size": batch_size, "address": ray_address, "workers": ray_workers}
-        return detect_on_ray(WantedCollection(files=sources.files, out=out, weights=weights, settings=asked, **way))
-    asked |= {"backend": backend, "fp32": fp32}
-    asked |= {"every": every, "track": track} if sources.videos else {}
-    batch = plan(out, sources.files, asked, resume, overwrite, sources.videos)
-    for note in batch.notes:
-        typer.echo(f"note: {shown(note)}", err=True)
+        return detect_on_ray(wanted_of(sources.files, weights, asked, context.params))
+    saves = Saves(save, out, resume)
+    asked |= _asked_here(context.params, bool(sources.videos), saves)
+    batch = plan(out, sources.files, asked, resume, overwrite, sources.videos, saves.files)
+    _tell_notes(batch.notes)
     _check_font()
-    how = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
-    detector = load_on(backend, bf16, fp32, weights, folded=True, **how)
-    passes = _plan(detector, sizes, flip, vote, batch_size)
-    batch.begin()
-    try:
-        _run(batch, detector, passes, score, bf16, quiet=as_json)
-        watch_videos(batch, How(detector, passes, score, bf16, every, track, as_json))
-    except (KeyboardInterrupt, SystemExit):
-        if sources.files:
-            typer.echo(shown(batch.state()), err=True)
-        raise
+    given = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
+    detector = load_on(backend, bf16, fp32, weights, folded=True, **given)
+    passes = replace(_plan(detector, asked["scales"], flip, vote, batch_size), tiles=read_tiles(tiles, overlap))
+    how = How(detector, passes, read_least(detector, score, classes), bf16, every, track, as_json)
+    _look(batch, saves, how)
     results = batch.finish()
+    saves.finish(batch.in_order(), detector)
     _tell(batch, as_json, results if sources.files else "", sources.faults)
+
+
+def _found(source: Sequence[str], videos: bool) -> Sources:
+    """What is there to look at; raises InputError where that is nothing."""
+    sources = find_images(source, videos=videos)
+    _tell_notes(sources.notes)
+    if not sources.files and not sources.videos:
+        raise _failure(sources.faults)
+    return sources
+
+
+def _tell_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {shown(note)}", err=True)
+
+
+def _asked(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
+    """What a run that goes on must have been asked, wherever it runs."""
+    same = {name: values[name] for name in ("model", "bf16", "nms", "flip", "vote")}
+    score = "default" if values["score"] is None else values["score"]
+    return {**same, "weights": _checksum(weights), "score": score, "scales": read_scales(values["scales"])}
+
+
+def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves) -> dict[str, Any]:
+    """The same of what --ray does not have."""
+    names = ("backend", "fp32", "classes", "tiles", "overlap", *(("every", "track") if videos else ()))
+    return {name: values[name] for name in names} | {"crops": saves.crops is not None or None}
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
@@ -135,35 +157,49 @@ def _check_font() -> None:
     system_fonts()
 
 
-def _run(batch: Batch, detector: Detector, passes: Passes, score: float, bf16: bool, quiet: bool) -> None:
+def _look(batch: Batch, saves: Saves, how: How) -> None:
+    """At pictures, then at videos; where that is ended, how to go on is told."""
+    batch.begin()
+    saves.begin()
+    try:
+        _look_at_pictures(batch, saves, how)
+        watch_videos(batch, how)
+    except (KeyboardInterrupt, SystemExit):
+        if batch.files:
+            typer.echo(shown(batch.state()), err=True)
+        raise
+
+
+def _look_at_pictures(batch: Batch, saves: Saves, how: How) -> None:
     """Detects, and writes the pictures and rows of the files that are left, batch by batch."""
     from vedette.infer.files import detect_files, holds_several
 
     left = batch.left()
     places, several = iter(left), list[str]()
     with Progress(len(left), "images") as progress:
-        for results in detect_files(detector, [file for file, _ in left], passes, score, bf16):
+        passes = watched(how.passes, lambda some: progress.reach(len(left) - length_hint(places) + some, len(left)))
+        for results in detect_files(how.detector, [file for file, _ in left], passes, how.least, how.bf16):
             rows = []
             for file, picture in islice(places, len(results)):
-                row, line = _take(results, file, picture)
+                row, line = _take(results, file, picture, saves)
                 rows.append(row)
-                if line and not quiet:
+                if line and not how.as_json:
                     progress.say(line)
                 several += [str(file)] if line and holds_several(file) else []
-                progress.advance()
+                progress.reach(len(left) - length_hint(places), len(left))
             batch.add(rows)
     if several:
         named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
         typer.echo(f"note: {shown(named)}: more than one picture in a file, the first was looked at", err=True)
 
 
-def _take(results: list[Detections | InputError], file: Path, picture: Path) -> tuple[Row, str]:
+def _take(results: list[Detections | InputError], file: Path, picture: Path, saves: Saves) -> tuple[Row, str]:
     """Takes the next of the results out and writes its picture; gives its row, and a line to say, "" of an error."""
     found = results.pop(0)
     row: Row = {"file_name": str(file), "source": os.path.realpath(file)}
     if isinstance(found, InputError):
         return row | {"error": str(found)}, ""
-    error = _save(found, file, picture)
+    error = _save(found, file, picture) or saves.add(found, picture)
     size = {} if found.image is None else {"width": found.image.width, "height": found.image.height}
     named = zip(found.to_coco(), found.names, strict=True)
     boxes = [{key: one[key] for key in ("category_id", "bbox", "score")} | {"class_name": name} for one, name in named]

@@ -19,7 +19,26 @@ Model = Annotated[
     str, typer.Option(help="A name from `vedette models`, or the path of a weight file.", autocompletion=complete_model)
 ]
 Out = Annotated[Path, place(help="Folder for the pictures, detections.json and, as they come, detections.jsonl.")]
-Score = Annotated[float, typer.Option(min=0.0, max=1.0, help="Least score of a detection.")]
+Score = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Least score of a detection; default: the weights' own for its class, or 0.5."),
+]
+Classes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAMES", help="Look for these alone: names or ids with commas between them."),
+]
+Tiles = Annotated[
+    int | None,
+    typer.Option(metavar="PIXELS", help="Look at larger pictures in squares of so many pixels too: small objects."),
+]
+Overlap = Annotated[float | None, typer.Option(help="Share of a tile that neighbours have in common; default: 0.2.")]
+Save = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FORMATS",
+        help="Also write data sets of what is found (yolo, voc, coco), a table (csv), the objects cut out (crops).",
+    ),
+]
 Graphs = Annotated[
     bool, typer.Option("--graphs", help="On a GPU, replay the network as CUDA graphs: faster for small batches.")
 ]

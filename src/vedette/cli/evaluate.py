@@ -26,6 +26,7 @@ from vedette.cli.choices import (
     read_scales,
     written,
 )
+from vedette.cli.chosen import read_choice, store
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
 from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
 from vedette.cli.progress import Counted, Progress
@@ -57,6 +58,9 @@ def evaluate(
     at_score: options.AtScore = None,
     at_precision: options.AtPrecision = 0.9,
     at_recall: options.AtRecall = 0.8,
+    choose_thresholds: options.Choose = None,
+    out: options.Out = None,
+    in_place: options.InPlace = False,
     json: options.Json = None,
     batch_size: BatchSize = 16,
     workers: options.Workers = 2,
@@ -84,6 +88,7 @@ def evaluate(
     _check_metric(metric, overlap)
     _check_places(json, results, report, len(models))
     _check_chances(context, len(models))
+    choice = read_choice(choose_thresholds, out, in_place, files)
     sizes = read_scales(scales)
     from vedette.evaluate.thresholds import Aims
 
@@ -102,6 +107,8 @@ def evaluate(
     if results is not None:
         _write_results(results, images.dataset, every[0].found, every[0].classes, metric, data)
     _tell_one(every[0], images, aims, json, report, Path(files[0]))
+    if choice is not None:
+        store(choice, every[0], images)
 
 
 @dataclass(frozen=True)

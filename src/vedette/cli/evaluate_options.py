@@ -58,6 +58,16 @@ AtScore = Annotated[
 ]
 AtPrecision = Annotated[float, typer.Option(min=0, max=1, help="Name the lowest score with at least this precision.")]
 AtRecall = Annotated[float, typer.Option(min=0, max=1, help="Name the highest score with at least this recall.")]
+Choose = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Choose a score for each class: best-f1, or precision=0.9 for the lowest with that precision; detect and "
+        "serve go by it.",
+    ),
+]
+Out = Annotated[Path | None, place(help="A new weight file with the chosen scores.")]
+InPlace = Annotated[bool, typer.Option("--in-place", help="Write the chosen scores into the weights given.")]
 
 # How the work is done
 Workers = Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that load images.")]

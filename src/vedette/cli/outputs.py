@@ -31,15 +31,15 @@ def name_pictures(files: Sequence[Path], given: dict[str, str]) -> list[str]:
         lambda file: f"{_folder_of(file)}_{file.stem}",
         lambda file: f"{_folder_of(file)}_{file.stem}_{file.suffix[1:]}",
     ]
-    names = [[_short(way(file)) for way in ways] for file in files]
-    counts = [Counter(_folded(of_file[way]) for of_file in names) for way in range(len(ways))]
-    taken, found = {_folded(name) for name in given.values()}, []
+    names = [[short(way(file)) for way in ways] for file in files]
+    counts = [Counter(folded(of_file[way]) for of_file in names) for way in range(len(ways))]
+    taken, found = {folded(name) for name in given.values()}, []
     for file, of_file in zip(files, names, strict=True):
         own = given.get(os.path.realpath(file))
         if own is None:
-            alone = (name for name, count in zip(of_file, counts, strict=True) if count[_folded(name)] == 1)
+            alone = (name for name, count in zip(of_file, counts, strict=True) if count[folded(name)] == 1)
             own = _free(next(alone, of_file[-1]), taken)
-            taken.add(_folded(own))
+            taken.add(folded(own))
         found.append(own)
     return found
 
@@ -85,18 +85,18 @@ def _folder_of(file: Path) -> str:
 def _free(name: str, taken: set[str]) -> str:
     """The name with .jpg, numbered from 2 on where another has it."""
     number, free = 2, f"{name}.jpg"
-    while _folded(free) in taken:
+    while folded(free) in taken:
         number, free = number + 1, f"{name}-{number}.jpg"
     return free
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """Cut between letters where it is too long for a file's."""
     while len(os.fsencode(name)) > LONGEST:
         name = name[: min(len(name) - 1, LONGEST)]
     return name
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """The same for names that some file systems do not tell apart: A and a, é as one sign or two."""
     return normalize("NFC", name).casefold()

@@ -36,7 +36,7 @@ def check_file(option: str, file: Path | None, key: str) -> None:
         raise InputError(f"{option} {file}: is a folder; give a file's name")
     if file.exists() and not file.is_file():
         return  # a stream, as /dev/stdout
-    _check_writable(option, file, file.parent)
+    check_writable(option, file, file.parent)
     if file.is_file() and not _holds(file, key):
         raise InputError(f"{option} {file}: exists, and is no result of this command; give another name")
 
@@ -45,7 +45,7 @@ def check_folder(option: str, folder: Path | None, files: Iterable[str] = (), fo
     """Raises InputError for a folder that cannot be made, or holds something else where `files` or `folders` go."""
     if folder is None:
         return
-    _check_writable(option, folder, folder)
+    check_writable(option, folder, folder)
     for name in files:
         if (folder / name).is_dir():
             raise InputError(f"{option} {folder}: {folder / name} is a folder, where a file is to be written")
@@ -88,7 +88,8 @@ def check_outside(option: str, folder: Path | None, pictures: Iterable[Path]) ->
         raise InputError(f"{option} {folder}: pictures of --data lie there; give another folder")
 
 
-def _check_writable(option: str, place: Path, folder: Path) -> None:
+def check_writable(option: str, place: Path, folder: Path) -> None:
+    """Raises InputError where a folder cannot be made, or nothing be written in it."""
     existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
     if not existing.is_dir():
         raise InputError(f"{option} {place}: {existing} is a file; give a place in a folder")

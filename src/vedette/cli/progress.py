@@ -24,7 +24,7 @@ class Progress:
 
     def __init__(self, total: int | None, unit: str) -> None:
         self.total, self.unit = total, unit
-        self.done, self.started = 0, time.monotonic()
+        self.done, self.started = 0.0, time.monotonic()  # parts of a long one count
         self.bar: Bar | None = None
         self.task: TaskID | None = None
 
@@ -35,7 +35,7 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
-    def advance(self, count: int = 1) -> None:
+    def advance(self, count: float = 1) -> None:
         """Counts `count` more."""
         self.done += count
         elapsed = time.monotonic() - self.started
@@ -45,7 +45,7 @@ class Progress:
             rate = f"{self.done / max(1e-9, elapsed):.1f} {self.unit}/s"
             self.bar.update(self.task, completed=self.done, rate=rate)
 
-    def reach(self, done: int, total: int) -> None:
+    def reach(self, done: float, total: int) -> None:
         """Has counted to `done`; for whoever reports so."""
         self.advance(done - self.done)
 

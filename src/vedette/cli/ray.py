@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 PACKAGES = ("ray", "pyarrow", "pandas")
 OF_RAY = {"ray_address": "--ray-address", "ray_workers": "--ray-workers"}  # parameters of vedette detect
-NOT_OF_RAY = {"graphs": "--graphs", "as_json": "--json", "every": "--every", "track": "--track", "backend": "--backend", "fp32": "--fp32"}
+NOT_OF_RAY = {"as_json": "--json"} | {
+    name: f"--{name}" for name in ("graphs", "every", "track", "backend", "fp32", "classes", "tiles", "overlap", "save")
+}
 FAULTS = 20  # that are told one by one
 
 
@@ -42,6 +44,15 @@ class WantedCollection:
     overwrite: bool
     address: str | None
     workers: int | None
+
+
+def wanted_of(
+    files: Sequence[Path], weights: Path, settings: Mapping[str, Any], values: Mapping[str, Any]
+) -> WantedCollection:
+    """values: the command's options by the names of their parameters."""
+    same = {name: values[name] for name in ("out", "batch_size", "device", "trust", "resume", "overwrite")}
+    place = {"address": values["ray_address"], "workers": values["ray_workers"]}
+    return WantedCollection(files=files, weights=weights, settings=settings, **same, **place)
 
 
 def check_options(given: Given) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vedette.cli.backends import Backend, Fp32, precision_of, settled
 from vedette.cli.choices import Bf16, Device, Trust
 from vedette.cli.complete import complete_model
+from vedette.cli.looking import thresholds_line
+from vedette.data.findings import shown
 from vedette.errors import InputError
+
+if TYPE_CHECKING:
+    from vedette.infer.detector import Detector
 
 PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 MOST_PORT, MOST_WORKERS, MOST_SECONDS, MOST_QUEUE, MOST_MEGABYTES, MOST_MEGAPIXELS = 65535, 512, 3600, 4096, 1024, 170
@@ -96,7 +101,15 @@ def serve(
     with bind(host, port) as listening:
         address = _address(*listening.getsockname()[:2])
         plan = Plan(sources, limits, device, bf16, trust, workers, choices)
-        run(plan, listening, lambda: typer.echo(f"{', '.join(sources)}: http://{address}/ (Ctrl-C stops)"))
+        run(plan, listening, lambda detectors: _tell(detectors, address))
+
+
+def _tell(detectors: dict[str, Detector], address: str) -> None:
+    """Where to ask, and from which scores on each model's detections are told."""
+    typer.echo(f"{', '.join(detectors)}: http://{address}/ (Ctrl-C stops)")
+    for name, detector in detectors.items():
+        if detector.thresholds is not None:
+            typer.echo(f"note: {shown(name)}: {thresholds_line(detector)}; ?score= gives one for all", err=True)
 
 
 def _named(models: list[str]) -> dict[str, str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vedette.cli.sources import Sources
     from vedette.infer.detector import Detector
     from vedette.infer.multiscale import Passes
+    from vedette.infer.scores import Least
     from vedette.infer.watch import Seen, Watch
 
 NAMED = 8  # classes that a line names
@@ -32,11 +33,11 @@ NAMED = 8  # classes that a line names
 
 @dataclass(frozen=True)
 class How:
-    """How all videos of a call are looked at."""
+    """How the pictures and videos of a call are looked at."""
 
     detector: Detector
     passes: Passes
-    score: float
+    least: Least
     bf16: bool
     every: int
     track: bool
@@ -47,7 +48,7 @@ class How:
         from vedette.infer.video import Video
         from vedette.infer.watch import Watch
 
-        return Watch(self.detector, Video(source), self.passes, self.score, self.bf16, self.every, self.track)
+        return Watch(self.detector, Video(source), self.passes, self.least, self.bf16, self.every, self.track)
 
 
 @dataclass
@@ -78,8 +79,10 @@ class Tally:
         return f"{counted(self.frames, 'frame')}{looked}{found if named else ', nothing found'}"
 
 
-def check_asked(sources: Sources, every: int, track: bool, as_json: bool) -> None:
-    """Raises InputError for options of videos where there is none, and for JSON of two kinds at once."""
+def check_asked(sources: Sources, every: int, track: bool, as_json: bool, save: Sequence[str] | None) -> None:
+    """Raises InputError for options of videos, or of pictures, where there is none, and for JSON of two kinds at once."""
+    if save and not sources.files:
+        raise InputError("--save is for pictures, and none is given; leave it out: a video's rows have all boxes")
     if not sources.videos and (track or every != 1):
         raise InputError(f"{'--track' if track else '--every'} is for videos, and none is given; leave it out")
     if sources.videos and sources.files and as_json:

@@ -127,7 +127,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image in a format that can be read; replace it or leave it out"
     if isinstance(error, Image.DecompressionBombError):
-        return "too many pixels (more than 178 million); make it smaller first"
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        return f"too many pixels (more than {most} million); make it smaller first"
     if isinstance(error, PermissionError):
         return "may not be read; check its permissions"
     text = " ".join(str(error).split()) or type(error).__name__

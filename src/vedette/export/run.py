@@ -98,6 +98,7 @@ def describe(detector: Detector, raw: bool = False) -> Exported:
         classes=detector.classes,
         category_ids=detector.category_ids,
         input_spec=detector.input_spec,
+        thresholds=detector.thresholds,
         sizes=detector.input_spec.resize != "warp",
         raw=raw,
     )

@@ -84,7 +84,7 @@ class Job:
 
     out: Path
     weights: str
-    settings: Mapping[str, Any]  # score, bf16, nms, scales, flip, vote
+    settings: Mapping[str, Any]  # score (or "default", the weights' own), bf16, nms, scales, flip, vote
     device: str | None = None
     trust: bool = False
     batch_size: int = 8
@@ -96,10 +96,12 @@ class Looker:
     def __init__(self, job: Job) -> None:
         from vedette.infer.load import load
         from vedette.infer.multiscale import plan_passes
+        from vedette.infer.scores import least_scores
 
         self.job, asked = job, job.settings
         config = {} if asked["nms"] is None else {"nms": asked["nms"]}
         self.detector = load(job.weights, job.device, trust=job.trust, **config)
+        self.least = least_scores(self.detector, None if asked["score"] == "default" else asked["score"])
         how = (asked["scales"], asked["flip"], asked["vote"], job.batch_size)
         self.passes = plan_passes(self.detector.input_spec, *how)
 
@@ -108,9 +110,9 @@ class Looker:
         from vedette.infer.files import detect_files
         from vedette.infer.parquet import Row, row_of, write_rows
 
-        score, bf16 = self.job.settings["score"], self.job.settings["bf16"]
+        least, bf16 = self.least, self.job.settings["bf16"]
         names, rows = iter([name for name, _ in files]), list[Row]()
-        for found in detect_files(self.detector, [path for _, path in files], self.passes, score, bf16):
+        for found in detect_files(self.detector, [path for _, path in files], self.passes, least, bf16):
             rows += [row_of(name, found.pop(0)) for name in islice(names, len(found))]
         write_rows(part_path(self.job.out, part), rows, self.job.settings)
 

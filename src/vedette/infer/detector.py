@@ -18,9 +18,10 @@ from vedette.infer.folded import without_norms
 from vedette.infer.look import Inputs, Look
 from vedette.infer.multiscale import Passes, merge, plan_passes
 from vedette.infer.pictures import ImageLike, as_picture
+from vedette.infer.scores import Least, least_scores
+from vedette.infer.tiles import look_in_tiles, plan_tiles
 from vedette.ops.boxes import clip
 from vedette.ops.images import sizes_of, stack_padded, to_input
-from vedette.parts.detection import check_score
 from vedette.structures import Detections, InputSpec, check_spec
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ class Detector:
     The model goes to `device` (a GPU where there is one, unless given) and into evaluation mode. `input_spec` is the
     model's own unless given; `category_ids` are the ids that the classes have in the data that the weights were trained
     on. graphs: on a GPU, network and post-processing are recorded as one CUDA graph for each size of input.
-    name: of the model, as `build` knows it. folded: it looks with a twin of the model as it is now, whose batch norms
-    are part of the convolutions (`infer.folded`): faster, the same to rounding, and blind to later changes. Where an
-    exported file's session stands for the model, `model` is None.
-    The attribute `bf16`, set to True: it looks in bfloat16, whether `detect` is asked to or not.
+    name: of the model, as `build` knows it. thresholds: the score from which on a detection of each class counts, where
+    nobody gives another. folded: it looks with a twin of the model as it is now, whose batch norms are part of the
+    convolutions (`infer.folded`): faster, the same to rounding, and blind to later changes. Where an exported file's
+    session stands for the model, `model` is None. The attribute `bf16`, set to True: it looks in bfloat16, whether
+    `detect` is asked to or not.
 
     Raises InputError for a device that does not exist, ValueError for an input that cannot be.
     """
@@ -52,6 +54,7 @@ class Detector:
         category_ids: tuple[int, ...] | None = None,
         graphs: bool = False,
         name: str | None = None,
+        thresholds: tuple[float, ...] | None = None,
         folded: bool = False,
     ) -> None:
         self.device = model.device if isinstance(model, Session) else choose_device(device)
@@ -60,7 +63,7 @@ class Detector:
         self.network = model if isinstance(model, Session) else model.to(self.device).eval()
         self.input_spec = check_spec(input_spec or model.input_spec)  # type: ignore[arg-type]
         self.classes = classes
-        self.category_ids, self.name = category_ids, name
+        self.category_ids, self.name, self.thresholds = category_ids, name, thresholds
         self.graphs = graphs
         self.bf16 = False
         self.looking = without_norms(self.network) if folded and isinstance(self.network, nn.Module) else self.network
@@ -75,7 +78,7 @@ class Detector:
     def detect(  # type: ignore[overload-overlap]  # a str is an image here, though also a sequence of str
         self,
         images: ImageLike,
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -84,13 +87,16 @@ class Detector:
         vote: bool = False,
         keep_image: bool = True,
         draft: bool = False,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> Detections: ...
 
     @overload
     def detect(
         self,
         images: Sequence[ImageLike],
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -99,12 +105,15 @@ class Detector:
         vote: bool = False,
         keep_image: bool = True,
         draft: bool = False,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> list[Detections]: ...
 
     def detect(
         self,
         images: ImageLike | Sequence[ImageLike],
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -113,8 +122,12 @@ class Detector:
         vote: bool = False,
         keep_image: bool = True,
         draft: bool = False,
+        classes: Sequence[str | int] | None = None,
+        tiles: int | None = None,
+        overlap: float | None = None,
     ) -> Detections | list[Detections]:
-        """What is found on one image, or on each of a list (or tuple) of images, with at least this score.
+        """What is found on one image, or on each of a list (or tuple) of images, with at least this score: by default
+        that which the weights say for each class, else 0.5.
 
         An image is a path, a PIL image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or a uint8 tensor (3, H, W).
         Boxes are in the pixels of the image as given, after EXIF rotation, and inside it. Everything is on the CPU.
@@ -125,24 +138,28 @@ class Detector:
 
         scales: input sizes to look in, multiples of the spec's divisor; flip: look at the mirrored picture too. What
         several passes find is merged per class, with source -1; vote: each kept box becomes the mean of those that
-        agree with it (`infer.multiscale`).
+        agree with it (`infer.multiscale`). classes: names or ids of those that are looked for, all by default. tiles:
+        larger pictures are looked at in squares of so many pixels too, neighbours having a share of `overlap` (0.2) in
+        common, and what is found is merged, with source -1 (`infer.tiles`).
 
-        Raises InputError for what is not an image, and for a score, a batch size or scales that cannot be.
+        Raises InputError for what is not an image, and for a score, a batch size, scales, classes or tiles that cannot
+        be.
         """
-        score = check_score(score)
+        least = least_scores(self, score, classes)
         passes = plan_passes(self.input_spec, scales, flip, vote, batch_size)
-        least = self._least_side(passes, keep_image) if draft else None
+        passes = replace(passes, tiles=plan_tiles(tiles, overlap))
+        side = self._least_side(passes, keep_image) if draft else None
 
         def look(pictures: list[Image.Image]) -> list[Detections]:
-            seen = self.look(pictures, passes, score, bf16)
+            seen = self.look(pictures, passes, least, bf16)
             return seen if keep_image or draft else [replace(one, image=None) for one in seen]
 
         if not isinstance(images, list | tuple):
             image: Any = images  # a str is a sequence too
-            seen = look([as_picture(image, least)])[0]
+            seen = look([as_picture(image, side)])[0]
             return _undrafted(seen, image) if draft else seen
         threads = 1 if self.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
-        decode = partial(as_picture, least=least)
+        decode = partial(as_picture, least=side)
         found: list[Any] = [one for some in look_ahead(images, decode, look, passes, threads) for one in some]
         return [_undrafted(one, image) for one, image in zip(found, images, strict=True)] if draft else found
 
@@ -152,12 +169,14 @@ class Detector:
             raise InputError("draft: a result that keeps its picture needs all of it; give keep_image=False too")
         if getattr(self.network, "needs_proposals", False):
             raise InputError("draft: selective search looks at the whole picture; leave draft out")
+        if passes.tiles is not None:
+            raise InputError("draft: tiles are cut from the whole picture; leave draft out")
         return DRAFT * max(spec.size for spec in passes.specs)
 
     def frames(
         self,
         source: str | Path | int,
-        score: float = 0.5,
+        score: float | None = None,
         batch_size: int = 8,
         bf16: bool = False,
         *,
@@ -167,8 +186,8 @@ class Detector:
         """What is found in each frame of a video: its path, a camera's number (0), or a stream's address.
 
         Iterate over it once: each `Seen` has the `frame` (number, time in seconds, picture), what was `found`, and with
-        `track` the `tracks` that the detections belong to. every: only every so many frames are looked at; the others
-        have what was found last. No more than two batches of frames are in memory. A live source waits for nobody:
+        `track` the `tracks` that the detections belong to. score: as in `detect`. every: only every so many frames are
+        looked at; the others have what was found last. No more than two batches of frames are in memory. A live source waits for nobody:
         while the detector works, older frames are dropped, and counted in `dropped`. Needs the extra `video`.
 
         Raises InputError for what is no video or cannot be reached, and for numbers that cannot be.
@@ -177,17 +196,25 @@ class Detector:
 
         return watch(self, source, score, batch_size, bf16, every=every, track=track)
 
-    def look(self, pictures: Sequence[Image.Image], passes: Passes, score: float, bf16: bool) -> list[Detections]:
+    def look(self, pictures: Sequence[Image.Image], passes: Passes, score: Least, bf16: bool) -> list[Detections]:
         """`detect` for one batch of RGB pictures, of one or more, and passes planned from this detector's spec."""
+        if passes.tiles is None:
+            found = self._see(pictures, passes, score, bf16)
+        else:
+            see = partial(self._see, passes=passes, score=score, bf16=bf16)
+            found = look_in_tiles(see, pictures, passes.tiles, passes.batch_size, self.network, score)
+        return [
+            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
+            for one, picture in zip(found, pictures, strict=True)
+        ]
+
+    def _see(self, pictures: Sequence[Image.Image], passes: Passes, score: Least, bf16: bool) -> list[Detections]:
+        """What all passes find in pictures, each looked at as a whole."""
         found = []
         for spec in passes.specs:
             inputs, look = self.prepare(pictures, spec), self.look_in(spec, bf16)
             found += [look.find(inputs, score, mirrored) for mirrored in passes.flips]
-        merged = merge(found, self.network, score, passes.vote)
-        return [
-            replace(one, classes=self.classes, image=picture, category_ids=self.category_ids)
-            for one, picture in zip(merged, pictures, strict=True)
-        ]
+        return merge(found, self.network, score, passes.vote)
 
     def look_in(self, spec: InputSpec, bf16: bool = False) -> Look | SessionLook:
         """The model's way to look at inputs of that spec."""

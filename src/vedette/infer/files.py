@@ -11,6 +11,7 @@ from vedette.errors import InputError
 from vedette.infer.decoded import DECODERS, Decoded, look_ahead
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes
+from vedette.infer.scores import Least
 from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
@@ -19,16 +20,16 @@ def detect_files(
     detector: Detector,
     files: Iterable[str | Path],
     passes: Passes,
-    score: float = 0.5,
+    score: Least = 0.5,
     bf16: bool = False,
 ) -> Iterator[list[Detections | InputError]]:
     """What is found in each file, in order, some files at a time; for one that cannot be read, the error instead.
 
     Memory is bounded however many files there are: see `decoded.look_ahead`. Who takes a result out of its list lets
-    its picture go. passes: planned from the detector's spec (`plan_passes`); score and bf16 are those of
+    its picture go. passes: planned from the detector's spec (`plan_passes`); score: of `least_scores`; bf16: as in
     `Detector.detect`.
     """
-    score = check_score(score)
+    score = score if isinstance(score, tuple) else check_score(score)
     threads = 1 if detector.device.type == "cpu" else DECODERS  # a CPU's cores belong to the network
 
     def look(pictures: list[Image.Image]) -> list[Detections]:

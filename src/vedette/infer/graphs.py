@@ -9,17 +9,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vedette.parts.detection import Candidates
+from vedette.infer.scores import Least
+from vedette.parts.detection import Candidates, Floor
 
 
 class Kept(NamedTuple):
-    """What a look gives, and the anchors that it read: the model may forget them, a recorded graph reads them again."""
+    """What a look gives, and what else it read: others may forget that, a recorded graph reads it again."""
 
     found: Candidates
     anchors: Tensor
+    floor: Floor
 
 
-Find = Callable[[Tensor, Tensor, float], Kept]  # images, shapes, score
+Find = Callable[[Tensor, Tensor, Least], Kept]  # images, shapes, least scores
 GRAPHS = 8  # graphs, each with memory of its own
 WARM_UP = 3  # looks before one is recorded: kernels are chosen and caches filled
 
@@ -35,9 +37,9 @@ class Graphs:
     """The recorded looks of one model, one a shape of the batch and a score."""
 
     def __init__(self) -> None:
-        self.recorded: dict[tuple[torch.Size, float], _Recorded] = {}
+        self.recorded: dict[tuple[torch.Size, Least], _Recorded] = {}
 
-    def run(self, find: Find, images: Tensor, shapes: Tensor, score: float) -> Candidates:
+    def run(self, find: Find, images: Tensor, shapes: Tensor, score: Least) -> Candidates:
         """`find(images, shapes, score)`; the result is written over by the next call."""
         key = (images.shape, score)
         if key not in self.recorded:
@@ -51,7 +53,7 @@ class Graphs:
         return recorded.kept.found
 
 
-def _record(find: Find, images: Tensor, shapes: Tensor, score: float) -> _Recorded:
+def _record(find: Find, images: Tensor, shapes: Tensor, score: Least) -> _Recorded:
     images, shapes = images.clone(), shapes.clone()
     stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(images.device))

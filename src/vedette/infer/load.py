@@ -45,7 +45,7 @@ def load(
     if is_exported(path):
         return _load_exported(path, device, graphs, config)
     model, stored = restore(path, trust=trust, **config)
-    about = (stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name)
+    about = (stored.input_spec, stored.classes, device, stored.category_ids, graphs, stored.name, stored.thresholds)
     return Detector(model, *about, folded)
 
 
@@ -63,4 +63,5 @@ def detector_of(session: Session) -> Detector:
     path, exported = session.path, session.exported
     if exported.raw:
         raise InputError(f"{path}: gives raw outputs, before anything is found; export it without --raw to detect")
-    return Detector(session, exported.input_spec, exported.classes, None, exported.category_ids, name=exported.name)
+    own = exported.classes, None, exported.category_ids, False, exported.name, exported.thresholds
+    return Detector(session, exported.input_spec, *own)

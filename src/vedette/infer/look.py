@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from vedette.infer.graphs import Graphs, Kept
+from vedette.infer.scores import Least, floor_of, lowest, reaching
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
-from vedette.parts.detection import Found, unpad
+from vedette.parts.detection import Floor, Found, unpad
 from vedette.structures import Detections, InputSpec
 
 
@@ -36,8 +37,10 @@ class Inputs(NamedTuple):
         return self._replace(images=mirror_images(self.images, self.shapes.to(self.images.device)), proposals=found)
 
 
-# images (B, 3, H, W) uint8, their heights and widths (B, 2), proposals, score → what is found in each
-Detect = Callable[[Tensor, Tensor, Sequence[Tensor] | None, float], list[Detections]]
+# images (B, 3, H, W) uint8, their heights and widths (B, 2), proposals, least scores → what is found in each
+Detect = Callable[[Tensor, Tensor, Sequence[Tensor] | None, Least], list[Detections]]
+OURS = "vedette.papers."  # modules whose `find` takes a floor of each class; a detector of one's own may not
+FLOORS = 64  # that are kept
 
 
 class Look(nn.Module):
@@ -53,6 +56,7 @@ class Look(nn.Module):
         self.bf16 = bf16
         self.normalize = Normalize(spec)
         self.graphs = Graphs() if graphs else None
+        self.floors: dict[tuple[float, ...], Tensor] = {}  # on the model's device: a GPU must not wait for constants
 
     def forward(self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None = None) -> Any:
         """(B, 3, H, W) uint8, (B, 2) heights and widths, B times (N_i, 4) → what the model predicts."""
@@ -70,8 +74,8 @@ class Look(nn.Module):
         with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
             yield
 
-    def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
-        """What is found in each picture with at least this score, on the CPU, in the pixels of its frame.
+    def find(self, inputs: Inputs, score: Least, mirrored: bool = False) -> list[Detections]:
+        """What is found in each picture with at least the score, on the CPU, in the pixels of its frame.
 
         mirrored: the pictures are looked at in a mirror; the boxes are those of the pictures as they are.
         """
@@ -88,19 +92,31 @@ class Look(nn.Module):
                 return predictions, self.model.find(predictions, score)  # type: ignore[operator]
 
     def _detect(
-        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
+        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: Least
     ) -> list[Detections]:
         if self.graphs is not None and images.is_cuda and proposals is None:
             return unpad(self.graphs.run(self._kept, images, shapes, score))
-        predictions = self(images, shapes, proposals)
+        predictions, floor = self(images, shapes, proposals), self._floor(score)
         with self.autocast(images.device):
-            found: list[Detections] = self.model.detect(predictions, score=score)  # type: ignore[operator]
+            if isinstance(floor, Tensor):
+                return unpad(self.model.find(predictions, floor).kept)  # type: ignore[operator]
+            found: list[Detections] = self.model.detect(predictions, score=floor)  # type: ignore[operator]
         return found
 
-    def _kept(self, images: Tensor, shapes: Tensor, score: float) -> Kept:
-        predictions = self(images, shapes)
+    def _kept(self, images: Tensor, shapes: Tensor, score: Least) -> Kept:
+        predictions, floor = self(images, shapes), self._floor(score)
         with self.autocast(images.device):
-            return Kept(self.model.find(predictions, score).kept, predictions.anchors)  # type: ignore[operator]
+            return Kept(self.model.find(predictions, floor).kept, predictions.anchors, floor)  # type: ignore[operator]
+
+    def _floor(self, score: Least) -> Floor:
+        """What `find` is given: of a score for each class the lowest, where the model does not know of such."""
+        if not isinstance(score, tuple) or not type(self.model).__module__.startswith(OURS):
+            return lowest([score])
+        if score not in self.floors:
+            if len(self.floors) >= FLOORS:
+                self.floors.clear()
+            self.floors[score] = floor_of(score, self.normalize.mean.device)
+        return self.floors[score]
 
 
 def on_device(inputs: Inputs, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -108,11 +124,11 @@ def on_device(inputs: Inputs, device: torch.device) -> tuple[Tensor, Tensor]:
     return inputs.images.to(device, non_blocking=True), inputs.shapes.to(device, non_blocking=True)
 
 
-def find_in(detect: Detect, device: torch.device, inputs: Inputs, score: float, mirrored: bool) -> list[Detections]:
+def find_in(detect: Detect, device: torch.device, inputs: Inputs, score: Least, mirrored: bool) -> list[Detections]:
     """What `detect` finds in each picture, on the CPU, in the pixels of its frame; mirrored as in `Look.find`."""
     seen = inputs.mirrored() if mirrored else inputs
     with torch.inference_mode():
-        found = _to_cpu(detect(*on_device(seen, device), seen.proposals, score))
+        found = [reaching(one, score) for one in _to_cpu(detect(*on_device(seen, device), seen.proposals, score))]
     if mirrored:
         widths = inputs.shapes[:, 1].tolist()
         found = [replace(one, boxes=mirror(one.boxes, width)) for one, width in zip(found, widths, strict=True)]

@@ -7,7 +7,7 @@ multi-region & semantic segmentation-aware CNN model." ICCV 2015, section 4), he
 Shapes: `B` images, `K` detections of all passes of an image, padded, `N` kept of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
+from vedette.infer.scores import Least, floor_of
 from vedette.ops.boxes import iou
 from vedette.parts.config import Suppression
 from vedette.parts.detection import Candidates, Found, suppress, unpad
@@ -39,6 +40,15 @@ class Suppresses(Protocol):
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """Squares that a large picture is cut into (`infer.tiles`)."""
+
+    side: int  # pixels of the picture
+    overlap: float  # the least share of a side that neighbours have in common
+    watch: Callable[[float], object] | None = None  # is told how many of the pictures of a look are done
+
+
+@dataclass(frozen=True)
 class Passes:
     """How a picture is looked at: in each of the sizes, as it is and perhaps mirrored too."""
 
@@ -46,6 +56,7 @@ class Passes:
     flips: tuple[bool, ...]
     vote: bool
     batch_size: int  # images at once
+    tiles: Tiles | None = None  # that a large picture is cut into, each of which is looked at so
 
     def __str__(self) -> str:
         sizes = ", ".join(str(spec.size) for spec in self.specs)
@@ -78,7 +89,7 @@ def plan_passes(
     )
 
 
-def merge(passes: Sequence[Sequence[Detections]], model: Any, score: float, vote: bool = False) -> list[Detections]:
+def merge(passes: Sequence[Sequence[Detections]], model: Any, score: Least, vote: bool = False) -> list[Detections]:
     """The detections of each of B images from those of each pass over them, in the pixels of the pictures.
 
     One pass alone is given back as it is. Of several, the `keep` best that the suppression of `model.config` leaves
@@ -96,17 +107,23 @@ def merge(passes: Sequence[Sequence[Detections]], model: Any, score: float, vote
     ]
 
 
-def suppress_passes(passes: Sequence[Sequence[Detections]], model: Any, score: float) -> Found:
+def suppress_passes(passes: Sequence[Sequence[Detections]], model: Any, score: Least) -> Found:
     """What the model's own suppression makes of all passes' detections, those of a pass after those of the one before.
 
     Raises InputError where the model's config does not say how it suppresses.
     """
+    config, floor = suppression_of(model), floor_of(score) if isinstance(score, tuple) else score
+    given = _side_by_side(passes)
+    return suppress(given, iou=config.nms_iou, keep=config.keep, floor=floor, method=config.nms)
+
+
+def suppression_of(model: Any) -> Suppresses:
+    """The model's config; raises InputError where it does not say how the model suppresses."""
     config: Suppresses = model.config
     lacking = [name for name in ("nms", "nms_iou", "keep") if not hasattr(config, name)]
     if lacking:  # of a detector that did not come with Vedette
         raise InputError(f"several looks at a picture are merged by config.{lacking[0]}, which this detector lacks")
-    given = _side_by_side(passes)
-    return suppress(given, iou=config.nms_iou, keep=config.keep, floor=score, method=config.nms)
+    return config
 
 
 def votes(kept: Candidates, found: Candidates) -> Tensor:

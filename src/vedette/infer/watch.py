@@ -14,10 +14,10 @@ from vedette.infer.ahead import Ahead
 from vedette.infer.bytetrack import ByteTrack
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.pictures import MOST_PIXELS
+from vedette.infer.scores import Least, least_scores, lowest
 from vedette.infer.video import Frame, Video
 from vedette.pages.boxes import draw_boxes
 from vedette.pages.fonts import legible
-from vedette.parts.detection import check_score
 from vedette.structures import Detections
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ class Watch:
         detector: Detector,
         video: Video,
         passes: Passes,
-        score: float = 0.5,
+        score: Least = 0.5,
         bf16: bool = False,
         every: int = 1,
         track: bool = False,
     ) -> None:
         self.detector, self.video, self.passes, self.bf16 = detector, video, passes, bf16
         self.every = every
-        self.tracker = ByteTrack(score) if track else None
-        self.score = min(score, LEAST_TRACKED) if track else score
+        self.tracker = ByteTrack(lowest([score])) if track else None
+        self.score = _tracked(score) if track else score
         self.dropped = 0
 
     def __iter__(self) -> Generator[Seen, None, None]:
@@ -108,7 +108,7 @@ class Watch:
 def watch(
     detector: Detector,
     source: str | Path | int,
-    score: float,
+    score: float | None,
     batch_size: int,
     bf16: bool,
     *,
@@ -119,7 +119,14 @@ def watch(
     if every < 1:
         raise InputError(f"every is {every}: give a whole number of frames, 1 or more")
     passes = plan_passes(detector.input_spec, None, False, False, batch_size)
-    return Watch(detector, Video(source), passes, check_score(score), bf16, every, track)
+    return Watch(detector, Video(source), passes, least_scores(detector, score), bf16, every, track)
+
+
+def _tracked(score: Least) -> Least:
+    """What a box must reach to belong to a track; classes that are not looked for stay so."""
+    if isinstance(score, tuple):
+        return tuple(min(one, LEAST_TRACKED) if one <= 1 else one for one in score)
+    return min(score, LEAST_TRACKED)
 
 
 def _carried(frame: Frame, last: Seen | None) -> Seen:

@@ -40,7 +40,7 @@ class Candidates(NamedTuple):
 
 Pick = Callable[[Tensor], Picked]  # (B, A, C) scores, 0 where they are below the floor
 BoxesAt = Callable[[Tensor, Tensor], Tensor]  # rows and labels (B, K) → (B, K, 4)
-Floor = float | Tensor  # a graph that is exported takes it as a float32 tensor ()
+Floor = float | Tensor  # or a float32 tensor: () of a graph that is exported, (C,) one of each class
 
 
 class Search(NamedTuple):
@@ -63,7 +63,7 @@ class Found(NamedTuple):
     candidates: Candidates  # (B, K) before suppression
     kept: Candidates  # (B, N) after it, best first
     places: Tensor  # (B, N) int64: where each kept one stands among the candidates
-    search: Search | None = None  # where a compiler does not follow: a graph gives tensors alone
+    search: Search | None = None  # where the floor is a number and no compiler follows: a graph gives tensors alone
 
     def from_sources(self, sources: Tensor) -> "Found":
         """The same, where each row of the candidates came from one of (B, A) sources of its own."""
@@ -95,7 +95,7 @@ def find(
     visible = side >= least_side if least_side > 0 else side > 0  # of NaN nothing is
     candidates = Candidates(boxes, picked.scores * visible, picked.labels, picked.rows)
     found = suppress(candidates, iou=iou, keep=keep, floor=floor, method=method, runs=picked.runs)
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or isinstance(floor, Tensor):
         return found
     return found._replace(search=Search(scores, boxes_at, pick, picked, float(floor), iou, keep, method, least_side))
 
@@ -147,17 +147,15 @@ def suppress(
     if method == "hard":
         scores = scores * nms(boxes, scores, labels, iou, enough=keep, runs=runs)
     else:
-        scores = at_least(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floor)
+        floors = floor[labels] if isinstance(floor, Tensor) and floor.ndim else floor
+        scores = at_least(soft_nms(boxes, scores, labels, method=method, iou=iou, runs=runs), floors)
     best, places = scores.topk(torch.sym_min(keep, scores.shape[1]))
     kept = Candidates(rows_of(boxes, places), best, labels.gather(1, places), source.gather(1, places))
     return Found(candidates, kept, places)
 
 
 def at_least(scores: Tensor, floor: Floor) -> Tensor:
-    """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3.
-
-    torchvision and SSD's code leave out a score of exactly the floor too.
-    """
+    """The float32 scores from `floor` on, 0 for those below. The floor is rounded as they are: 0.3 is float32's 0.3."""
     if isinstance(floor, Tensor):
         return torch.where(scores >= floor, scores, 0.0)
     return threshold(scores, _before(floor), 0.0)  # one kernel; it keeps what is above

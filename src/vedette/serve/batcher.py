@@ -10,6 +10,7 @@ from PIL import Image
 
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
+from vedette.infer.scores import Least, least_scores, lowest, reaching
 from vedette.serve.limits import Limits
 from vedette.serve.metrics import Metrics
 from vedette.serve.pace import Passes
@@ -19,10 +20,10 @@ from vedette.structures import Detections
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A picture that waits, the least score that is asked for, and who is told."""
+    """A picture that waits, the least scores that are asked for, and who is told."""
 
     picture: Image.Image
-    score: float
+    score: Least
     found: asyncio.Future[Detections]
 
 
@@ -62,9 +63,9 @@ class Batcher:
         alone, whole = (self.see(some, 0.5)[1] for some in (pictures[:1], pictures))
         self.at_start = Passes(alone, whole, self.limits.batch)
 
-    async def find(self, picture: Image.Image, score: float) -> Detections:
-        """What is on it with at least that score. Raises what the network raises."""
-        job = Job(picture, score, asyncio.get_running_loop().create_future())
+    async def find(self, picture: Image.Image, score: float | None) -> Detections:
+        """What is on it with at least that score, or the detector's own. Raises what the network raises."""
+        job = Job(picture, least_scores(self.detector, score), asyncio.get_running_loop().create_future())
         self.waiting.put_nowait(job)
         return await job.found
 
@@ -90,7 +91,7 @@ class Batcher:
         """One pass for all of them; each is told its own."""
         try:
             found, seconds = await asyncio.get_running_loop().run_in_executor(
-                self.network, self.see, [job.picture for job in batch], min(job.score for job in batch)
+                self.network, self.see, [job.picture for job in batch], lowest(job.score for job in batch)
             )
         except Exception as error:
             self.fault = f"{self.name}: {type(error).__name__}: {error}"
@@ -103,7 +104,7 @@ class Batcher:
         self.metrics.looked(self.name, len(batch), seconds)
         for job, one in zip(batch, found, strict=True):
             if not job.found.done():
-                job.found.set_result(one[one.scores >= job.score])
+                job.found.set_result(reaching(one, job.score))
 
     def see(self, pictures: Sequence[Image.Image], score: float) -> tuple[list[Detections], float]:
         """In the network's thread: what is found, and the seconds that it took.

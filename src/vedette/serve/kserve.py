@@ -28,7 +28,13 @@ OUTPUTS |= {"names": ("BYTES", [-1]), "counts": ("INT64", [-1])}
 class Parameters(BaseModel):
     """Of a request; others are passed over, as the protocol has it."""
 
-    score: float = Field(0.5, ge=LEAST_SCORE, le=1.0, allow_inf_nan=False, description="Least score of a detection.")
+    score: float | None = Field(
+        None,
+        ge=LEAST_SCORE,
+        le=1.0,
+        allow_inf_nan=False,
+        description="Least score of a detection; without it that of its class in the weights, or 0.5.",
+    )
 
 
 class Input(BaseModel):

@@ -23,7 +23,15 @@ from vedette.serve.service import LEAST_SCORE, Service, in_thread
 from vedette.structures import Detections
 
 Name = Annotated[str | None, Query(description="One of GET /models; the first without it.")]
-Score = Annotated[float, Query(ge=LEAST_SCORE, le=1.0, allow_inf_nan=False, description="Least score of a detection.")]
+Score = Annotated[
+    float | None,
+    Query(
+        ge=LEAST_SCORE,
+        le=1.0,
+        allow_inf_nan=False,
+        description="Least score of a detection; without it that of its class in the weights, or 0.5.",
+    ),
+]
 Classes = Annotated[str | None, Query(description="Names of classes with commas between them; all without it.")]
 ONE_FILE = {"type": "object", "required": ["image"], "properties": {"image": {"type": "string", "format": "binary"}}}
 ONE_PICTURE = {
@@ -78,7 +86,7 @@ def _add_detect(router: APIRouter, service: Service) -> None:
         openapi_extra={"requestBody": {"required": True, "content": ONE_PICTURE}},
     )
     async def detect(
-        request: Request, model: Name = None, score: Score = 0.5, classes: Classes = None
+        request: Request, model: Name = None, score: Score = None, classes: Classes = None
     ) -> Answer | Response:
         """The objects in one picture, as JSON or, where Accept prefers image/jpeg, drawn on it."""
         start, chosen = time.perf_counter(), service.model(model)
@@ -100,7 +108,7 @@ def _add_batch(router: APIRouter, service: Service) -> None:
         openapi_extra={"requestBody": {"required": True, "content": body}},
     )
     async def detect_batch(
-        request: Request, model: Name = None, score: Score = 0.5, classes: Classes = None
+        request: Request, model: Name = None, score: Score = None, classes: Classes = None
     ) -> Answers:
         """The objects in several pictures, in their order; a bad picture has an error in its place."""
         start, chosen = time.perf_counter(), service.model(model)

@@ -51,13 +51,13 @@ class Plan:
         return open_choice(Path(source), Choice(*choice), device=self.device, trust=self.trust)
 
 
-def serve(plan: Plan, listening: socket.socket, loaded: Callable[[], None]) -> None:
+def serve(plan: Plan, listening: socket.socket, loaded: Callable[[dict[str, Detector]], None]) -> None:
     """Answers requests on the socket until a signal comes, which is raised again once all is done.
 
-    loaded: called once the models are. Raises InputError for one that cannot be loaded.
+    loaded: is told the models once they are. Raises InputError for one that cannot be loaded.
     """
     detectors = plan.detectors()  # before several processes are started, each of which would fail
-    loaded()
+    loaded(detectors)
     if plan.workers == 1:
         uvicorn.Server(_config(_app(plan, detectors), plan)).run([listening])
         return

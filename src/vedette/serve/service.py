@@ -66,12 +66,14 @@ class Service:
             if model.fault is not None:
                 raise RefusedError(503, model.fault)
 
-    async def find(self, model: Batcher, pictures: Sequence[bytes], score: float) -> list[Detections | RefusedError]:
+    async def find(
+        self, model: Batcher, pictures: Sequence[bytes], score: float | None
+    ) -> list[Detections | RefusedError]:
         """What is on each encoded picture, or why it is refused. Raises RefusedError where there is no room."""
         with self.room.hold(len(pictures)), self.metrics.holding(len(pictures)):
             return await asyncio.gather(*(self.find_one(model, data, score) for data in pictures))
 
-    async def find_one(self, model: Batcher, data: bytes, score: float) -> Detections | RefusedError:
+    async def find_one(self, model: Batcher, data: bytes, score: float | None) -> Detections | RefusedError:
         """For a picture that has room."""
         try:
             async with self.decoded(data) as picture:

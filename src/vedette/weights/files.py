@@ -2,7 +2,7 @@
 
 The header's metadata holds strings alone: `vedette` (the version of this format; 2 since timm's maps are normalised,
 which a file of version 1 does not know; 3 since a file has a checksum), `name`, `checksum`, and as JSON `config`,
-`classes`, `category_ids`, `input_spec` and `extra`.
+`classes`, `category_ids`, `input_spec`, `extra` and, where they were chosen, `thresholds`.
 """
 
 import json

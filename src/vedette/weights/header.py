@@ -7,6 +7,8 @@ from typing import Any
 
 from vedette.structures import InputSpec, check_spec
 
+THRESHOLDS = "thresholds"  # the key of what not every file has
+
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
@@ -17,17 +19,19 @@ class Header:
     classes: tuple[str, ...] | None
     category_ids: tuple[int, ...] | None  # the data's own ids of the classes
     input_spec: InputSpec
+    thresholds: tuple[float, ...] | None = None  # from which score on a detection of each class counts
 
 
 def to_strings(header: Header) -> dict[str, str]:
-    """The name, and the rest as JSON."""
-    return {
+    """The name, and the rest as JSON; `thresholds` where there are some."""
+    strings = {
         "name": header.name,
         "config": json.dumps(header.config),
         "classes": _list(header.classes),
         "category_ids": _list(header.category_ids),
         "input_spec": json.dumps(asdict(header.input_spec)),
     }
+    return strings if header.thresholds is None else strings | {THRESHOLDS: _list(header.thresholds)}
 
 
 def of_strings(strings: Mapping[str, str]) -> Header:
@@ -35,16 +39,18 @@ def of_strings(strings: Mapping[str, str]) -> Header:
     config, classes, category_ids, spec = (
         json.loads(strings[key]) for key in ("config", "classes", "category_ids", "input_spec")
     )
-    config = dict(config)
+    config, thresholds = dict(config), json.loads(strings.get(THRESHOLDS, "null"))
     count = config.get("num_classes")
     _check_classes("classes", classes, str, count)
     _check_classes("category_ids", category_ids, int, count)
+    _check_classes(THRESHOLDS, thresholds, float, count)
     return Header(
         name=strings["name"],
         config=config,
         classes=None if classes is None else tuple(classes),
         category_ids=None if category_ids is None else tuple(category_ids),
         input_spec=input_spec_of(spec),
+        thresholds=None if thresholds is None else tuple(thresholds),
     )
 
 
@@ -56,7 +62,7 @@ def input_spec_of(fields: Any) -> InputSpec:
     return check_spec(InputSpec(**values))
 
 
-def _list(values: Sequence[str] | Sequence[int] | None) -> str:
+def _list(values: Sequence[str] | Sequence[float] | None) -> str:
     return json.dumps(None if values is None else list(values))
 
 

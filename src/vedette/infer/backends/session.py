@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vedette.errors import InputError
 from vedette.infer.look import Inputs, find_in
+from vedette.infer.scores import Least, lowest
 from vedette.parts.detection import Candidates, unpad
 from vedette.structures import Detections, InputSpec
 from vedette.weights.exported import Exported
@@ -63,11 +64,11 @@ class SessionLook:
             )
         self.session, self.bf16 = session, bf16 or session.bf16
 
-    def find(self, inputs: Inputs, score: float, mirrored: bool = False) -> list[Detections]:
-        """What is found in each picture with at least this score, in the pixels of its frame."""
+    def find(self, inputs: Inputs, score: Least, mirrored: bool = False) -> list[Detections]:
+        """What is found in each picture with at least the score, in the pixels of its frame."""
         return find_in(self._detect, self.session.device, inputs, score, mirrored)
 
     def _detect(
-        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
+        self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: Least
     ) -> list[Detections]:
-        return unpad(self.session.find(images, shapes, score, self.bf16))
+        return unpad(self.session.find(images, shapes, lowest([score]), self.bf16))
