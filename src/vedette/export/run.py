@@ -79,13 +79,16 @@ def convert(detector: Detector, exported: Exported, to: Format, made: Path, tell
 
 
 def describe(detector: Detector, raw: bool = False) -> Exported:
-    """What the file will say of itself; raises InputError for what is an exported file already, or looks at regions."""
+    """What the file will say of itself.
+
+    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions.
+    """
     model: Any = detector.model
     if model is None:
         raise InputError("it is exported already: give the weights that it was made from")
     name = detector.name or type(model).__name__
-    if isinstance(model, REGION_DETECTORS):
-        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet and RetinaNet can be")
+    if raw and isinstance(model, REGION_DETECTORS):
+        raise InputError(f"{name}: looks at regions, not at its anchors alone; leave --raw out")
     return Exported(
         name=name,
         config=asdict(model.config),
@@ -94,6 +97,7 @@ def describe(detector: Detector, raw: bool = False) -> Exported:
         input_spec=detector.input_spec,
         sizes=detector.input_spec.resize != "warp",
         raw=raw,
+        proposals=model.config.proposals if getattr(model, "needs_proposals", False) else 0,
     )
 
 

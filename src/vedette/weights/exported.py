@@ -22,11 +22,13 @@ class Exported(Header):
 
     sizes: bool  # the graph takes the true heights and widths inside a padded batch
     raw: bool = False  # it gives logits and deltas of every anchor
+    proposals: int = 0  # it takes so many of each picture, padded, and how many there are
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the graph's inputs, in their order."""
         given = {"images": True, "score": not self.raw, "sizes": self.sizes}
+        given |= dict.fromkeys(("proposals", "counts"), self.proposals > 0)
         return tuple(name for name, takes in given.items() if takes)
 
 

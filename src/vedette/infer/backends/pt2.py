@@ -21,7 +21,7 @@ def open_session(path: Path) -> Session:
     with reading(path):
         program = torch.export.load(path, extra_files=extra)
         metadata = json.loads(extra[METADATA] or "{}")
-    return Session(path, of_metadata(path, metadata), Program(program.module()))
+    return Session(path, of_metadata(path, metadata), Program(program.module(check_guards=False)))
 
 
 class Program:

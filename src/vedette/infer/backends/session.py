@@ -31,10 +31,15 @@ class Session:
         self.path, self.exported, self.run = path, exported, run
         self.config = SimpleNamespace(**exported.config)  # read as a model's config is
         self.input_spec = exported.input_spec
+        self.needs_proposals = exported.proposals > 0
 
-    def find(self, images: Tensor, sizes: Tensor, score: float, bf16: bool) -> Candidates:
-        """What is found in a batch, as the graph has it."""
+    def find(
+        self, images: Tensor, sizes: Tensor, score: float, bf16: bool, proposals: Sequence[Tensor] | None = None
+    ) -> Candidates:
+        """What is found in a batch, as the graph has it; proposals (N_i, 4) of each picture where it takes any."""
         given = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        if proposals is not None:
+            given["proposals"], given["counts"] = _padded(proposals, self.exported.proposals)
         return Candidates(*self.run({name: given[name] for name in self.exported.inputs}, bf16))
 
 
@@ -57,4 +62,12 @@ class SessionLook:
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: float
     ) -> list[Detections]:
-        return unpad(self.session.find(images, shapes, score, self.bf16))
+        return unpad(self.session.find(images, shapes, score, self.bf16, proposals))
+
+
+def _padded(proposals: Sequence[Tensor], most: int) -> tuple[Tensor, Tensor]:
+    """(N_i, 4) each → (B, most, 4) and how many there are (B,) int64."""
+    padded = torch.zeros(len(proposals), most, 4)
+    for row, own in zip(padded, proposals, strict=True):
+        row[: len(own)] = own
+    return padded, torch.tensor([len(own) for own in proposals])
