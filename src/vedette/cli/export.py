@@ -30,6 +30,9 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="Give logits and deltas of every anchor, before anything is found.")
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Of pt2: machine code (AOTInductor), for machines like this one.")
+    ] = False,
     nms: Nms = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
@@ -50,13 +53,13 @@ def export(
     from vedette.export.run import export as write
     from vedette.infer.load import load
 
-    check_out(to, out)
+    check_out(to, out, compiled)
     started = time.monotonic()
 
     def tell(line: str) -> None:
         typer.echo(f"{time.monotonic() - started:5.0f} s  {line}", err=True)
 
     detector = load(weights, device="cpu", trust=trust, **chosen(nms=nms))
-    report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
+    report = write(detector, to, out, check=check or (), raw=raw, compiled=compiled, tell=tell)
     size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
     typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")

@@ -23,6 +23,7 @@ class Exported(Header):
     sizes: bool  # the graph takes the true heights and widths inside a padded batch
     raw: bool = False  # it gives logits and deltas of every anchor
     proposals: int = 0  # it takes so many of each picture, padded, and how many there are
+    compiled_on: str = ""  # the machine that its code is for
 
     @property
     def inputs(self) -> tuple[str, ...]:
