@@ -43,10 +43,16 @@ def _classified(
     """R-CNN and SPPNet: `config.chunk` proposals of each image at once, as many parts as that takes."""
     features = _all_scales if isinstance(model, SPPNet) else _warped
     chunk: int = model.config.chunk
-    parts = [model.judge(looks) for looks in features(model, images, sizes, proposals.split(chunk, 1))]
+    parts = [_judged(model, looks) for looks in features(model, images, sizes, proposals.split(chunk, 1))]
     shape = (proposals.shape[0], -1)
     rows = (torch.cat([part.unflatten(0, shape) for part in one], 1) for one in zip(*parts, strict=True))
     return rcnn.Predictions(*rows, proposals, real, sizes)
+
+
+def _judged(model: rcnn.RegionClassifier, looks: Looks) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (N, C + 1), margins (N, C) and deltas (N, C, 4)."""
+    deltas = model.regressor(looks.pool5).unflatten(1, (model.config.num_classes, 4))
+    return model.head(looks.fc7), model.svm(looks.fc7), deltas
 
 
 def _warped(model: Any, images: Tensor, sizes: Tensor, parts: Any) -> list[Looks]:

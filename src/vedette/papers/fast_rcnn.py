@@ -40,16 +40,8 @@ from vedette.papers.rcnn import check_proposals
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.class_coder import ClassCoder
 from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
-from vedette.parts.detection import (
-    Found,
-    best_of_each_class,
-    best_of_image,
-    check_score,
-    find,
-    first_of_equals,
-    rows_of,
-    unpad,
-)
+from vedette.parts.detection import Found, best_of_each_class, best_of_image, check_score, find, rows_of, unpad
+from vedette.parts.equals import first_of_equals
 from vedette.parts.losses import box_loss, class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample

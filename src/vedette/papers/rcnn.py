@@ -46,7 +46,8 @@ from vedette.backbones.vgg import VGG16Classifier
 from vedette.ops.boxes import clip_each, exact, to_centers
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check, check_at_most
-from vedette.parts.detection import Found, best_of_each_class, check_score, find, first_of_equals, rows_of, unpad
+from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
+from vedette.parts.equals import first_of_equals
 from vedette.parts.losses import class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import draw
@@ -170,14 +171,11 @@ class RegionClassifier(nn.Module):
         boxes = torch.cat([images.new_zeros(0, 4, dtype=torch.float32), *proposals])
         image = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts, dtype=torch.int64))
         looks = self.features(images, boxes, image.to(images.device), sizes)
+        logits, margins = self.head(looks.fc7), self.svm(looks.fc7)
+        deltas = self.regressor(looks.pool5).reshape(len(boxes), self.config.num_classes, 4)
         real = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-        rows = (_pad(x, counts) for x in (*self.judge(looks), boxes, real))
-        return Predictions(*rows, sizes)
-
-    def judge(self, looks: Looks) -> tuple[Tensor, Tensor, Tensor]:
-        """What the softmax, the SVMs and the regressor say: logits (N, C + 1), margins (N, C), deltas (N, C, 4)."""
-        deltas = self.regressor(looks.pool5).unflatten(1, (self.config.num_classes, 4))
-        return self.head(looks.fc7), self.svm(looks.fc7), deltas
+        logits, margins, deltas, boxes, real = (_pad(x, counts) for x in (logits, margins, deltas, boxes, real))
+        return Predictions(logits, margins, deltas, boxes, real, sizes)
 
     def assign(self, predictions: Predictions, truth: TargetBatch) -> Tensor:
         """(B, P) what each proposal is to be called: 1..C, 0 background, -1 neither (sec. 2.3)."""

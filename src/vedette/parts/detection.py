@@ -132,10 +132,8 @@ def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart:
         return Picked(torch.cat(best, 1), pair // num_classes, pair % num_classes)
     numbers = torch.arange(len(levels), device=pair.device)
     labels = torch.cat([number.expand_as(part) for number, part in zip(numbers, pairs, strict=True)], 1)
-    free = isinstance(scores.shape[1], torch.SymInt)  # sides that an exported graph leaves free
-    alike = len(pairs) == 1 or (not free and all(part.shape == pairs[0].shape for part in pairs))
-    runs = len(pairs) if alike else 0
-    return Picked(torch.cat(best, 1), pair // num_classes, labels, runs)
+    alike = len(pairs) == 1 or (isinstance(scores.shape[1], int) and all(p.shape == pairs[0].shape for p in pairs))
+    return Picked(torch.cat(best, 1), pair // num_classes, labels, len(pairs) * alike)
 
 
 def suppress(
@@ -153,23 +151,6 @@ def suppress(
     best, places = scores.topk(torch.sym_min(keep, scores.shape[1]))
     kept = Candidates(rows_of(boxes, places), best, labels.gather(1, places), source.gather(1, places))
     return Found(candidates, kept, places)
-
-
-def first_of_equals(pick: Pick) -> Pick:
-    """A pick in which equals come in the order of their rows, as regions that pool the same features are: topk leaves
-    their order open, and which of two overlapping boxes stays would be chance.
-    """
-
-    def ordered(scores: Tensor) -> Picked:
-        picked = pick(scores)
-        shape = (picked.scores.shape[0], max(1, picked.runs), -1)
-        pairs = (picked.rows * scores.shape[2] + picked.labels).reshape(shape)
-        by_row = pairs.argsort(-1)
-        best, order = picked.scores.reshape(shape).gather(-1, by_row).sort(dim=-1, descending=True, stable=True)
-        pairs = pairs.gather(-1, by_row).gather(-1, order).flatten(1)
-        return Picked(best.flatten(1), pairs // scores.shape[2], pairs % scores.shape[2], picked.runs)
-
-    return ordered
 
 
 def at_least(scores: Tensor, floor: Floor) -> Tensor:
