@@ -83,5 +83,5 @@ def _taps(start: Tensor, extent: Tensor, size: int, samples: int, cells: int) ->
 
 def numbered(rois: Tensor) -> Tensor:
     """R regions of each image (B, R, 4) → (B * R, 5): each behind the number of its image."""
-    images = torch.arange(rois.shape[0], device=rois.device, dtype=torch.float32)
-    return torch.cat([images.repeat_interleave(rois.shape[1])[:, None], rois.float().flatten(0, 1)], 1)
+    images = torch.arange(rois.shape[0], device=rois.device, dtype=torch.float32)[:, None, None]
+    return torch.cat([images.expand(-1, rois.shape[1], -1), rois.float()], 2).flatten(0, 1)
