@@ -127,7 +127,7 @@ def warp(images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor, side: int,
     grid = torch.stack([x[:, None].expand(-1, side, -1), y[..., None].expand(-1, -1, side)], -1)  # (N, S, S, 2)
     seen = F.grid_sample(tall, grid.reshape(1, -1, side, 2), padding_mode="border", align_corners=False)
     inside = y_inside[:, None, :, None] & x_inside[:, None, None]
-    return torch.where(inside, seen.view(3, len(boxes), side, side).transpose(0, 1), 0.0)
+    return torch.where(inside, seen.view(3, boxes.shape[0], side, side).transpose(0, 1), 0.0)
 
 
 class RegionClassifier(nn.Module):
