@@ -3,6 +3,7 @@
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 from vedette.errors import InputError
 from vedette.export.graph import Traced
@@ -31,5 +32,5 @@ def write_compiled(traced: Traced, exported: Exported, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how the compiler chooses
         graph = traced.program.module(check_guards=False)
-        files = aot_compile(graph, (), given[1], options={"aot_inductor.package": True})
+        files: Any = aot_compile(graph, (), given[1], options={"aot_inductor.package": True})
         package_pt2(str(path), aoti_files=files, extra_files={METADATA: json.dumps(to_metadata(exported))})

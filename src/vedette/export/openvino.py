@@ -22,14 +22,13 @@ def write_openvino(model: Any, exported: Exported, path: Path) -> None:
 
 def order_equals(graph: Any) -> None:
     """Has every TopK give equals in the order of their places, as ONNX's does: OpenVINO's own choice is open."""
-    from openvino import opset11
-
+    operators = needed("openvino.opset11", "OpenVINO")
     for node in graph.get_ordered_ops():
         if node.get_type_name() == "TopK":
             kind = node.get_attributes()
             how = {"axis": kind["axis"], "mode": kind["mode"], "sort": kind["sort"], "stable": True}
             given = node.input_value(0), node.input_value(1)
-            stable = opset11.topk(*given, **how, index_element_type=kind["index_element_type"])
+            stable = operators.topk(*given, **how, index_element_type=kind["index_element_type"])
             for before, after in zip(node.outputs(), stable.outputs(), strict=True):
                 before.replace(after)
 

@@ -43,10 +43,12 @@ def _classified(
     """R-CNN and SPPNet: `config.chunk` proposals of each image at once, as many parts as that takes."""
     features = _all_scales if isinstance(model, SPPNet) else _warped
     chunk: int = model.config.chunk
-    parts = [_judged(model, looks) for looks in features(model, images, sizes, proposals.split(chunk, 1))]
+    parts = [_judged(model, looks) for looks in features(model, images, sizes, torch.split(proposals, chunk, 1))]
     shape = (proposals.shape[0], -1)
-    rows = (torch.cat([part.unflatten(0, shape) for part in one], 1) for one in zip(*parts, strict=True))
-    return rcnn.Predictions(*rows, proposals, real, sizes)
+    logits, margins, deltas = (
+        torch.cat([part.unflatten(0, shape) for part in one], 1) for one in zip(*parts, strict=True)
+    )
+    return rcnn.Predictions(logits, margins, deltas, proposals, real, sizes)
 
 
 def _judged(model: rcnn.RegionClassifier, looks: Looks) -> tuple[Tensor, Tensor, Tensor]:
