@@ -20,6 +20,7 @@ def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     given = ("refinedet320-lite0", "--to", "onnx", "--out")
     assert "give it the suffix .onnx" in refused(capsys, *given, str(tmp_path / "model.xml"))
     assert "neither a weight file nor" in refused(capsys, "nothing", "--to", "onnx", "--out", out)
+    assert "--compiled: is of --to pt2, not of onnx" in refused(capsys, *given, out, "--compiled")
     assert "no such file" in refused(capsys, *given, out, "--check", str(tmp_path / "none.jpg"))
     assert not list(tmp_path.iterdir())
 

@@ -1,5 +1,6 @@
 """What an exported file says of itself comes back as it was."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vedette.structures import InputSpec
@@ -19,3 +20,4 @@ def test_it_is_read_as_it_was_written() -> None:
     assert all(isinstance(value, str) for value in metadata.values())
     assert of_metadata(Path("a.onnx"), metadata) == exported
     assert exported.inputs == ("images", "score", "sizes")
+    assert replace(exported, proposals=9).inputs == ("images", "score", "sizes", "proposals", "counts")

@@ -36,6 +36,9 @@ def export(
     calibrate: Calibrate = None,
     data: Data = None,
     max_drop: MaxDrop = None,
+    compiled: Annotated[
+        bool, typer.Option("--compiled", help="Of pt2: machine code (AOTInductor), for machines like this one.")
+    ] = False,
     nms: Nms = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="The weights may be of a module of your own, which is imported.")
@@ -62,7 +65,7 @@ def export(
     from vedette.export.run import export as write
     from vedette.infer.load import load
 
-    check_out(to, out)
+    check_out(to, out, compiled)
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -75,6 +78,6 @@ def export(
         pictures, measured = calibration(calibrate or ()), judged(detector, data, max_drop)
         report = export_int8(detector, to, out, pictures, measured, check=check or (), tell=tell)
     else:
-        report = write(detector, to, out, check=check or (), raw=raw, tell=tell)
+        report = write(detector, to, out, check=check or (), raw=raw, compiled=compiled, tell=tell)
     size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
     typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")

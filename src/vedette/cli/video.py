@@ -80,7 +80,7 @@ class Tally:
 
 
 def check_asked(sources: Sources, every: int, track: bool, as_json: bool, save: Sequence[str] | None) -> None:
-    """Raises InputError for options of videos, or of pictures, where there is none, and for JSON of two kinds at once."""
+    """Raises InputError for options of what is not given, and for JSON of two kinds at once."""
     if save and not sources.files:
         raise InputError("--save is for pictures, and none is given; leave it out: a video's rows have all boxes")
     if not sources.videos and (track or every != 1):

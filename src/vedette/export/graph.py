@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from vedette.errors import InputError
+from vedette.export.regions import ProposalGraph
 from vedette.infer.look import Look
 from vedette.infer.one_graph import OneGraph, RawGraph, tensors_of
 from vedette.weights.exported import OUTPUTS, Exported
@@ -27,7 +28,7 @@ class Traced(NamedTuple):
 def trace(model: nn.Module, exported: Exported) -> Traced:
     """The graph of a detector on the CPU; raises InputError for one that cannot be traced."""
     look = Look(model, exported.input_spec).eval()
-    graph = (RawGraph if exported.raw else OneGraph)(look)
+    graph = (RawGraph if exported.raw else ProposalGraph if exported.proposals else OneGraph)(look)
     given, free = examples(exported)
     if not exported.raw:
         return traced_as(graph, given, free, OUTPUTS, exported.name)
@@ -58,12 +59,15 @@ def examples(exported: Exported) -> tuple[dict[str, Tensor], dict[str, dict[int,
         "images": torch.zeros(2, 3, height, width, dtype=torch.uint8),
         "score": torch.tensor(0.05),
         "sizes": torch.tensor([[height, width]] * 2),
+        "proposals": torch.tensor([0.0, 0.0, width, height]).repeat(2, exported.proposals, 1),
+        "counts": torch.tensor([exported.proposals] * 2),
     }
     batch = {0: Dim("batch", min=1, max=MOST_IMAGES)}
     sides = {} if spec.resize == "warp" else {2: _side("rows", spec.divisor), 3: _side("columns", spec.divisor)}
-    free: dict[str, dict[int, Any]] = {"images": batch | sides, "sizes": batch}
+    free: dict[str, dict[int, Any]] = {"images": batch | sides}
+    free |= dict.fromkeys(("sizes", "proposals", "counts"), batch)
     return {name: given[name] for name in exported.inputs}, free
 
 
 def _side(name: str, divisor: int) -> Any:
-    return divisor * Dim(name, min=2 if divisor > 1 else 32, max=MOST_PIXELS // divisor)
+    return divisor * Dim(name, min=1 if divisor > 1 else 32, max=MOST_PIXELS // divisor)

@@ -137,7 +137,10 @@ def inputs_of(detector: Detector, pictures: Sequence[Image.Image]) -> list[dict[
         inputs = detector.prepare([picture], detector.input_spec)
         session: Any = detector.network
         rows.append(
-            {name: value.numpy() for name, value in session.inputs(inputs.images, inputs.shapes, SCORE).items()}
+            {
+                name: value.numpy()
+                for name, value in session.inputs(inputs.images, inputs.shapes, SCORE, inputs.proposals).items()
+            }
         )
     return rows
 

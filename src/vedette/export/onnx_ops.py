@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torchvision.ops  # noqa: F401  # registers its operators
 from onnxscript import BOOL, DOUBLE, INT64, script
 from onnxscript import opset18 as op  # what torch.onnx works in, before it converts to a later one
 
@@ -18,6 +19,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     return {
         torch.ops.vedette.nms.default: _nms,
         torch.ops.vedette.soft_nms.default: _soft_nms,
+        torch.ops.aten.sort.stable: _sort,
+        torch.ops.torchvision.roi_pool.default: _roi_pool,  # torch.onnx's own takes one size for two
     }
 
 
@@ -43,6 +46,19 @@ def _soft_nms(boxes: Any, scores: Any, groups: Any, linear: bool, iou: float, si
     is_linear = op.Cast(op.Constant(value_int=int(linear)), to=BOOL.dtype)
     softened = _soften(*rows, _in_rows(groups, scores, runs), *numbers, is_linear)
     return op.Reshape(op.CastLike(softened, scores), op.Shape(scores))
+
+
+def _sort(values: Any, stable: bool = True, dim: int = -1, descending: bool = False) -> tuple[Any, Any]:
+    """ONNX's TopK has equals in the order of their places."""
+    count = op.Shape(values, start=dim, end=dim + 1 if dim != -1 else None)
+    best, places = op.TopK(values, count, axis=dim, largest=int(descending))
+    return best, places
+
+
+def _roi_pool(feature: Any, rois: Any, scale: float, height: int, width: int) -> tuple[Any, Any]:
+    """torchvision's gives the places of the largest values too, which nobody reads here."""
+    pooled = op.MaxRoiPool(feature, rois, pooled_shape=[height, width], spatial_scale=scale)
+    return pooled, pooled
 
 
 def _in_rows(values: Any, scores: Any, runs: int, *rest: int) -> Any:

@@ -16,7 +16,21 @@ def write_openvino(model: bytes, exported: Exported, path: Path) -> None:
         onnx = Path(folder) / "model.onnx"
         onnx.write_bytes(model)
         graph = openvino.Core().read_model(str(onnx))
+        order_equals(graph)
         save_openvino(graph, exported, path)
+
+
+def order_equals(graph: Any) -> None:
+    """Has every TopK give equals in the order of their places, as ONNX's does: OpenVINO's own choice is open."""
+    operators = needed("openvino.opset11", "OpenVINO")
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() == "TopK":
+            kind = node.get_attributes()
+            how = {"axis": kind["axis"], "mode": kind["mode"], "sort": kind["sort"], "stable": True}
+            given = node.input_value(0), node.input_value(1)
+            stable = operators.topk(*given, **how, index_element_type=kind["index_element_type"])
+            for before, after in zip(node.outputs(), stable.outputs(), strict=True):
+                before.replace(after)
 
 
 def save_openvino(graph: Any, exported: Exported, path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import Any, Literal
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.export.check import RAW, compare, compare_raw, photographs
+from vedette.export.compiled import check_compiler, write_compiled
 from vedette.export.graph import trace
 from vedette.export.onnx import to_onnx
 from vedette.export.openvino import write_openvino
 from vedette.export.pt2 import write_pt2
 from vedette.infer.backends.open import open_session
+from vedette.infer.backends.pt2 import machine
 from vedette.infer.detector import Detector
 from vedette.infer.load import load
 from vedette.papers.fast_rcnn import FastRCNN
@@ -36,18 +38,20 @@ def export(
     check: Sequence[str | Path] = (),
     raw: bool = False,
     onnx: Path | None = None,
+    compiled: bool = False,
     tell: Tell = lambda line: None,
 ) -> str:
     """Writes a detector on the CPU as a file, once that was run and found the model's boxes in photographs.
 
     out: ends in .onnx, .xml (with a .bin beside it) or .pt2. check: photographs; by default those of the package.
     raw: the file gives the network's outputs for every anchor, before anything is found. onnx: the same detector's
-    file in that format, where there is one: OpenVINO's is translated from it. → how file and model compare.
+    file in that format, where there is one: OpenVINO's is translated from it. compiled: of pt2, machine code for
+    machines like this one (AOTInductor). → how file and model compare.
 
     Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
     """
-    check_out(to, out)
-    exported = describe(detector, raw)
+    check_out(to, out, compiled)
+    exported = describe(detector, raw, compiled)
     photographs(check)  # before the work
     with TemporaryDirectory() as folder:
         made = Path(folder) / out.name
@@ -55,13 +59,17 @@ def export(
         tell("running the file beside the model")
         report = compared(detector, made, check, raw)
         place(made, out, to)
-    return report
+    return f"{report}; compiled on {exported.compiled_on}" if compiled else report
 
 
-def check_out(to: str, out: Path) -> None:
-    """Raises InputError for a suffix that is not the format's."""
+def check_out(to: str, out: Path, compiled: bool = False) -> None:
+    """Raises InputError for a suffix that is not the format's, and where nothing can be compiled."""
     if out.suffix != ENDINGS[to][0]:
         raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
+    if compiled and to != "pt2":
+        raise InputError(f"--compiled: is of --to pt2, not of {to}; leave it out")
+    if compiled:
+        check_compiler()
 
 
 def convert(
@@ -72,6 +80,9 @@ def convert(
         return write_openvino(onnx.read_bytes(), exported, made)
     tell("tracing the network")
     traced = trace(detector.model, exported)
+    if exported.compiled_on:
+        tell("compiling it")
+        return write_compiled(traced, exported, made)
     if to == "pt2":
         return write_pt2(traced, exported, made)
     tell("translating it to ONNX")
@@ -84,14 +95,17 @@ def convert(
     return None
 
 
-def describe(detector: Detector, raw: bool = False) -> Exported:
-    """What the file will say of itself; raises InputError for what is an exported file already, or looks at regions."""
+def describe(detector: Detector, raw: bool = False, compiled: bool = False) -> Exported:
+    """What the file will say of itself.
+
+    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions.
+    """
     model: Any = detector.model
     if model is None:
         raise InputError("it is exported already: give the weights that it was made from")
     name = detector.name or type(model).__name__
-    if isinstance(model, REGION_DETECTORS):
-        raise InputError(f"{name}: looks at regions and cannot be exported; SSD, RefineDet and RetinaNet can be")
+    if raw and isinstance(model, REGION_DETECTORS):
+        raise InputError(f"{name}: looks at regions, not at its anchors alone; leave --raw out")
     return Exported(
         name=name,
         config=asdict(model.config),
@@ -101,6 +115,8 @@ def describe(detector: Detector, raw: bool = False) -> Exported:
         thresholds=detector.thresholds,
         sizes=detector.input_spec.resize != "warp",
         raw=raw,
+        proposals=model.config.proposals if getattr(model, "needs_proposals", False) else 0,
+        compiled_on=machine() if compiled else "",
     )
 
 

@@ -187,8 +187,9 @@ class Detector:
 
         Iterate over it once: each `Seen` has the `frame` (number, time in seconds, picture), what was `found`, and with
         `track` the `tracks` that the detections belong to. score: as in `detect`. every: only every so many frames are
-        looked at; the others have what was found last. No more than two batches of frames are in memory. A live source waits for nobody:
-        while the detector works, older frames are dropped, and counted in `dropped`. Needs the extra `video`.
+        looked at; the others have what was found last. No more than two batches of frames are in memory. A live source
+        waits for nobody: while the detector works, older frames are dropped, and counted in `dropped`. Needs the extra
+        `video`.
 
         Raises InputError for what is no video or cannot be reached, and for numbers that cannot be.
         """

@@ -63,7 +63,7 @@ class Look(nn.Module):
         with self.autocast(images.device):
             return self.model(self.pixels(images, shapes), shapes if self.normalize.padded else None, proposals)
 
-    def pixels(self, images: Tensor, shapes: Tensor) -> Tensor:
+    def pixels(self, images: Tensor, shapes: Tensor | None) -> Tensor:
         """Normalised, 0 (the mean colour) in the padding, in the layout of the network's weights."""
         pixels: Tensor = self.normalize(images, shapes)
         return pixels.contiguous(memory_format=torch.channels_last)

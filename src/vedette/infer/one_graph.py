@@ -22,7 +22,7 @@ class OneGraph(nn.Module):
 
         → boxes (B, N, 4) in pixels of the images, scores (B, N), labels and source (B, N), best first.
         """
-        return tuple(self.look.model.find(self.look(images, sizes), score).kept)  # type: ignore[operator]
+        return tuple(self.look.model.find(_predictions(self.look, images, sizes), score).kept)  # type: ignore[operator]
 
 
 class RawGraph(nn.Module):
@@ -33,8 +33,13 @@ class RawGraph(nn.Module):
         self.look = look
 
     def forward(self, images: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
-        """images and sizes as above → the tensors of the model's predictions, named by `names_of`."""
-        return tuple(tensors_of(self.look(images, sizes)).values())
+        """images and sizes as above → the tensors of the model's predictions, named by `tensors_of`."""
+        return tuple(tensors_of(_predictions(self.look, images, sizes)).values())
+
+
+def _predictions(look: Look, images: Tensor, sizes: Tensor | None) -> Any:
+    """Without autocast around it, which a graph would hold as an operation that torch.export cannot always read."""
+    return look.model(look.pixels(images, sizes), sizes)
 
 
 def tensors_of(predictions: Any, before: str = "") -> dict[str, Tensor]:

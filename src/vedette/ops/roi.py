@@ -35,7 +35,7 @@ def roi_align(
     """
     maps = exact(feature)
     rois = rois.to(maps)
-    if feature.device.type == "cpu" and samples > 0:
+    if feature.device.type == "cpu" and samples > 0 and not torch.compiler.is_exporting():
         return _weighted_cells(maps, rois, size, scale, samples, aligned).to(feature.dtype)
     from torchvision import ops
 
@@ -83,5 +83,5 @@ def _taps(start: Tensor, extent: Tensor, size: int, samples: int, cells: int) ->
 
 def numbered(rois: Tensor) -> Tensor:
     """R regions of each image (B, R, 4) → (B * R, 5): each behind the number of its image."""
-    images = torch.arange(len(rois), device=rois.device, dtype=torch.float32)
-    return torch.cat([images.repeat_interleave(rois.shape[1])[:, None], rois.float().flatten(0, 1)], 1)
+    images = torch.arange(rois.shape[0], device=rois.device, dtype=torch.float32)[:, None, None]
+    return torch.cat([images.expand(-1, rois.shape[1], -1), rois.float()], 2).flatten(0, 1)

@@ -41,6 +41,7 @@ from vedette.parts.box_coder import BoxCoder
 from vedette.parts.class_coder import ClassCoder
 from vedette.parts.config import Count, IoU, Share, Size, Std, Suppression, check, check_at_most, check_input
 from vedette.parts.detection import Found, best_of_each_class, best_of_image, check_score, find, rows_of, unpad
+from vedette.parts.equals import first_of_equals
 from vedette.parts.losses import box_loss, class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import sample
@@ -130,10 +131,9 @@ class RegionHead(nn.Module):
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, images: int) -> HeadOutput:
-        """(B * R, channels) of B images → logits (B, R, C + 1), deltas (B, R, C, 4)."""
+    def forward(self, x: Tensor, images: int, rows: int) -> HeadOutput:
+        """(B * R, channels) of B images with R rows each → logits (B, R, C + 1), deltas (B, R, C, 4)."""
         logits, deltas = self.logits(x), self.deltas(x)
-        rows = len(x) // max(images, 1)
         classes = deltas.shape[1] // 4
         return HeadOutput(logits.view(images, rows, classes + 1), deltas.view(images, rows, classes, 4))
 
@@ -168,7 +168,7 @@ class FastRCNN(nn.Module):
     def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4) (fig. 1): logits (B, R, C + 1), deltas (B, R, C, 4)."""
         pieces = self.pool(features, regions)  # (B * R, c, S, S)
-        output: HeadOutput = self.head(self.backbone.top(pieces), len(regions))
+        output: HeadOutput = self.head(self.backbone.top(pieces), *regions.shape[:2])
         return output
 
     def assign(self, predictions: Predictions, truth: TargetBatch) -> Regions:
@@ -254,7 +254,7 @@ def find_in_regions(
 
     keep: how many of an image stay.
     """
-    pick = partial(best_of_image if of == "image" else best_of_each_class, count=count)
+    pick = first_of_equals(partial(best_of_image if of == "image" else best_of_each_class, count=count))
     boxes_at = partial(region_boxes, judged, coder=coder)
     return find(region_scores(judged), boxes_at, pick, floor=floor, iou=iou, keep=keep, method=method)
 

@@ -215,7 +215,7 @@ class FasterRCNN(nn.Module):
 
     def look_at(self, features: Sequence[Tensor], regions: Tensor) -> HeadOutput:
         """What the head says of each region (B, R, 4): logits (B, R, C + 1), deltas (B, R, C, 4)."""
-        output: HeadOutput = self.head(self.backbone.top(self.pool(features, regions)), len(regions))
+        output: HeadOutput = self.head(self.backbone.top(self.pool(features, regions)), *regions.shape[:2])
         return output
 
     def match_anchors(self, predictions: Predictions, truth: TargetBatch) -> Tensor:

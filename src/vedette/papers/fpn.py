@@ -114,7 +114,7 @@ class FPNBackbone(RegionBackbone):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W) → p2, p3, p4, p5 and p6, which is every second cell of p5 (sec. 4.1)."""
         p2, p3, p4, p5 = self.pyramid(self.body(x))
-        return p2, p3, p4, p5, p5[..., ::2, ::2]
+        return p2, p3, p4, p5, F.max_pool2d(p5, 1, 2)
 
     def top(self, pieces: Tensor) -> Tensor:
         """(R, 256, 7, 7) → (R, 1024)."""

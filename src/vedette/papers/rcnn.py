@@ -47,6 +47,7 @@ from vedette.ops.boxes import clip_each, exact, to_centers
 from vedette.parts.box_coder import BoxCoder
 from vedette.parts.config import Count, Ge, IoU, Share, Std, Suppression, check, check_at_most
 from vedette.parts.detection import Found, best_of_each_class, check_score, find, rows_of, unpad
+from vedette.parts.equals import first_of_equals
 from vedette.parts.losses import class_loss, gather_labels, total_of
 from vedette.parts.matching import IGNORED, match_by_thresholds
 from vedette.parts.sampling import draw
@@ -126,7 +127,7 @@ def warp(images: Tensor, boxes: Tensor, image: Tensor, sizes: Tensor, side: int,
     grid = torch.stack([x[:, None].expand(-1, side, -1), y[..., None].expand(-1, -1, side)], -1)  # (N, S, S, 2)
     seen = F.grid_sample(tall, grid.reshape(1, -1, side, 2), padding_mode="border", align_corners=False)
     inside = y_inside[:, None, :, None] & x_inside[:, None, None]
-    return torch.where(inside, seen.view(3, len(boxes), side, side).transpose(0, 1), 0.0)
+    return torch.where(inside, seen.view(3, boxes.shape[0], side, side).transpose(0, 1), 0.0)
 
 
 class RegionClassifier(nn.Module):
@@ -227,7 +228,7 @@ class RegionClassifier(nn.Module):
     def find(self, predictions: Predictions, score: float = 0.05) -> Found:
         """Greedy NMS of each class (sec. 2.2)."""
         c, boxes_at = self.config, partial(self.boxes_at, predictions)
-        pick = partial(best_of_each_class, count=c.candidates)
+        pick = first_of_equals(partial(best_of_each_class, count=c.candidates))
         return find(self.scores(predictions), boxes_at, pick, floor=score, iou=c.nms_iou, keep=c.keep, method=c.nms)
 
     @torch.no_grad()

@@ -132,8 +132,8 @@ def best_of_each_level(scores: Tensor, count: int, levels: Sequence[int], apart:
         return Picked(torch.cat(best, 1), pair // num_classes, pair % num_classes)
     numbers = torch.arange(len(levels), device=pair.device)
     labels = torch.cat([number.expand_as(part) for number, part in zip(numbers, pairs, strict=True)], 1)
-    runs = len(pairs) if all(part.shape == pairs[0].shape for part in pairs) else 0
-    return Picked(torch.cat(best, 1), pair // num_classes, labels, runs)
+    alike = len(pairs) == 1 or (isinstance(scores.shape[1], int) and all(p.shape == pairs[0].shape for p in pairs))
+    return Picked(torch.cat(best, 1), pair // num_classes, labels, len(pairs) * alike)
 
 
 def suppress(

@@ -24,11 +24,14 @@ class Exported(Header):
     sizes: bool  # the graph takes the true heights and widths inside a padded batch
     raw: bool = False  # it gives logits and deltas of every anchor
     int8: dict[str, Any] | None = None  # in eight bits: calibration, and AP before and after where it was measured
+    proposals: int = 0  # it takes so many of each picture, padded, and how many there are
+    compiled_on: str = ""  # the machine that its code is for
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the graph's inputs, in their order."""
         given = {"images": True, "score": not self.raw, "sizes": self.sizes}
+        given |= dict.fromkeys(("proposals", "counts"), self.proposals > 0)
         return tuple(name for name, takes in given.items() if takes)
 
 

@@ -41,14 +41,21 @@ class Session:
         self.path, self.exported, self.run, self.bf16, self.device = path, exported, run, bf16, device
         self.config = SimpleNamespace(**exported.config)  # read as a model's config is
         self.input_spec = exported.input_spec
+        self.needs_proposals = exported.proposals > 0
 
-    def find(self, images: Tensor, sizes: Tensor, score: float, bf16: bool) -> Candidates:
-        """What is found in a batch, as the graph has it."""
-        return Candidates(*self.run(self.inputs(images, sizes, score), bf16))
+    def find(
+        self, images: Tensor, sizes: Tensor, score: float, bf16: bool, proposals: Sequence[Tensor] | None = None
+    ) -> Candidates:
+        """What is found in a batch, as the graph has it; proposals (N_i, 4) of each picture where it takes any."""
+        return Candidates(*self.run(self.inputs(images, sizes, score, proposals), bf16))
 
-    def inputs(self, images: Tensor, sizes: Tensor, score: float) -> dict[str, Tensor]:
+    def inputs(
+        self, images: Tensor, sizes: Tensor, score: float, proposals: Sequence[Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """What the graph takes of these, by name."""
         given = {"images": images.contiguous(), "score": torch.tensor(score), "sizes": sizes}
+        if proposals is not None:
+            given["proposals"], given["counts"] = _padded(proposals, self.exported.proposals)
         return {name: given[name] for name in self.exported.inputs}
 
 
@@ -71,4 +78,12 @@ class SessionLook:
     def _detect(
         self, images: Tensor, shapes: Tensor, proposals: Sequence[Tensor] | None, score: Least
     ) -> list[Detections]:
-        return unpad(self.session.find(images, shapes, lowest([score]), self.bf16))
+        return unpad(self.session.find(images, shapes, lowest([score]), self.bf16, proposals))
+
+
+def _padded(proposals: Sequence[Tensor], most: int) -> tuple[Tensor, Tensor]:
+    """(N_i, 4) each → (B, most, 4) and how many there are (B,) int64."""
+    padded = torch.zeros(len(proposals), most, 4)
+    for row, own in zip(padded, proposals, strict=True):
+        row[: len(own)] = own
+    return padded, torch.tensor([len(own) for own in proposals])
