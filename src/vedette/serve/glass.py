@@ -11,6 +11,7 @@ from PIL import Image
 
 from vedette.glass.page import View, page
 from vedette.glass.trace import explain
+from vedette.infer.scores import least_scores, lowest
 from vedette.serve.batcher import Batcher
 from vedette.serve.bodies import one_picture
 from vedette.serve.page import FOLDER
@@ -38,7 +39,7 @@ def routes(service: Service) -> APIRouter:
         responses=RESPONSES | html,
         openapi_extra={"requestBody": {"required": True, "content": ONE_PICTURE}},
     )
-    async def explain_picture(request: Request, model: Name = None, score: Score = 0.5) -> Response:
+    async def explain_picture(request: Request, model: Name = None, score: Score = None) -> Response:
         """How a detector reached each box of one picture: a page of HTML that needs nothing else."""
         chosen = service.model(model)
         if not chosen.can_explain:
@@ -55,6 +56,7 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _page(model: Batcher, picture: Image.Image, score: float) -> str:
-    """In the network's thread."""
-    return page([View(model.name, explain(model.detector, picture, score=score))], "the picture")
+def _page(model: Batcher, picture: Image.Image, score: float | None) -> str:
+    """In the network's thread; a trace has one floor for all classes, the lowest of the weights' own."""
+    floor = lowest([least_scores(model.detector, score)])
+    return page([View(model.name, explain(model.detector, picture, score=floor))], "the picture")
