@@ -95,7 +95,7 @@ def test_what_is_done_is_not_done_again(photos: list[int], capsys: Captured) -> 
 @pytest.mark.parametrize(
     ("before", "now", "why"),
     [
-        ("", ["--resume", "--score", "0.7"], "--resume: out was begun with score 0.5, and now it is 0.7"),
+        ("", ["--resume", "--score", "0.7"], '--resume: out was begun with score "default", and now it is 0.7'),
         ("", ["--resume", "--overwrite"], "--resume goes on with a run, --overwrite begins one anew"),
         ("in/9.png", ["--resume"], "--resume: 1 picture more and 0 fewer than when out was begun; give the same"),
         ("", ["--json"], "--json: not of --ray; leave it out"),

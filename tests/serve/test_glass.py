@@ -33,7 +33,7 @@ def exported() -> Detector:
         none = torch.zeros(count, 1, dtype=torch.int64)
         return torch.zeros(count, 1, 4), torch.zeros(count, 1), none, none
 
-    told: Any = SimpleNamespace(config={}, input_spec=InputSpec(size=64), inputs=("images", "score"))
+    told: Any = SimpleNamespace(config={}, input_spec=InputSpec(size=64), inputs=("images", "score"), proposals=0)
     return Detector(Session(Path("/secret/model.onnx"), told, run), classes=("a",))
 
 

@@ -132,8 +132,9 @@ def _asked(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
 
 def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves) -> dict[str, Any]:
     """The same of what --ray does not have."""
-    names = ("backend", "fp32", "classes", "tiles", "overlap", *(("every", "track") if videos else ()))
-    return {name: values[name] for name in names} | {"crops": saves.crops is not None or None}
+    names = ("backend", "fp32", "tiles", "overlap", *(("every", "track") if videos else ()))
+    own = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
+    return {name: values[name] for name in names} | own
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
