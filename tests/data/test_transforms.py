@@ -173,7 +173,8 @@ def test_training_and_evaluation_resize_alike(
     interpolation: Interpolation, size: tuple[int, int], random: np.random.Generator
 ) -> None:
     """Two kernels, Pillow's for detection and torch's for training, which has coarser weights for bicubic."""
-    image, spec = Image.effect_noise(size, 90).convert("RGB"), InputSpec(size=48, interpolation=interpolation)
+    noise = random.normal(128, 90, (size[1], size[0])).clip(0, 255).astype(np.uint8)
+    image, spec = Image.fromarray(noise).convert("RGB"), InputSpec(size=48, interpolation=interpolation)
     expected, _ = eval_transform(spec)(image, objects([]), random)
     augment = SSDAugment(48, BLACK, interpolation, distort=undistorted)
     found = augment.picture(image, (0.0, 0.0, *map(float, size)), False, random)

@@ -45,6 +45,7 @@ def test_no_files_and_bad_files_alone(detector: Detector, tmp_path: Path) -> Non
         found_in(detector, [], score=2.0)
 
 
+@pytest.mark.slow
 def test_no_more_pictures_are_kept_than_wait(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

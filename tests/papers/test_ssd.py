@@ -294,6 +294,7 @@ def test_soft_nms_on_request() -> None:
 # ------------------------------------------------------------------------------------------------- as a whole
 
 
+@pytest.mark.slow
 def test_forward_compiles_as_one_graph_at_any_size() -> None:
     model = tiny().eval()
     for size in (64, 96):

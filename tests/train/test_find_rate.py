@@ -45,6 +45,7 @@ def test_a_loss_that_does_not_fall_says_nothing() -> None:
             answer_of(rates, losses)
 
 
+@pytest.mark.slow
 def test_tries_rates_and_leaves_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_data(tmp_path / "data", 8)
     out = tmp_path / "run"

@@ -67,6 +67,7 @@ def train(data: Path, out: Path, *more: str) -> int:
     return run(["train", MODEL, "--data", str(data), "--out", str(out), *QUICK, *more])
 
 
+@pytest.mark.slow
 def test_one_image_is_learnt_stored_and_found_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,7 @@ def same(checkpoint: Checkpoint, right: Checkpoint) -> None:
         assert torch.equal(checkpoint.tensors[name], tensor), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["detectron2", "mmdet"])
 def test_faster_rcnn(layout: str, faster_rcnn: dict[str, Tensor]) -> None:
     module, rename = (detectron2, as_detectron2) if layout == "detectron2" else (mmdet, as_mmdet)
