@@ -17,7 +17,7 @@ from vedette.errors import InputError
 
 LOST, BATCH = Path("lost"), Path("batch")  # folders
 OF_EVERY_WAY = {"out", "json", "settings", "device"}
-OF_PICTURES = {"image", "model", "beside", "score", "scales", "flip", "vote", "trust", "nms"}
+OF_PICTURES = {"image", "model", "beside", "score", "data", "scales", "flip", "vote", "trust", "nms"}
 OF_LOST = {"data", "lost", "model", "score", "batch_size", "workers", "bf16", "trust", "nms"}
 OF_TRAINING = {"data", "training", "recipe", "init", "seed", "batch_size"}
 
@@ -53,6 +53,8 @@ def explain(
 
     Example: vedette explain photo.jpg --model mine.safetensors --beside refinedet320-lite0 --out both.html
 
+    Example: vedette explain my-photos/images/7.jpg --data my-photos:val --model mine.safetensors
+
     Example: vedette explain --data my-photos:val --model mine.safetensors --lost --out lost
 
     Example: vedette explain --training refinedet320-lite0 --data my-photos --out batch
@@ -62,7 +64,7 @@ def explain(
     _check_way(given_options(context))
     if image:
         looks: dict[str, Any] = {"scales": scales, "flip": flip, "vote": vote, "score": score, "trust": trust}
-        explain_pictures(WantedPages(images=image, model=model, beside=beside, out=out, **looks, **where))
+        explain_pictures(WantedPages(images=image, model=model, beside=beside, data=data, out=out, **looks, **where))
     elif training is not None:
         begun: dict[str, Any] = {"kind": recipe, "init": init, "seed": seed, "batch_size": batch_size}
         explain_training(WantedBatch(model=training, data=data or [], out=out or BATCH, **begun, **where))

@@ -17,6 +17,7 @@ from vedette.glass.packed import pack
 from vedette.glass.portable import portable
 from vedette.glass.record import Reason
 from vedette.glass.stage import Stage
+from vedette.glass.taught import taught
 from vedette.glass.tour import tour
 from vedette.glass.trace import Trace
 from vedette.glass.words import words
@@ -84,7 +85,8 @@ def page_trace(trace: Trace) -> dict[str, Any]:
 
 
 def _told(view: View) -> dict[str, Any]:
-    return {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
+    told = {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
+    return told | {"taught": taught(view.trace)}
 
 
 def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +95,7 @@ def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
         "name": view.name,
         "facts": _facts(view.trace),
         "lowest": told["trace"]["lowest"],
+        "annotated": told["taught"] is not None,
         "diagram": diagram(view.trace.detector.model, view.trace),
     }
 

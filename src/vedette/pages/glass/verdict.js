@@ -20,6 +20,7 @@ export function whyOf({ trace, titleOf }, knobs, lost) {
       return `The network looked here, and did not believe it: ${believed}${insteadOf(trace, lost)}`;
     }
     case MISPLACED:
+      if (lost.iou >= 0.5) return `${capital(near)}, but lies more on another ${name}: it counts for that one.`;
       return `Boxes began here, but the network moved them off, to something else: at the end ${near}, below 0.5.`;
     case NOT_PROPOSED:
       return `It was lost before anybody asked for its class, ${step}: it was not proposed.`;
