@@ -262,3 +262,19 @@ def test_what_is_asked_for_is_one_picture(monkeypatch: pytest.MonkeyPatch, tmp_p
     traces = [vedette.explain(detector, torch.zeros(3, side, 64, dtype=torch.uint8)) for side in (64, 60)]
     with pytest.raises(vedette.InputError, match="a page shows one picture"):
         page([View("a", traces[0]), View("b", traces[1])], "a.jpg")
+
+
+def test_it_says_how_much_of_it_is_shown(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    detector = detector_of("RefineDet", monkeypatch, tmp_path, keep=100)
+    tab = opened(saved(tmp_path, vedette.explain(detector, DEMO / "chelsea.jpg", score=0.2)), reduced_motion="reduce")
+    told = tab.locator("[data-part=left-out]").text_content()
+    listed, tags = tab.locator("[data-part=found] .item").count(), tab.locator("[data-part=tags] .tag").count()
+    assert f"the list names the best {listed} of what is found, the picture the best {tags};" in told
+    tab.click("[data-tab=network]")
+    tab.locator("[data-part=figure] [data-step=suppress]").last.click()
+    drawn = tab.locator("[data-part=marks] rect.over.kept").count()
+    assert f"draws the best {drawn} boxes that go on" in told
+    assert "of several looks" not in told
+    assert "learns an object" not in told

@@ -2,9 +2,8 @@
 
 import { boxAt, cut } from "./boxes.js";
 import { outline, veil } from "./draw.js";
+import { MOST_BOXES } from "./limits.js";
 import { lostAt } from "./lost.js";
-
-const MOST = 60; // boxes at once: more hide the picture
 
 /** Where an object of the ground truth is found or lost at the knobs as they are; a box may be another object's. */
 export function lostOf({ trace, view }, { outcome, knobs }, object) {
@@ -33,7 +32,7 @@ export function truthLines(pane, { lesson }) {
   const head = heads[lesson.head];
   if (lesson.rest) return [...restLines(head[lesson.rest], lesson.rest), ...all];
   const own = objects[lesson.object];
-  const rows = learnersOf(head, lesson.object).slice(0, MOST);
+  const rows = learnersOf(head, lesson.object).slice(0, MOST_BOXES);
   const lines = rows.map((row) => learnerLine(head.learn, row));
   return [veil(pane.trace.picture, cut(own.box, pane.trace.picture)), ...lines, objectLine(own)];
 }

@@ -2,7 +2,9 @@
 
 import { iou } from "./boxes.js";
 import { unpack } from "./decode.js";
+import { element } from "./draw.js";
 import { listenToPage } from "./keys.js";
+import { keptBack } from "./limits.js";
 import { makePane } from "./pane.js";
 import { showTour } from "./tour.js";
 
@@ -18,6 +20,8 @@ async function begin() {
     root.querySelector("[data-part=picture]").src = picture;
     panes.push(makePane(root, { ...data.views[number], looks: data.looks }, link));
   });
+  const leftOut = document.querySelector("[data-part=left-out]");
+  leftOut.append(...keptBack(data.views).map((sentence) => element("li", {}, sentence)));
   const tour = showTour(document.getElementById("tour"), data.views[0].tour, panes[0]);
   document.querySelector("[data-part=begin-tour]").addEventListener("click", tour.open);
   listenToPage(panes, tour);

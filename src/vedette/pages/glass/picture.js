@@ -6,11 +6,10 @@ import { dot, element, line, outline, tie, veil } from "./draw.js";
 import { drawGrid } from "./grid.js";
 import { heatOf, paintHeat } from "./heat.js";
 import { lostOf, truthLines } from "./lessons.js";
+import { MOST_TAGS } from "./limits.js";
 import { score } from "./phrases.js";
 import { markOf } from "./reasons.js";
 import { linesOfStep } from "./steplines.js";
-
-const MOST_TAGS = 40;
 
 export function showPicture(pane) {
   const { root, store } = pane;
