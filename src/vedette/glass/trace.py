@@ -34,6 +34,7 @@ from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.multiscale import merge as merge_passes
 from vedette.infer.pictures import ImageLike, as_picture
+from vedette.pages.class_names import all_unnamed
 from vedette.parts.anchors import Anchors, Place
 from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections, InputSpec, Target
@@ -194,7 +195,7 @@ class Trace:
     @property
     def classes(self) -> list[str]:
         """The names of the C classes."""
-        return list(self.detector.classes or (f"class {label}" for label in range(self.num_classes)))
+        return list(self.detector.classes or all_unnamed(self.num_classes))
 
     @property
     def num_classes(self) -> int:
