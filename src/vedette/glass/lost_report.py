@@ -14,6 +14,7 @@ from vedette.evaluate.examples import marks_of
 from vedette.evaluate.galleries import galleries
 from vedette.evaluate.report import METRIC_NAMES, error_rows, figures
 from vedette.glass.advice import Advice
+from vedette.glass.close_up import close_up
 from vedette.glass.lost_objects import Kind, LostObject, Survey
 from vedette.glass.lost_tables import Row, by_class, by_side, by_size, taken_for
 from vedette.glass.oracle import METRIC, Oracle
@@ -156,17 +157,22 @@ def _saved(
         return [mark for one in of_image[index] for mark in _marks(survey, one)]
 
     saved = save_pictures(folder, dataset, of_image, marks, count, f"{shown.id}-")
-    pictures = [_figure(survey, saved[index], boxes, of_image[index]) for index, boxes in shown.shown]
+    pictures = [_figure(survey, dataset, saved[index], boxes, of_image[index]) for index, boxes in shown.shown]
     return {"gallery": shown, "pictures": pictures}
 
 
 def _figure(
-    survey: Survey, picture: Picture, boxes: Sequence[tuple[float, ...]], lost: Sequence[LostObject]
+    survey: Survey,
+    dataset: Pictures,
+    picture: Picture,
+    boxes: Sequence[tuple[float, ...]],
+    lost: Sequence[LostObject],
 ) -> dict[str, Any]:
     largest = next(one for one in lost if one.box == boxes[0])
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     return {
         "picture": picture,
+        "close": close_up(dataset, picture.index, largest.box, _marks(survey, largest)),
         "boxes": (),  # they are drawn
         "caption": f"{survey.classes[largest.label]}: {_words(survey, largest)}{more}",
     }
