@@ -1,6 +1,7 @@
 """The page of the glass box in a browser, from a disk and with the network off: every control, and no error."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,28 @@ def test_it_says_how_much_of_it_is_shown(
     assert f"draws the best {drawn} boxes that go on" in told
     assert "of several looks" not in told
     assert "learns an object" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "setting"),
+    [
+        (
+            "FPN",
+            "what the RPN proposes, with its NMS at an IoU of 0.7",
+            {"proposal_iou": 0.8, "proposals": (2000, 500)},
+        ),
+        ("R-CNN", "which regions are proposed, 20 at most", {"proposals": 500}),
+        ("RefineDet", "", {}),
+    ],
+)
+def test_it_says_what_cannot_be_turned(
+    name: str, said: str, setting: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trace = vedette.explain(detector_of(name, monkeypatch, tmp_path), torch.zeros(3, 64, 64, dtype=torch.uint8))
+    text = page([View(name, trace)], "a.jpg")
+    assert ("Not here: " in text) == bool(said)
+    assert said in text
+    config: Any = trace.detector.model.config
+    for field, value in setting.items():
+        assert f"--set {field}={list(value) if isinstance(value, tuple) else value}".replace(", ", ",") in text
+        assert getattr(replace(config, **{field: value}), field) == value  # there is such a field

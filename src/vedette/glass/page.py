@@ -14,6 +14,7 @@ from vedette.errors import InputError
 from vedette.glass.columns import Column
 from vedette.glass.diagram import diagram
 from vedette.glass.packed import pack
+from vedette.glass.phrases import plain
 from vedette.glass.portable import portable
 from vedette.glass.record import Reason
 from vedette.glass.stage import Stage
@@ -95,9 +96,27 @@ def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
         "name": view.name,
         "facts": _facts(view.trace),
         "lowest": told["trace"]["lowest"],
+        "fixed": _fixed(view.trace),
         "annotated": told["taught"] is not None,
         "diagram": diagram(view.trace.detector.model, view.trace),
     }
+
+
+def _fixed(trace: Trace) -> str:
+    """What no knob can turn, and why; "" where the network looks at anchors alone."""
+    first, last = trace.passes[0].stages[0], trace.passes[0].stages[-1]
+    if last.enter != "regions":
+        return ""
+    looked = "The network has looked at these alone: for others it has to run again,"
+    config: Any = trace.detector.model.config
+    if first is last:
+        count = f"{config.proposals:,}"
+        return f"Not here: which regions are proposed, {count} at most. {looked} --set proposals=500 for instance."
+    iou, count = plain(config.proposal_iou), f"{config.proposals[1]:,}"
+    return (
+        f"Not here: what the RPN proposes, with its NMS at an IoU of {iou} and {count} proposals at most. {looked} "
+        "--set proposal_iou=0.8 or --set proposals=[2000,500] for instance."
+    )
 
 
 def _facts(trace: Trace) -> str:
