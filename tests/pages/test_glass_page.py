@@ -255,7 +255,25 @@ def test_nothing_found_and_several_looks(
     for place in range(min(4, len(several.detections))):
         tab.locator("[data-part=found] .item").nth(place).click()
         assert visible(tab, "life")
+        see_who_saw_it(tab, several, place)
+    open_steps(tab, several)
     ask_about_places(tab)
+
+
+def see_who_saw_it(tab: Any, trace: Trace, number: int) -> None:
+    """The last moments of a detection's way: the look that it is of, and whose votes moved it."""
+    merge = trace.merge
+    assert merge is not None
+    assert merge.votes is not None
+    moments = tab.locator("[data-part=moments] button")
+    moments.nth(moments.count() - 2).click()
+    look = int(merge.looks[merge.row_of(number)])
+    card = tab.locator("[data-part=card]").inner_text()
+    assert f"{look + 1} of {len(trace.passes)}, {trace.passes[look]}" in card
+    assert f"the {len(merge.suppress)} boxes of all looks" in card
+    moments.last.click()
+    votes = int((merge.votes[number] > 0).sum())
+    assert f"votes {votes} " in " ".join(tab.locator("[data-part=card] dl").inner_text().split()) + " "
 
 
 def test_what_is_asked_for_is_one_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

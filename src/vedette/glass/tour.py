@@ -255,14 +255,23 @@ def _near_miss(guide: Guide) -> Stop | None:
 
 
 def _merging(guide: Guide) -> Stop | None:
-    if "merge suppress" not in guide.steps:
+    merge = guide.trace.merge
+    if merge is None:
         return None
-    step = guide.steps["merge suppress"]
+    step = merge.suppress
     text = (
         f"The picture was looked at {in_words(len(guide.trace.passes))} times. The looks found "
         f"{many(len(step), 'box', 'boxes')} "
         f"together; suppression over all of them left {alone(int(step.kept.sum()))}."
     )
+    if guide.hero is not None and guide.found:
+        look = guide.trace.passes.index(guide.hero.look)
+        act = "gave way to it" if guide.hero.stage.search.method == "hard" else "lost score to it"
+        gone = many(int((step.by == merge.row_of(0)).sum()), "box", "boxes")
+        text += f" Ours is of look {look + 1} ({guide.hero.look}), and {gone} of all looks {act}."
+        if merge.votes is not None:
+            voters = int((merge.votes[0] > 0).sum())
+            text += f" It lies where {many(voters, 'box', 'boxes')} of its class lie in the mean, by their scores."
     return _stop("Several looks", text, step.name, guide.shown(guide.hero))
 
 

@@ -55,6 +55,11 @@ class Pass:
     stages: tuple[Stage, ...]
     detections: Detections  # of this look alone
 
+    def __str__(self) -> str:
+        """ "320 × 213 px, mirrored"."""
+        height, width = self.frame.shape.tolist()
+        return f"{width} × {height} px{', mirrored' * self.frame.mirrored}"
+
     def steps(self) -> Iterator[Step]:
         """Through every stage."""
         for stage in self.stages:

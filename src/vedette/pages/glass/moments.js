@@ -202,7 +202,8 @@ export function framing(own) {
   const box = cut(whole, trace.picture);
   if (own.fate !== KEPT) return moment(own, "frame", whole, "It lies outside of the picture.", []);
   const was = iou(whole, box) < 0.9999 ? " and cut at its border" : "";
-  return moment(own, "frame", box, `It is brought into the picture's pixels${was}: this is the box that was found.`, [
+  const end = trace.passes.length > 1 ? "what this look found" : "the box that was found";
+  return moment(own, "frame", box, `It is brought into the picture's pixels${was}: this is ${end}.`, [
     ["box", box.map(Math.round).join(", ")],
   ]);
 }

@@ -3,6 +3,7 @@
 import { boxAt, centerOf, toPicture } from "./boxes.js";
 import { dot, line, outline, tie } from "./draw.js";
 import { MOST_BARRED, MOST_BOXES, MOST_CENTRES, MOST_MOVED } from "./limits.js";
+import { mergeCounts, mergeLines } from "./looks.js";
 import { lastStage } from "./outcome.js";
 import { KEPT, LOST_IN, STEPS, SUPPRESSED, markOf } from "./reasons.js";
 import { asksForObjects, firstBox, isBarred, movedBox } from "./rows.js";
@@ -20,8 +21,8 @@ function placeOfStep(look, name) {
 
 export function linesOfStep(pane, now) {
   const look = pane.trace.passes[0];
+  if (now.step.startsWith("merge ")) return mergeLines(now.outcome.merged);
   const place = placeOfStep(look, now.step);
-  if (!place) return now.outcome.detections.map(({ box, label }) => outline(box, pane.view.looks[label % 12]));
   if (place.step === -1) return enterLines(pane, look, place.stage);
   if (place.step === 0 && asksForObjects(place.stage)) return moveLines(pane, look, place.stage, now);
   return rivalLines(pane, look, place, now);
@@ -86,6 +87,7 @@ function rivalLines(pane, look, { stage, step }, { outcome }) {
 /** How many went through a step at the knobs as they are: {came, went}, from the trace where nothing was turned. */
 export function countsAt(trace, now, name) {
   const told = trace.passes[0].steps.find((step) => step.name === name);
+  if (name.startsWith("merge ")) return mergeCounts(now.outcome.merged, name);
   const place = placeOfStep(trace.passes[0], name);
   if (!now.turned || !place || !place.stage.last || place.step < 2) return told && { came: told.in, went: told.on };
   const depths = Array.from(now.outcome.looks[0].fates, (fate) => LOST_IN[fate]);
