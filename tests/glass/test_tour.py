@@ -12,7 +12,7 @@ import vedette
 from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.guide import Guide
-from vedette.glass.phrases import below, many
+from vedette.glass.phrases import apart, many
 from vedette.glass.record import Reason
 from vedette.glass.tour import tour
 from vedette.glass.trace import Trace
@@ -136,7 +136,7 @@ def test_just_missed_is_the_highest_under_the_floor() -> None:
     trace = traced(0.3)
     scores = trace.passes[0].stages[-1].scores
     assert (
-        f"the highest score is {below(float(scores[scores < 0.3].max()), 0.3)}, of"
+        f"the highest score is {apart(float(scores[scores < 0.3].max()), 0.3)}, of"
         in stop(trace, "Just missed")["text"]
     )
 

@@ -14,7 +14,7 @@ from vedette.errors import InputError
 from vedette.glass.columns import Column
 from vedette.glass.diagram import diagram
 from vedette.glass.packed import pack
-from vedette.glass.phrases import plain
+from vedette.glass.phrases import as_set
 from vedette.glass.portable import portable
 from vedette.glass.record import Reason
 from vedette.glass.stage import Stage
@@ -112,7 +112,7 @@ def _fixed(trace: Trace) -> str:
     if first is last:
         count = f"{config.proposals:,}"
         return f"Not here: which regions are proposed, {count} at most. {looked} --set proposals=500 for instance."
-    iou, count = plain(config.proposal_iou), f"{config.proposals[1]:,}"
+    iou, count = as_set(config.proposal_iou), f"{config.proposals[1]:,}"
     return (
         f"Not here: what the RPN proposes, with its NMS at an IoU of {iou} and {count} proposals at most. {looked} "
         "--set proposal_iou=0.8 or --set proposals=[2000,500] for instance."
@@ -124,7 +124,7 @@ def _facts(trace: Trace) -> str:
     (height, width), rows = first.padded, len(first.stages[0].references)
     looks = f" · {len(trace.passes)} looks" if len(trace.passes) > 1 else ""
     found = len(trace.detections)
-    objects = f"{found:,} object{'' if found == 1 else 's'} with a score of {trace.score:g} or more"
+    objects = f"{found:,} object{'' if found == 1 else 's'} with a score of {as_set(trace.score)} or more"
     return f"{width} × {height} input · {rows:,} {first.stages[0].enter}{looks} · {objects}"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vedette.glass.guide import Guide
 from vedette.glass.life import Life, overlap, shift
-from vedette.glass.phrases import alone, below, capital, in_words, listed, many, plain, share
+from vedette.glass.phrases import alone, apart, as_set, capital, in_words, listed, many, plain, share
 from vedette.glass.record import Reason
 from vedette.glass.trace import Trace
 from vedette.ops.boxes import iou
@@ -35,7 +35,7 @@ def _stop(title: str, text: str, step: str, selection: dict[str, Any] | None = N
 
 
 def _opening(guide: Guide) -> Stop:
-    found, floor = guide.trace.detections, plain(guide.trace.score)
+    found, floor = guide.trace.detections, as_set(guide.trace.score)
     last = guide.trace.steps[-1].name
     if not guide.found:
         begin = f"No box reached a score of {floor}, so nothing was found in this picture."
@@ -118,14 +118,14 @@ def _easy(guide: Guide) -> Stop | None:
     step = guide.steps["refine"]
     easy = step.counts().get(Reason.EASY, 0)
     text = (
-        f"Of {many(easy, 'anchor')} among {len(step):,} the ARM is surer than {plain(hero.first.theta)} that "
+        f"Of {many(easy, 'anchor')} among {len(step):,} the ARM is surer than {as_set(hero.first.theta)} that "
         "nothing is there. "
         f"{'It is' if easy == 1 else 'They are'} easy, and nobody asks what "
         f"{'it is' if easy == 1 else 'they are'}: the rest of the "
         "network can do what is hard."
     )
     if not easy:
-        text = f"Of no anchor is the ARM surer than {plain(hero.first.theta)} that nothing is there: all go on."
+        text = f"Of no anchor is the ARM surer than {as_set(hero.first.theta)} that nothing is there: all go on."
     return _stop("What is surely nothing", text, step.name)
 
 
@@ -152,7 +152,7 @@ def _proposals(guide: Guide) -> Stop | None:
     text = (
         f"The best {in_words(int(picked.kept.sum()))} of these boxes compete: a box goes where a better one "
         "overlaps it by more "
-        f"than {plain(guide.hero.first.search.iou)}. {capital(alone(gone))} went, and "
+        f"than {as_set(guide.hero.first.search.iou)}. {capital(alone(gone))} went, and "
         f"{many(int(kept.kept.sum()), 'proposal')} "
         "stayed. All that follows happens in them alone."
     )
@@ -170,7 +170,7 @@ def _scores(guide: Guide) -> Stop | None:
     step = guide.steps["floor"]
     text = (
         f"{says} So it goes for every {guide.thing} and every class, {many(len(step), 'pair')} in all; "
-        f"{_only(int(step.kept.sum()))} {plain(guide.trace.score)} or more."
+        f"{_only(int(step.kept.sum()))} {as_set(guide.trace.score)} or more."
     )
     return _stop("What is it?", text, step.name, guide.shown(hero))
 
@@ -197,16 +197,16 @@ def _crowd(guide: Guide) -> Stop | None:
     if not len(victims):
         text = f"No other box of {_a(guide.name)} overlaps it enough to be {'weakened' if soft else 'dropped'}."
         return _stop("One object, one box", text, step.name, guide.shown(hero))
-    best = int(victims[0])
+    best, limit = int(victims[0]), hero.stage.search.iou
     told = many(len(victims), f"other box says {guide.name}", f"other boxes say {guide.name}")
     act = "weakens" if soft else "drops"
+    most = f", more than the {as_set(limit)} that are allowed"
+    if soft:
+        most = ", and the more they overlap the weaker it gets"
     text = (
-        f"{capital(told)} and overlap{'s' if len(victims) == 1 else ''} it. Ours has the highest "
-        "score and "
+        f"{capital(told)} and overlap{'s' if len(victims) == 1 else ''} it. Ours has the highest score and "
         f"{act} {'it' if len(victims) == 1 else 'them'}: the best of them has {share(float(r.scores[best]))} and "
-        "an overlap (IoU) of "
-        f"{float(r.overlap[best]):.2f} with ours, more than the {plain(hero.stage.search.iou)} that "
-        f"{'count' if soft else 'are allowed'}."
+        f"an overlap (IoU) of {apart(float(r.overlap[best]), limit)} with ours{most}."
     )
     return _stop("One object, one box", text, step.name, guide.shown(hero))
 
@@ -242,12 +242,12 @@ def _near_miss(guide: Guide) -> Stop | None:
     life = guide.near_miss
     if life is None or (not guide.found and guide.hero is not None and life.row == guide.hero.row):
         return None
-    floor, name = plain(guide.trace.score), guide.trace.classes[life.label]
+    floor, name = as_set(guide.trace.score), guide.trace.classes[life.label]
     found = guide.trace.detections
     reached = (iou(life.end[None], found.boxes)[0] >= SAME_OBJECT).nonzero().flatten().tolist()
     where = f"on the {found.names[reached[0]]} that was found" if reached else "where nothing was found"
     text = (
-        f"Under the floor the highest score is {below(life.score, guide.trace.score)}, of {_a(name)} {where}. "
+        f"Under the floor the highest score is {apart(life.score, guide.trace.score)}, of {_a(name)} {where}. "
         f"Had you asked for a score below {floor}, it would have gone on to the next step. Lower floors find more, "
         "and more of it is wrong."
     )

@@ -82,9 +82,9 @@ export function showAnswers(pane) {
   });
 }
 
-export function answerOf(pane, now, { label, lost }, place) {
+/** name: of what is asked about, where it is known. */
+export function answerOf(pane, now, { label, lost, name = nameOf(pane.trace, { label, lost }) }, place) {
   const { trace } = pane;
-  const name = nameOf(trace, { label, lost });
   const verdict = lost.reason === KEPT ? "found" : `lost: ${trace.reasons[lost.reason]}`;
   const head = element("h4", {}, signOf(lost.reason), ` ${place + 1} ${name}, ${verdict}`);
   const follow = lost.row < 0 ? [] : [followButton(pane, lost, name)];

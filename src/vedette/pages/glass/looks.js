@@ -3,7 +3,7 @@
 import { outline, tie } from "./draw.js";
 import { MOST_BOXES } from "./limits.js";
 import { votersOf } from "./outcome.js";
-import { many, number, plain, score } from "./phrases.js";
+import { apart, many, number, plain, score } from "./phrases.js";
 import { BEYOND_KEEP, KEPT, SUPPRESSED, WEAKENED, markOf } from "./reasons.js";
 
 /** "2 of 4, 320 × 213 px, mirrored"; "" where there is one look alone. */
@@ -30,7 +30,7 @@ function suppressing(trace, { given, fates, by, overlap, after }, { iou }, at) {
   const told = { step: "merge suppress", box, facts, fate: KEPT, by: null };
   if (fates[at] === SUPPRESSED) {
     const better = `A better ${name}, with ${score(other.score)}, of look ${other.look + 1} lies on it`;
-    const text = `${better} with an IoU of ${overlap[at].toFixed(2)}, more than ${plain(iou)}: only the better one stays.`;
+    const text = `${better} with an IoU of ${apart(overlap[at], iou)}, more than ${plain(iou)}: only the better one stays.`;
     return { ...told, text, fate: SUPPRESSED, by: other.box };
   }
   if (fates[at] === WEAKENED) {

@@ -14,9 +14,9 @@ export function score(value) {
   return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);
 }
 
-/** A score that is known in eight bits, or not at all. */
-export function nearly(value, exact, lowest) {
-  if (exact) return score(value);
+/** A score beside a floor; it may be known in eight bits, or not at all. */
+export function nearly(value, exact, lowest, floor) {
+  if (exact) return apart(value, floor, score(value));
   return value < lowest ? `under ${lowest}` : `about ${value.toFixed(2)}`;
 }
 
@@ -46,7 +46,14 @@ export function capital(sentence) {
   return sentence[0].toUpperCase() + sentence.slice(1);
 }
 
-/** A threshold as one writes it. */
+/** A threshold as one sets it. */
 export function plain(value) {
-  return String(Number(value.toFixed(3)));
+  return String(Number(value.toFixed(6)));
+}
+
+/** A value beside a threshold, with as many digits as show on which side it lies; first: how it is told if it may. */
+export function apart(value, threshold, first = value.toFixed(2)) {
+  const side = (number) => Math.sign(number - threshold);
+  const texts = [first, ...[3, 4, 5, 6, 7].map((digits) => value.toFixed(digits))];
+  return texts.find((text) => Number.isNaN(Number(text)) || side(Number(text)) === side(value)) ?? String(value);
 }

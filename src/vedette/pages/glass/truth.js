@@ -64,7 +64,8 @@ function cardOf(pane, now) {
     const why = "Marked as difficult, or as a crowd: it is neither to be found nor learned, nor is it background.";
     return element("div", { class: "answer" }, element("p", {}, why), size);
   }
-  const answer = answerOf(pane, now, { label, lost: lostOf(pane, now, object) }, object);
+  const name = pane.trace.detector.classes[label];
+  const answer = answerOf(pane, now, { label, name, lost: lostOf(pane, now, object) }, object);
   const heads = pane.view.taught.heads.map((head, place) => headButton(pane, now, head, place));
   const head = element("h4", {}, "Who would learn it in a training");
   answer.append(size, head, element("ul", { class: "items" }, ...heads));
