@@ -138,6 +138,10 @@ def numbers(one: dict[str, Any]) -> list[float]:
     return [float(np.float32(value * one["scale"])) if "scale" in one else float(value) for value in values]
 
 
+def test_numbers_are_told_so_that_they_do_not_contradict(tmp_path: Path) -> None:
+    run_node("phrases", tmp_path)
+
+
 @pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.slow)])
 def test_it_finds_the_same_boxes_at_any_setting(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
