@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from vedette.cli.annotated import read_annotated
 from vedette.data.findings import shown
 from vedette.data.values import counted
-from vedette.data.windows import map_boxes
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ class GroundTruth:
         """
         from torch import from_numpy
 
+        from vedette.data.windows import map_boxes
         from vedette.evaluate.measure import labels_for
         from vedette.structures import Target
 
