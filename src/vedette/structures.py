@@ -223,9 +223,7 @@ class Detections:
     def names(self) -> list[str]:
         """The class name of each detection."""
         labels: list[int] = self.labels.tolist()
-        if self.classes is None:
-            return [unnamed(label) for label in labels]
-        return [self.classes[label] for label in labels]
+        return [unnamed(label) if self.classes is None else self.classes[label] for label in labels]
 
     def __getitem__(self, index: Tensor | NDArray[Any] | Sequence[int] | slice | SupportsIndex) -> Detections:
         """The detections that indices, a mask, a slice or one index picks; numpy's too."""
