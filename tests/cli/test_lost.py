@@ -73,6 +73,7 @@ def test_what_will_not_do_is_refused_before_the_work(run: Any, data: Path, tmp_p
         ("--lost", "--out", tmp_path / "a", "--json", tmp_path / "a" / "lost.html"): "is --json's place too",
         ("--lost", "--out", tmp_path / "a", "--set", "keep"): "write FIELD=VALUE",
         ("--lost", "--out", tmp_path / "a", "--model", "none"): "none",
+        ("--lost", "--out", tmp_path / "a", "--scales", "64", "--flip"): "--scales, --flip: not of --lost",
     }
     for arguments, message in cases.items():
         result = run("--data", data, *arguments)

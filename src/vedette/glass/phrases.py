@@ -51,10 +51,20 @@ def share(score: float) -> str:
     return "over 0.999" if score > 0.5 else "under 0.001"
 
 
-def below(score: float, floor: float) -> str:
-    """A score with as many digits as show that it is below a floor."""
-    told = (f"{score:.{digits}f}" for digits in range(2, 8))
-    return next((text for text in told if float(text) < floor), f"{score:.8f}")
+def as_set(threshold: float) -> str:
+    """A threshold with all of the digits that one sets."""
+    return plain(threshold, 6)
+
+
+def apart(value: float, threshold: float) -> str:
+    """A value beside a threshold, with as many digits as show on which side of it it lies."""
+    told = (f"{value:.{digits}f}" for digits in range(2, 8))
+    beside = (text for text in told if _sides(float(text), threshold) == _sides(value, threshold))
+    return next(beside, f"{value:.8f}")
+
+
+def _sides(value: float, threshold: float) -> tuple[bool, bool]:
+    return value < threshold, value > threshold
 
 
 def capital(sentence: str) -> str:
