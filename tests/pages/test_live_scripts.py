@@ -151,6 +151,7 @@ def test_the_network_runs_outside_of_python(name: str, tmp_path: Path, monkeypat
     except InputError as error:
         pytest.skip(str(error))
     monkeypatch.setenv("VEDETTE_WEB", str(WEB))
+    monkeypatch.setattr("vedette.glass.live_graph.photographs", pictures)  # the bundled ones are eight inputs wide
     detector = detector_of(name, monkeypatch, tmp_path)
     (tmp_path / "network.onnx").write_bytes(live_network(detector))
     rows = []
