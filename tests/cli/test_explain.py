@@ -82,6 +82,7 @@ def test_two_detectors_on_one_page(weights: str, tmp_path: Path, capsys: pytest.
         (["--live", "--web", "other"], "other/ort.wasm.bundle.min.mjs: is not the file of onnxruntime-web"),
         (["--live", "--out", "mine.html"], "mine.html: exists, and is no page of this command; give another name"),
         (["--live", "--beside", "refinedet320-lite0"], "--beside: not of --live; leave it out"),
+        (["--live", "--data", "data:val"], "--data: not of --live; leave it out"),
         (["--live", str(CAT)], "say what to explain: IMAGE, --live, or --data PATH with --lost"),
     ],
 )

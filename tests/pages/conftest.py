@@ -24,10 +24,11 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
     wrong: list[str] = []
     contexts = []
 
-    def open_page(path: Path, width: int = 1280, **settings: Any) -> Any:
+    def open_page(path: Path, width: int = 1280, timeout: float = 30_000, **settings: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
         contexts.append(context)
         tab = context.new_page()
+        tab.set_default_timeout(timeout)  # milliseconds
         tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("request", lambda request: wrong.append(request.url) if not is_own(request.url) else None)
@@ -36,7 +37,7 @@ def opened(browser: Any) -> Iterator[Callable[..., Any]]:
         return tab
 
     def is_own(url: str) -> bool:
-        return url.startswith(("file://", "data:"))
+        return url.startswith(("file://", "data:", "blob:"))
 
     yield open_page
     for context in contexts:

@@ -1,8 +1,7 @@
 """Whatever is written on the page, wherever one goes on it: no number that is none, no plural of one, no comparison
 that does not hold."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +10,12 @@ import torch
 
 import vedette
 from glass.detectors import detector_of
+from pages.texts import contradictions, texts_of
 from vedette import Target
 from vedette.glass.page import View, save_page
 from vedette.glass.trace import Trace
 
 PICTURE = Path(vedette.__file__).parent / "assets" / "demo" / "chelsea.jpg"
-NOUNS = (
-    "anchors|boxes|cells|classes|detections|images|levels|looks|matches|objects|others|pairs|pictures|proposals|regions"
-)
-ONE = re.compile(
-    rf"(?<![\d.,])(?<!× )\b(1|[Oo]ne) ({NOUNS})\b|(?<![\d.,])\d*[02-9] (anchor|box|object|pair|region|proposal)\b"
-)
-NO_NUMBER = re.compile(r"NaN|undefined|\bnull\b|Infinity|\[object|[-−]0(\.0+)?(?![\d.])|\bTrue\b|\bFalse\b")
-LESS = re.compile(r"(\d+\.\d+)(?:, less than the |, below |, and )(\d+(?:\.\d+)?)")
-MORE = re.compile(r"(\d+\.\d+)(?: with ours)?(?: sure that nothing is here)?, more than (?:the |θ = )?(\d+(?:\.\d+)?)")
-WHOLE = """() => document.body.innerText + "\\n" +
-    [...document.querySelectorAll("svg text")].map((one) => one.textContent).join("\\n")"""
-
-
-def contradictions(text: str) -> Iterator[str]:
-    """The places of a text that cannot be right."""
-    yield from (found[0] for found in ONE.finditer(text))
-    yield from (found[0] for found in NO_NUMBER.finditer(text))
-    yield from (found[0] for found in LESS.finditer(text) if not float(found[1]) < float(found[2]))
-    yield from (found[0] for found in MORE.finditer(text) if not float(found[1]) > float(found[2]))
 
 
 @pytest.mark.parametrize(
@@ -54,41 +35,6 @@ def contradictions(text: str) -> Iterator[str]:
 )
 def test_what_cannot_be_right_is_seen(text: str, wrong: list[str]) -> None:
     assert list(contradictions(text)) == wrong
-
-
-def texts_of(tab: Any) -> Iterator[str]:
-    """What stands on the page at every place that a visitor comes to."""
-
-    def everything() -> str:
-        return str(tab.evaluate(WHOLE))
-
-    tab.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    yield everything()
-    for part in ("found", "near"):
-        items = tab.locator(f"[data-part={part}] .item")
-        for number in range(min(4, items.count())):
-            items.nth(number).click()
-            for moment in tab.locator("[data-part=moments] button").all():
-                moment.click()
-                yield str(tab.locator("[data-panel=follow]").inner_text())
-    place = tab.locator("[data-part=stage]").bounding_box()
-    for across, down in ((0.1, 0.1), (0.5, 0.5), (0.8, 0.6)):
-        tab.mouse.click(place["x"] + across * place["width"], place["y"] + down * place["height"])
-        yield everything()
-    tab.click("[data-tab=network]")
-    names = dict.fromkeys(one.get_attribute("data-step") for one in tab.locator("[data-part=figure] [data-step]").all())
-    for name in names:
-        tab.locator(f"[data-part=figure] [data-step='{name}']").last.click()
-        yield everything()
-    tab.click("[data-tab=truth]")
-    yield everything()
-    for number in range(tab.locator("[data-part=truth] ul").first.locator(".item").count()):
-        tab.locator("[data-part=truth] ul").first.locator(".item").nth(number).click()
-        yield everything()
-    tab.click("[data-part=begin-tour]")
-    while tab.locator("#tour").is_visible():
-        yield everything()
-        tab.click("[data-tour=next]")
 
 
 def annotated(trace: Trace) -> Trace:
