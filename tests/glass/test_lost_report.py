@@ -73,7 +73,7 @@ def test_it_says_what_was_counted(tmp_path: Path) -> None:
     assert "suppress: suppressed 1→lost-2 33 %" in text
     assert "cat 4 2 50 1 · 1" in text
     assert "cow 1 1 100 · 1 ·" in text
-    assert "1 of 3 lost objects are suppressed, 1 by the box of a neighbour" in text
+    assert "1 of 3 lost objects is suppressed, 1 by the box of a neighbour" in text
     assert "missed" in text.split("Errors by kind", 2)[2]
 
 

@@ -182,6 +182,16 @@ def take_the_tour(tab: Any) -> None:
     assert not tab.locator("#tour").is_visible()
 
 
+def test_numbers_can_be_read_on_the_colours_of_classes(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One of the classes is drawn in orange, which asks for black, and one in blue, which asks for white."""
+    tab = opened(saved(tmp_path, trace_of("RefineDet", monkeypatch, tmp_path)), reduced_motion="reduce")
+    badges = "(all) => all.map((one) => [getComputedStyle(one).backgroundColor, getComputedStyle(one).color])"
+    seen = {tuple(colours) for colours in tab.locator("[data-part=found] .item i").evaluate_all(badges)}
+    assert {("rgb(230, 159, 0)", "rgb(0, 0, 0)"), ("rgb(0, 114, 178)", "rgb(255, 255, 255)")} <= seen
+
+
 def test_a_life_line_is_played(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tab = opened(saved(tmp_path, trace_of("RefineDet", monkeypatch, tmp_path)))
     tab.locator("[data-part=found] .item").first.click()

@@ -27,7 +27,7 @@ function sumOf(trace, { outcome, knobs }) {
 }
 
 function foundButton(pane, now, { score: value, label }, place) {
-  const { colour } = pane.view.looks[label % pane.view.looks.length];
+  const { colour, ink } = pane.view.looks[label % pane.view.looks.length];
   const hover = (hovered) => () => pane.store.change({ hovered });
   const button = element(
     "button",
@@ -40,7 +40,7 @@ function foundButton(pane, now, { score: value, label }, place) {
       onfocus: hover(place),
       onblur: hover(null),
     },
-    element("i", { style: `background:${colour}`, "aria-hidden": "true" }, String(place + 1)),
+    element("i", { style: `background:${colour};color:${ink}`, "aria-hidden": "true" }, String(place + 1)),
     ` ${pane.trace.detector.classes[label]} `,
     element("b", {}, score(value)),
   );
