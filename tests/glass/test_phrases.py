@@ -23,8 +23,8 @@ def test_numbers(value: float, digits: int, text: str) -> None:
 
 
 def test_scores_are_never_rounded_to_certainty() -> None:
-    told = [share(score) for score in (0.0, 0.0004, 0.002, 0.5, 0.987, 0.9966, 0.99999, 1.0)]
-    assert told == ["0.000", "under 0.001", "0.002", "0.50", "0.99", "0.996", "over 0.999", "1.000"]
+    told = [share(score) for score in (0.0, 0.0004, 0.0007, 0.002, 0.5, 0.987, 0.9966, 0.99999, 1.0)]
+    assert told == ["0.000", "under 0.001", "under 0.001", "0.002", "0.50", "0.99", "0.996", "over 0.999", "1.000"]
 
 
 def test_a_value_is_seen_to_be_on_its_side_of_a_threshold() -> None:

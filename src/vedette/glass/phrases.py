@@ -46,7 +46,7 @@ def share(score: float) -> str:
     """A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them."""
     if 0.005 <= score < 0.995:
         return f"{score:.2f}"
-    if 0.0005 <= score < 0.9995 or score in (0, 1):
+    if 0.001 <= score < 0.9995 or score in (0, 1):
         return f"{round_down(score * 1000 + 1e-6) / 1000:.3f}"
     return "over 0.999" if score > 0.5 else "under 0.001"
 

@@ -79,7 +79,7 @@ export function listed(things) {
 /** A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them. */
 function share(score) {
   if (score >= 0.005 && score < 0.995) return fixed(score, 2);
-  if ((score >= 0.0005 && score < 0.9995) || score === 0 || score === 1) {
+  if ((score >= 0.001 && score < 0.9995) || score === 0 || score === 1) {
     return (Math.floor(score * 1000 + 1e-6) / 1000).toFixed(3);
   }
   return score > 0.5 ? "over 0.999" : "under 0.001";
