@@ -22,6 +22,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vedette.errors import InputError
 from vedette.pages.boxes import draw_boxes
+from vedette.pages.class_names import unnamed
 from vedette.pages.embed import png_of
 from vedette.pages.fonts import FontError, legible
 from vedette.pages.notebook import found_html
@@ -222,9 +223,7 @@ class Detections:
     def names(self) -> list[str]:
         """The class name of each detection."""
         labels: list[int] = self.labels.tolist()
-        if self.classes is None:
-            return [f"class {label}" for label in labels]
-        return [self.classes[label] for label in labels]
+        return [unnamed(label) if self.classes is None else self.classes[label] for label in labels]
 
     def __getitem__(self, index: Tensor | NDArray[Any] | Sequence[int] | slice | SupportsIndex) -> Detections:
         """The detections that indices, a mask, a slice or one index picks; numpy's too."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import vedette
 from vedette.cli.main import run
@@ -81,6 +82,7 @@ def test_two_detectors_on_one_page(weights: str, tmp_path: Path, capsys: pytest.
         (["--live", "--web", "other"], "other/ort.wasm.bundle.min.mjs: is not the file of onnxruntime-web"),
         (["--live", "--out", "mine.html"], "mine.html: exists, and is no page of this command; give another name"),
         (["--live", "--beside", "refinedet320-lite0"], "--beside: not of --live; leave it out"),
+        (["--live", "--data", "data:val"], "--data: not of --live; leave it out"),
         (["--live", str(CAT)], "say what to explain: IMAGE, --live, or --data PATH with --lost"),
     ],
 )
@@ -97,3 +99,59 @@ def test_bad_input_gets_one_line(
     assert line in errors[0]
     assert (tmp_path / "mine.html").read_text(encoding="utf-8") == "a letter"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html", "other"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Chelsea, annotated in half of her size: an "a" and a difficult "b"; and a picture of a class that is unknown."""
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    shutil.copy(CAT, root / "images" / "cat.jpg")
+    shutil.copy(DEMO / "astronaut.jpg", root / "images" / "other.jpg")
+    with Image.open(CAT) as picture:
+        width, height = picture.size
+    images = [
+        {"id": 1, "file_name": "cat.jpg", "width": width / 2, "height": height / 2},
+        {"id": 2, "file_name": "other.jpg", "width": 512, "height": 512},
+    ]
+    rows = [(1, 1, [20, 10, 100, 80], 0), (1, 2, [0, 0, 30, 20], 1), (2, 9, [5, 5, 90, 90], 0)]
+    annotations = [
+        {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": 0, "difficult": difficult}
+        for n, (image, category, box, difficult) in enumerate(rows, 1)
+    ]
+    categories = [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 9, "name": "zebra"}]
+    content = {"images": images, "categories": categories, "annotations": annotations}
+    (root / "val.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.mark.parametrize("image", ["cat.jpg", "images/cat.jpg"])
+def test_what_is_annotated_stands_on_the_page(image: str, weights: str, data: Path, tmp_path: Path) -> None:
+    page, numbers = tmp_path / "cat.html", tmp_path / "cat.json"
+    named = image if "/" not in image else str(data / image)
+    how = ["--data", f"{data}:val", "--model", weights, "--out", str(page), "--json", str(numbers)]
+    assert run(["explain", named, *how]) == 0
+    assert 'data-panel="truth"' in page.read_text(encoding="utf-8")
+    (told,) = json.loads(numbers.read_text(encoding="utf-8"))["pictures"][0]["traces"]
+    objects = told["taught"]["objects"]
+    assert [(one["label"], one["ignored"]) for one in objects] == [(0, False), (1, True)]
+    assert objects[0]["box"] == pytest.approx([40, 20, 240, 180], abs=1)  # in the picture's pixels
+
+
+def test_a_picture_that_is_not_annotated_and_an_unknown_class_are_told(
+    weights: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--data", str(data), "--model", weights, "--out", str(tmp_path / "out")]
+    assert run(["explain", str(CAT), *out]) == 2
+    said = capsys.readouterr().err
+    assert f"{CAT}: not among the 2 pictures of --data {data}; name one of them, or leave --data out" in said
+    assert run(["explain", "cat.jpg", "other.jpg", *out]) == 1
+    said = capsys.readouterr().err
+    assert "other.jpg: the model does not know these classes of the data: zebra; it knows a, b, c" in said
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["cat.html"]
+
+
+def test_without_data_nothing_is_said_of_annotations(weights: str, tmp_path: Path) -> None:
+    page = tmp_path / "cat.html"
+    assert run(["explain", str(CAT), "--model", weights, "--out", str(page)]) == 0
+    assert "Annotated</button>" not in page.read_text(encoding="utf-8")

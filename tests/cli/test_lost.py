@@ -53,7 +53,7 @@ def test_a_table_and_advice_a_page_and_numbers(run: Any, data: Path, tmp_path: P
     assert "2 of 3 objects are not found with a score of 0.5 or more" in result.output
     assert "mAP (voc12) 0.2500; if no step lost any, 1.0000" in result.output
     assert "anchors: no anchor or region reaches it     1" in result.output
-    assert "1 of 2 lost objects have no anchor with IoU 0.5" in result.output
+    assert "1 of 2 lost objects has no anchor with IoU 0.5" in result.output
     assert (out / "lost.html").is_file()
     content = json.loads(numbers.read_text())
     assert (content["model"], content["images"], content["lost"]) == ("refinedet320-lite0", 2, 2)
@@ -73,6 +73,7 @@ def test_what_will_not_do_is_refused_before_the_work(run: Any, data: Path, tmp_p
         ("--lost", "--out", tmp_path / "a", "--json", tmp_path / "a" / "lost.html"): "is --json's place too",
         ("--lost", "--out", tmp_path / "a", "--set", "keep"): "write FIELD=VALUE",
         ("--lost", "--out", tmp_path / "a", "--model", "none"): "none",
+        ("--lost", "--out", tmp_path / "a", "--scales", "64", "--flip"): "--scales, --flip: not of --lost",
     }
     for arguments, message in cases.items():
         result = run("--data", data, *arguments)

@@ -150,6 +150,9 @@ def test_several_looks_and_their_merging_are_there() -> None:
     trace, svg = drawn(tiny.refinedet(), scales=(64, 128))
     _, steps = read(svg)
     assert {one.get("data-step") for one in steps} >= {"merge suppress", "merge keep"}
+    for number, look in enumerate(trace.passes, 1):
+        assert f">look {number}: {look}<" in svg
+        assert f">{len(look.detections)} found<" in svg
     assert len(trace.passes) == 2
 
 

@@ -12,7 +12,7 @@ from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette import Target
 from vedette.errors import InputError
-from vedette.glass.figure_steps import MOST_BOXES
+from vedette.glass.figure_steps import MOST_BOXES, step_figure
 from vedette.glass.phrases import many
 from vedette.glass.trace import Trace
 from vedette.glass.training import How
@@ -61,6 +61,24 @@ def test_suppression_shows_who_stays_and_who_goes() -> None:
     step, svg = few.step("suppress"), few.figure("suppress").svg
     assert (count(svg, "on"), count(svg, "off")) == (int(step.kept.sum()), int((~step.kept).sum()))
     assert svg.count('class="line"') == count(svg, "off")
+
+
+def test_one_overlap_is_no_range() -> None:
+    trace = traced(tiny.refinedet(candidates=20))
+    step = trace.step("suppress")
+    told = step.overlap[~step.kept]
+    low, high = f"{float(told.min()):.2f}", f"{float(told.max()):.2f}"
+    assert low < high
+    assert f"The overlap (IoU) of the two is {low} to {high}." in trace.figure("suppress").svg
+    step.overlap[~step.kept] = 0.7149
+    step.overlap[(~step.kept).nonzero()[0]] = 0.7051
+    assert "The overlap (IoU) of the two is 0.71." in step_figure(trace, step)
+
+
+def test_regions_that_nobody_scored_have_no_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, scored in (("R-CNN", False), ("FPN", True)):  # there by selective search, here by the RPN
+        trace = vedette.explain(detector_of(name, monkeypatch, tmp_path), pictures()[0], score=0.2)
+        assert ('class="plate"' in trace.figure("regions").svg) == scored
 
 
 def test_moves_begin_and_end_where_the_boxes_do() -> None:

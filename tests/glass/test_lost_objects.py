@@ -109,8 +109,8 @@ def test_filtered_by_the_arm() -> None:
     found = survey(Scene(say(5.0), [OBJECT], [0]), Scene(say(6.0), [OBJECT], [0]), finds())
     assert found.kinds == [("refine", Reason.EASY)]
     assert texts(found) == [
-        "2 of 2 lost objects are filtered by the ARM: it calls them background with more than θ = 0.99; "
-        "with --set theta=0.999 2 of them pass it."
+        "2 of 2 lost objects are filtered by the ARM, which calls them background with more than θ = 0.99; "
+        "--set theta=0.999 lets 2 of them pass."
     ]
     assert survey(Scene(say(5.0), [OBJECT], [0]), theta=0.999).lost == ()
     hopeless = survey(Scene(say(9.0), [OBJECT], [0]))
@@ -124,6 +124,8 @@ def test_under_the_floor_and_taken_for_another() -> None:
     assert taken_for(found) == [(0, 2, 2)]
     (text,) = texts(found)
     assert "2 score higher as another class (dog 2): pictures that tell these classes apart" in text
+    assert "1 of 1 lost object scores " in texts(survey(confused, finds()))[0]
+    assert "1 scores higher as another class (dog 1)" in texts(survey(confused, finds()))[0]
 
 
 def test_under_the_floor_and_found_with_less() -> None:
@@ -133,8 +135,8 @@ def test_under_the_floor_and_found_with_less() -> None:
     score = score_of(9.0)
     assert found.lost[0].lost.score == pytest.approx(score)
     assert texts(found)[0] == (
-        f"1 of 1 lost objects score below 0.5 where they are, half of them below {score:.2f}, 1 are found with a lower "
-        f"score, half of these from {score:.2f} on: a lower --score ({score:.2f}), at the price of false ones."
+        f"1 of 1 lost object scores {score:.2f} where it is, below 0.5, 1 is found with a lower score, {score:.2f}: "
+        f"a lower --score ({score:.2f}), at the price of false ones."
     )
     assert survey(weak, score=0.25).lost == ()
 
@@ -174,7 +176,7 @@ def test_suppressed_by_the_box_of_a_neighbour() -> None:
     found = survey(crowded)
     assert [(one.row, one.crowded) for one in found.lost] == [(0, True)]
     assert found.kinds == [("suppress", Reason.SUPPRESSED)]
-    assert "1 by the box of a neighbour of their class (IoU 0.60 with it)" in texts(found)[0]
+    assert "1 by the box of a neighbour of its class (IoU 0.60 with it)" in texts(found)[0]
     assert "--set nms_iou=0.65 (now 0.45) spares 1, --nms gaussian weakens instead" in texts(found)[0]
     assert survey(crowded, nms_iou=0.65).lost == ()
 
@@ -182,14 +184,14 @@ def test_suppressed_by_the_box_of_a_neighbour() -> None:
 def test_suppressed_by_a_box_on_no_object() -> None:
     found = survey(Scene(CROWD, [OBJECT], [0]))
     assert [one.crowded for one in found.lost] == [False]
-    assert "1 by a better scored box that lies on none, though theirs has IoU 0.60" in texts(found)[0]
+    assert "1 by a better scored box that lies on none, though its own has IoU 0.60" in texts(found)[0]
     assert "nms_iou" not in texts(found)[0]
 
 
 def test_weakened() -> None:
     found = survey(Scene(CROWD, [(26.0, 20.0, 58.0, 52.0), NEIGHBOUR], [0, 0]), nms="linear")
     assert found.kinds == [("suppress", Reason.WEAKENED)]
-    assert "are weakened by Soft-NMS to below 0.5, by a box with IoU 0.60" in texts(found)[0]
+    assert "is weakened by Soft-NMS to below 0.5, by a box with IoU 0.60" in texts(found)[0]
 
 
 def test_badly_placed() -> None:
@@ -200,7 +202,7 @@ def test_badly_placed() -> None:
     found = survey(Scene(moved, [OBJECT], [0]))
     assert found.kinds == [("decode", Reason.MISPLACED)]
     assert texts(found)[0].startswith(
-        "1 of 1 lost objects are badly placed, 1 with IoU 0.18 in the end, of which still above 0.5: 1 after refine: "
+        "1 of 1 lost object is badly placed, 1 with IoU 0.18 in the end, of which still above 0.5: 1 after refine: "
     )
 
 
@@ -211,7 +213,7 @@ def test_a_box_that_is_nearer_to_a_neighbour_is_that_ones() -> None:
     assert [one.row for one in found.lost] == [1]
     assert found.kinds == [("decode", Reason.MISPLACED)]
     assert found.lost[0].lost.iou == pytest.approx(26 / 38)
-    assert "1 whose boxes lie nearer to a neighbour of their class" in texts(found)[0]
+    assert "1 whose box lies nearer to a neighbour of the same class" in texts(found)[0]
     other = Scene(both.say, both.boxes, [0, 1])  # of another class: no neighbour
     assert survey(other).kinds == [("floor", Reason.UNDER_FLOOR)]
 
@@ -246,7 +248,7 @@ def test_several_reasons_in_one_set() -> None:
         (Reason.SUPPRESSED, None, 1),
         (Reason.SUPPRESSED, 0, 1),
     ]
-    assert "1 of 2 lost objects of cat (+0.25 AP) have no anchor" in texts(found)[1]
+    assert "1 of 2 lost objects of cat (+0.25 AP) has no anchor" in texts(found)[1]
 
 
 def two_stage(**config: Any) -> Detector:

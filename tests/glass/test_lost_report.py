@@ -56,6 +56,16 @@ def test_each_number_leads_to_its_pictures(tmp_path: Path) -> None:
     assert "http" not in text
 
 
+def test_a_small_object_is_shown_enlarged(tmp_path: Path) -> None:
+    text = write(tmp_path, *surveyed(finds(), NOTHING, CROWDED)).read_text(encoding="utf-8")
+    close = re.findall(r'<div class="beside">.*?</div>\s*<figcaption[^>]*>([^<]*)', text, re.DOTALL)
+    assert [words.split(":")[0] for words in close] == ["cat"]  # TINY alone: the others are half as wide as the picture
+    smallest = text.split("The smallest, enlarged")
+    assert len(smallest) == 2  # of the one step that lost a small object
+    assert re.findall(r"<br>([^<]+)</fig", smallest[1].split("<h2")[0]) == ["scene1.png"]
+    assert ", 6 × 5 px<br>" in smallest[1]
+
+
 def test_it_says_what_was_counted(tmp_path: Path) -> None:
     text = words(write(tmp_path, *surveyed(finds(), NOTHING, CROWDED)))
     assert "3 lost of 5 objects" in text
@@ -63,7 +73,7 @@ def test_it_says_what_was_counted(tmp_path: Path) -> None:
     assert "suppress: suppressed 1→lost-2 33 %" in text
     assert "cat 4 2 50 1 · 1" in text
     assert "cow 1 1 100 · 1 ·" in text
-    assert "1 of 3 lost objects are suppressed, 1 by the box of a neighbour" in text
+    assert "1 of 3 lost objects is suppressed, 1 by the box of a neighbour" in text
     assert "missed" in text.split("Errors by kind", 2)[2]
 
 

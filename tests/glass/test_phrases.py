@@ -1,6 +1,6 @@
 import pytest
 
-from vedette.glass.phrases import alone, below, capital, listed, many, plain, share
+from vedette.glass.phrases import alone, apart, as_set, capital, listed, many, plain, share
 
 
 def test_numbers_of_things() -> None:
@@ -23,12 +23,17 @@ def test_numbers(value: float, digits: int, text: str) -> None:
 
 
 def test_scores_are_never_rounded_to_certainty() -> None:
-    told = [share(score) for score in (0.0, 0.0004, 0.002, 0.5, 0.987, 0.9966, 0.99999, 1.0)]
-    assert told == ["0.000", "under 0.001", "0.002", "0.50", "0.99", "0.996", "over 0.999", "1.000"]
+    told = [share(score) for score in (0.0, 0.0004, 0.0007, 0.002, 0.5, 0.987, 0.9966, 0.99999, 1.0)]
+    assert told == ["0.000", "under 0.001", "under 0.001", "0.002", "0.50", "0.99", "0.996", "over 0.999", "1.000"]
 
 
-def test_scores_below_a_floor_are_seen_to_be_so() -> None:
-    assert [below(score, 0.3) for score in (0.1, 0.2951, 0.2996, 0.29999)] == ["0.10", "0.295", "0.2996", "0.29999"]
+def test_a_value_is_seen_to_be_on_its_side_of_a_threshold() -> None:
+    told = [apart(score, 0.3) for score in (0.1, 0.2951, 0.2996, 0.29999, 0.3, 0.3004, 0.312)]
+    assert told == ["0.10", "0.295", "0.2996", "0.29999", "0.30", "0.3004", "0.31"]
+
+
+def test_a_threshold_has_all_of_its_digits() -> None:
+    assert [as_set(value) for value in (0.5, 0.45, 0.1044, 1.0)] == ["0.5", "0.45", "0.1044", "1"]
 
 
 def test_capitals() -> None:

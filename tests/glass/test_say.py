@@ -20,6 +20,8 @@ from vedette.glass.tour_words import TOUR
         ("{x:plain} {x:plain0} {x:hundredths}", {"x": 0.45}, "0.45 0 0.45"),
         ("{n:words} {n:alone} {none:alone}", {"n": 7, "none": 0}, "seven seven none"),
         ("{score:share}", {"score": 0.9999}, "over 0.999"),
+        ("{floor:set}", {"floor": 0.1044}, "0.1044"),
+        ("{x:apart y}, {z:apart y}", {"x": 0.1, "y": 0.45, "z": 0.4496}, "0.10, 0.4496"),
     ],
 )
 def test_by_hand(template: str, values: dict[str, str | int | float], said: str) -> None:

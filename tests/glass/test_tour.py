@@ -12,7 +12,7 @@ import vedette
 from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.guide import Guide
-from vedette.glass.phrases import below
+from vedette.glass.phrases import apart, many
 from vedette.glass.record import Reason
 from vedette.glass.tour import tour
 from vedette.glass.trace import Trace
@@ -136,18 +136,27 @@ def test_just_missed_is_the_highest_under_the_floor() -> None:
     trace = traced(0.3)
     scores = trace.passes[0].stages[-1].scores
     assert (
-        f"the highest score is {below(float(scores[scores < 0.3].max()), 0.3)}, of"
+        f"the highest score is {apart(float(scores[scores < 0.3].max()), 0.3)}, of"
         in stop(trace, "Just missed")["text"]
     )
 
 
-def test_several_looks() -> None:
-    trace = traced(0.25, scales=(64, 128), flip=True)
+@pytest.mark.parametrize("vote", [False, True])
+def test_several_looks(vote: bool) -> None:
+    trace = traced(0.25, scales=(64, 128), flip=True, vote=vote)
     step = trace.step("merge suppress")
     text = stop(trace, "Several looks")["text"]
     assert f"looks found {len(step):,} boxes together" in text
+    assert trace.merge is not None
+    row = trace.merge.row_of(0)
+    look = int(trace.merge.looks[row])
+    assert f"Ours is of look {look + 1} ({trace.passes[look]})" in text
+    gone = many(int((step.by == row).sum()), "box", "boxes")
+    assert f", and {gone} of all looks gave way to it." in text
+    assert ("in the mean" in text) == trace.vote
     assert len(trace.detections) > 0
     assert tour(trace)[2]["selection"] == {"detection": 0}
     hero = Guide(trace).hero
     assert hero is not None
-    torch.testing.assert_close(hero.end, trace.detections.boxes[0], atol=0.01, rtol=0)
+    if not vote:
+        torch.testing.assert_close(hero.end, trace.detections.boxes[0], atol=0.01, rtol=0)

@@ -1,6 +1,7 @@
 """The page of the glass box in a browser, from a disk and with the network off: every control, and no error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,8 @@ from vedette.glass.trace import Trace
 from vedette.infer.detector import Detector
 from vedette.parts.detection import unpad
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing")
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
 DEMO = Path(vedette.__file__).parent / "assets" / "demo"
 NAMES = ("RefineDet", "M2Det", "FPN", "R-CNN", "SSD")
 MOST = 5_000_000  # bytes
@@ -26,40 +25,6 @@ KNOB = """([name, value]) => {
     knob.value = value;
     knob.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("chromium is missing")
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page from the disk; at the end nothing was asked of the network and no error was said."""
-    wrong: list[str] = []
-    contexts = []
-
-    def open_page(path: Path, width: int = 1280, **settings: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **settings)
-        contexts.append(context)
-        tab = context.new_page()
-        tab.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("request", lambda request: wrong.append(request.url) if not is_own(request.url) else None)
-        tab.goto(path.as_uri())
-        tab.wait_for_selector("html[data-ready]", state="attached")
-        return tab
-
-    def is_own(url: str) -> bool:
-        return url.startswith(("file://", "data:"))
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def trace_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **how: Any) -> Trace:
@@ -217,6 +182,16 @@ def take_the_tour(tab: Any) -> None:
     assert not tab.locator("#tour").is_visible()
 
 
+def test_numbers_can_be_read_on_the_colours_of_classes(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One of the classes is drawn in orange, which asks for black, and one in blue, which asks for white."""
+    tab = opened(saved(tmp_path, trace_of("RefineDet", monkeypatch, tmp_path)), reduced_motion="reduce")
+    badges = "(all) => all.map((one) => [getComputedStyle(one).backgroundColor, getComputedStyle(one).color])"
+    seen = {tuple(colours) for colours in tab.locator("[data-part=found] .item i").evaluate_all(badges)}
+    assert {("rgb(230, 159, 0)", "rgb(0, 0, 0)"), ("rgb(0, 114, 178)", "rgb(255, 255, 255)")} <= seen
+
+
 def test_a_life_line_is_played(opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tab = opened(saved(tmp_path, trace_of("RefineDet", monkeypatch, tmp_path)))
     tab.locator("[data-part=found] .item").first.click()
@@ -290,7 +265,25 @@ def test_nothing_found_and_several_looks(
     for place in range(min(4, len(several.detections))):
         tab.locator("[data-part=found] .item").nth(place).click()
         assert visible(tab, "life")
+        see_who_saw_it(tab, several, place)
+    open_steps(tab, several)
     ask_about_places(tab)
+
+
+def see_who_saw_it(tab: Any, trace: Trace, number: int) -> None:
+    """The last moments of a detection's way: the look that it is of, and whose votes moved it."""
+    merge = trace.merge
+    assert merge is not None
+    assert merge.votes is not None
+    moments = tab.locator("[data-part=moments] button")
+    moments.nth(moments.count() - 2).click()
+    look = int(merge.looks[merge.row_of(number)])
+    card = tab.locator("[data-part=card]").inner_text()
+    assert f"{look + 1} of {len(trace.passes)}, {trace.passes[look]}" in card
+    assert f"the {len(merge.suppress)} boxes of all looks" in card
+    moments.last.click()
+    votes = int((merge.votes[number] > 0).sum())
+    assert f"votes {votes} " in " ".join(tab.locator("[data-part=card] dl").inner_text().split()) + " "
 
 
 def test_what_is_asked_for_is_one_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -298,3 +291,44 @@ def test_what_is_asked_for_is_one_picture(monkeypatch: pytest.MonkeyPatch, tmp_p
     traces = [vedette.explain(detector, torch.zeros(3, side, 64, dtype=torch.uint8)) for side in (64, 60)]
     with pytest.raises(vedette.InputError, match="a page shows one picture"):
         page([View("a", traces[0]), View("b", traces[1])], "a.jpg")
+
+
+def test_it_says_how_much_of_it_is_shown(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    detector = detector_of("RefineDet", monkeypatch, tmp_path, keep=100)
+    tab = opened(saved(tmp_path, vedette.explain(detector, DEMO / "chelsea.jpg", score=0.2)), reduced_motion="reduce")
+    told = tab.locator("[data-part=left-out]").text_content()
+    listed, tags = tab.locator("[data-part=found] .item").count(), tab.locator("[data-part=tags] .tag").count()
+    assert f"the list names the best {listed} of what is found, the picture the best {tags};" in told
+    tab.click("[data-tab=network]")
+    tab.locator("[data-part=figure] [data-step=suppress]").last.click()
+    drawn = tab.locator("[data-part=marks] rect.over.kept").count()
+    assert f"draws the best {drawn} boxes that go on" in told
+    assert "of several looks" not in told
+    assert "learns an object" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "setting"),
+    [
+        (
+            "FPN",
+            "what the RPN proposes, with its NMS at an IoU of 0.7",
+            {"proposal_iou": 0.8, "proposals": (2000, 500)},
+        ),
+        ("R-CNN", "which regions are proposed, 20 at most", {"proposals": 500}),
+        ("RefineDet", "", {}),
+    ],
+)
+def test_it_says_what_cannot_be_turned(
+    name: str, said: str, setting: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trace = vedette.explain(detector_of(name, monkeypatch, tmp_path), torch.zeros(3, 64, 64, dtype=torch.uint8))
+    text = page([View(name, trace)], "a.jpg")
+    assert ("Not here: " in text) == bool(said)
+    assert said in text
+    config: Any = trace.detector.model.config
+    for field, value in setting.items():
+        assert f"--set {field}={list(value) if isinstance(value, tuple) else value}".replace(", ", ",") in text
+        assert getattr(replace(config, **{field: value}), field) == value  # there is such a field

@@ -23,6 +23,7 @@ import vedette
 from glass.detectors import detector_of, noise, pictures
 from glass.planted import OBJECT, PICTURE, SURE, UNSURE, anchor, crowd, refinedet, two_stage
 from vedette.glass.columns import column, quantised_boxes
+from vedette.glass.lost import lost_in_stages
 from vedette.glass.packed import pack
 from vedette.glass.page import page_trace
 from vedette.glass.record import Reason
@@ -137,6 +138,10 @@ def numbers(one: dict[str, Any]) -> list[float]:
     return [float(np.float32(value * one["scale"])) if "scale" in one else float(value) for value in values]
 
 
+def test_numbers_are_told_so_that_they_do_not_contradict(tmp_path: Path) -> None:
+    run_node("phrases", tmp_path)
+
+
 @pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.slow)])
 def test_it_finds_the_same_boxes_at_any_setting(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
@@ -158,12 +163,17 @@ def test_several_looks_are_merged_the_same(tmp_path: Path, monkeypatch: pytest.M
     run_node("find", tmp_path)
 
 
-def lost_case(name: str, trace: Trace, objects: list[tuple[list[float], int]]) -> dict[str, Any]:
+def lost_case(
+    name: str, trace: Trace, objects: list[tuple[list[float], int]], others: list[list[float]] | None = None
+) -> dict[str, Any]:
+    """others: of objects of the same class, in traces of one look."""
     rows = []
     for box, label in objects:
         lost = trace.lost(box, label)
+        if others is not None:
+            lost = lost_in_stages(trace.passes[0].stages, torch.tensor([box]), label, torch.tensor(others))
         expected = {"reason": str(lost.reason), "step": lost.step, "iou": lost.iou}
-        rows.append({"box": box, "label": label, "expected": expected})
+        rows.append({"box": box, "label": label, "others": others or [], "expected": expected})
     return {"name": name, "packed": pack(page_trace(trace)), "objects": rows}
 
 
@@ -229,6 +239,15 @@ def test_planted_objects_are_lost_in_the_same_steps(tmp_path: Path) -> None:
     for proposals, more in ((1, {}), (2, {}), (50, {"before_nms": (50, 1)}), (50, {"least_side": 40.0})):
         trace = vedette.explain(two_stage(proposals, **more), PICTURE, score=0.99)
         rows.append(lost_case(f"{proposals} proposals {more}", trace, [([24.0, 8.0, 56.0, 40.0], 1)]))
+    trace = vedette.explain(refinedet(sure), PICTURE)
+    beside = [OBJECT[0] + 4, OBJECT[1], OBJECT[2] + 4, OBJECT[3]]
+    for name, object_, other, reason in (
+        ("nearer to it", list(OBJECT), beside, Reason.KEPT),
+        ("nearer to another", beside, list(OBJECT), Reason.MISPLACED),
+    ):
+        case = lost_case(name, trace, [(object_, 0)], [other])
+        assert case["objects"][0]["expected"]["reason"] == reason
+        rows.append(case)
     write(tmp_path, "lost", rows)
     run_node("lost", tmp_path)
 

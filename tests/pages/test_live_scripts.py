@@ -121,9 +121,11 @@ def live_case(name: str, detector: Detector, picture: Image.Image, score: float)
 def sentences() -> list[dict[str, Any]]:
     counted = "{^n|no boxes|one box|# boxes of {n|none|one|{n:words}, #,} and {name:a}} #"
     rows = [(counted, {"n": n, "name": name}) for n in (0, 1, 2, 10, 11, 6375) for name in ("ant", "bee")]
-    values = (0.0, 1.0, 0.125, 0.375, 0.5, 0.9949, 0.995, 0.9996, 0.004, 0.0004, 12.5, 13.5, 0.285, 2.675)
-    shown = "{x:plain} {x:plain0} {x:plain1} {x:plain2} {x:hundredths} {x:share}"
-    rows += [(shown, {"x": x}) for x in values]
+    values = (0.0, 1.0, 0.125, 0.375, 0.5, 0.9949, 0.995, 0.9996, 0.004, 0.0007, 0.0004, 12.5, 13.5, 0.285, 2.675)
+    shown = "{x:plain} {x:plain0} {x:plain1} {x:plain2} {x:hundredths} {x:share} {x:set} {x:apart y}"
+    near = [(x, x + beside) for x in values for beside in (0.0, 1e-9, 2e-5, 3 / 64, -1 / 128)]
+    near += [(0.299996, 0.3), (0.29999996, 0.3), (0.300004, 0.3), (0.4375, 0.44)]  # many digits; half of one
+    rows += [(shown, {"x": x, "y": y}) for x, y in near]
     return [{"template": template, "values": given, "said": say(template, given)} for template, given in rows]
 
 
@@ -150,6 +152,7 @@ def test_the_network_runs_outside_of_python(name: str, tmp_path: Path, monkeypat
     except InputError as error:
         pytest.skip(str(error))
     monkeypatch.setenv("VEDETTE_WEB", str(WEB))
+    monkeypatch.setattr("vedette.glass.live_graph.photographs", pictures)  # the bundled ones are eight inputs wide
     detector = detector_of(name, monkeypatch, tmp_path)
     (tmp_path / "network.onnx").write_bytes(live_network(detector))
     rows = []

@@ -18,7 +18,7 @@ from vedette.errors import InputError
 
 LOST, BATCH, LIVE, WEB = Path("lost"), Path("batch"), Path("live.html"), Path(".web")
 OF_EVERY_WAY = {"out", "json", "settings", "device"}
-OF_PICTURES = {"image", "model", "beside", "score", "scales", "flip", "vote", "trust", "nms"}
+OF_PICTURES = {"image", "model", "beside", "score", "data", "scales", "flip", "vote", "trust", "nms"}
 OF_LIVE = {"live", "model", "score", "web", "trust", "nms"}
 OF_LOST = {"data", "lost", "model", "score", "batch_size", "workers", "bf16", "trust", "nms"}
 OF_TRAINING = {"data", "training", "recipe", "init", "seed", "batch_size"}
@@ -57,6 +57,8 @@ def explain(
 
     Example: vedette explain photo.jpg --model mine.safetensors --beside refinedet320-lite0 --out both.html
 
+    Example: vedette explain my-photos/images/7.jpg --data my-photos:val --model mine.safetensors
+
     Example: vedette explain --live --model refinedet320-lite0 --out live.html
 
     Example: vedette explain --data my-photos:val --model mine.safetensors --lost --out lost
@@ -68,7 +70,7 @@ def explain(
     _check_way(given_options(context))
     if image:
         looks: dict[str, Any] = {"scales": scales, "flip": flip, "vote": vote, "score": score, "trust": trust}
-        explain_pictures(WantedPages(images=image, model=model, beside=beside, out=out, **looks, **where))
+        explain_pictures(WantedPages(images=image, model=model, beside=beside, data=data, out=out, **looks, **where))
     elif live:
         kept: dict[str, Any] = {"score": score, "trust": trust, "config": config}
         write_live(WantedLive(model=model, out=out or LIVE, web=web, **kept))

@@ -53,8 +53,9 @@ Web = Annotated[
 Data = Annotated[
     list[str] | None,
     typer.Option(
-        help="PATH[:SPLIT] of COCO, VOC or YOLO data for --lost (SPLIT by default val, else valid or test) and "
-        "--training (train); may be repeated."
+        help="PATH[:SPLIT] of COCO, VOC or YOLO data: where the IMAGEs are annotated, which the page then shows, or "
+        "name one by its file's name; for --lost (SPLIT by default val, else valid or test) and --training (train); "
+        "may be repeated."
     ),
 ]
 Lost = Annotated[

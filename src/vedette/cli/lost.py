@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from vedette.cli.annotated import load_detector, read_annotated, truths_in
-from vedette.cli.places import check_apart, check_file, check_folder, check_pages
-from vedette.cli.progress import Counted, Progress
+from vedette.cli.progress import Progress
+from vedette.cli.reported import WantedReport
 from vedette.cli.tables import table_lines
-from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
@@ -26,18 +22,12 @@ PAGE = "lost.html"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(WantedReport):
     """What the command's options ask for."""
 
-    model: str
-    data: list[str]
-    out: Path
-    json: Path | None = None
     score: float = 0.5
-    config: dict[str, Any]  # fields of the detector's, to look with
     batch_size: int = 16
     workers: int = 2
-    device: str | None = None
     bf16: bool = False
     trust: bool = False
 
@@ -50,22 +40,12 @@ def explain_lost(wanted: Wanted) -> None:
     from vedette.zoo import weight_file
 
     weight_file(wanted.model)  # before torch is imported, which takes seconds
-    _check_places(wanted)
+    wanted.check_places(PAGE, "lost_objects")
     detector, classes = load_detector(wanted.model, wanted.device, wanted.trust, **wanted.config)
     dataset = read_annotated(wanted.data)
     survey = _survey(wanted, detector, classes, dataset)
     facts = {"model": wanted.model, "data": ", ".join(wanted.data), **{k: str(v) for k, v in wanted.config.items()}}
     _tell(wanted, survey, dataset, facts)
-
-
-def _check_places(wanted: Wanted) -> None:
-    from vedette.pages.fonts import system_fonts
-
-    check_file("--json", wanted.json, "lost_objects")
-    check_folder("--out", wanted.out, files=[PAGE], folders=["pictures"])
-    check_pages("--out", wanted.out, [PAGE])
-    check_apart({"--json": wanted.json, "--out": wanted.out, "the page of --out": wanted.out / PAGE})
-    system_fonts()  # raises FontError for one that VEDETTE_FONT names and that is none
 
 
 def _survey(wanted: Wanted, detector: Detector, classes: tuple[str, ...], dataset: Dataset) -> Survey:
@@ -81,7 +61,6 @@ def _survey(wanted: Wanted, detector: Detector, classes: tuple[str, ...], datase
 
 
 def _tell(wanted: Wanted, survey: Survey, dataset: Dataset, facts: dict[str, str]) -> None:
-    from vedette.data.atomic import write_json
     from vedette.evaluate.analysis import analyse
     from vedette.evaluate.thresholds import Aims
     from vedette.glass.advice import advise
@@ -92,17 +71,12 @@ def _tell(wanted: Wanted, survey: Survey, dataset: Dataset, facts: dict[str, str
     oracle = ask(survey)
     advice = advise(survey, oracle)
     analysis = analyse(survey.found, survey.truths, survey.classes, METRIC, aims=Aims(score=survey.score))
-    if wanted.json is not None:
-        head = facts | {"images": len(dataset), "metric": METRIC}
-        write_json(wanted.json, head | numbers(survey, oracle, analysis, advice))
-    try:
-        with Counted("pictures") as progress:
-            page = write_lost_report(wanted.out, dataset, survey, oracle, analysis, advice, facts, progress)
-    except OSError as error:
-        raise InputError(f"--out {wanted.out}: cannot be written ({error.strerror})") from None
-    for line in _lines(survey, oracle, advice):
-        typer.echo(line)
-    typer.echo(f"page: {page}")
+    head = facts | {"images": len(dataset), "metric": METRIC}
+    wanted.tell(
+        head | numbers(survey, oracle, analysis, advice),
+        lambda progress: write_lost_report(wanted.out, dataset, survey, oracle, analysis, advice, facts, progress),
+        _lines(survey, oracle, advice),
+    )
 
 
 def _lines(survey: Survey, oracle: Oracle, advice: Iterable[Advice]) -> Iterable[str]:

@@ -15,6 +15,7 @@ from vedette.cli.outputs import name_pictures
 from vedette.cli.places import check_apart, check_file, check_folder, check_page
 from vedette.cli.progress import Progress
 from vedette.cli.sources import find_images
+from vedette.cli.truth import GroundTruth, read_truth
 from vedette.data.values import counted
 from vedette.errors import InputError
 
@@ -33,6 +34,7 @@ class WantedPages:
     images: list[str]
     model: str
     beside: str | None = None  # another detector, to be shown beside it
+    data: list[str] | None = None  # in which the images are annotated
     out: Path | None = None
     json: Path | None = None
     score: float = 0.5
@@ -51,7 +53,8 @@ def explain_pictures(wanted: WantedPages) -> None:
     """
     from vedette.zoo import weight_file
 
-    sources = find_images(wanted.images)
+    truth = None if wanted.data is None else read_truth(wanted.data)
+    sources = find_images(wanted.images if truth is None else truth.files(wanted.images))
     for note in sources.notes:
         typer.echo(f"note: {note}", err=True)
     if not sources.files:
@@ -64,7 +67,7 @@ def explain_pictures(wanted: WantedPages) -> None:
         weight_file(model)  # before torch is imported, which takes seconds
     read_scales(wanted.scales)
     detectors = [_load(wanted, model) for model in models]
-    told, faults = _explain(wanted, list(zip(models, detectors, strict=True)), pages)
+    told, faults = _explain(wanted, list(zip(models, detectors, strict=True)), pages, truth)
     _tell(wanted, told, [*sources.faults, *faults])
 
 
@@ -91,7 +94,10 @@ def _load(wanted: WantedPages, model: str) -> Detector:
 
 
 def _explain(
-    wanted: WantedPages, detectors: Sequence[tuple[str, Detector]], pages: Sequence[tuple[Path, Path]]
+    wanted: WantedPages,
+    detectors: Sequence[tuple[str, Detector]],
+    pages: Sequence[tuple[Path, Path]],
+    truth: GroundTruth | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Writes the pages; what is told of each picture for `--json`, and a line for each that cannot be done."""
     from vedette.glass.page import save_page
@@ -100,7 +106,7 @@ def _explain(
     with Progress(len(pages), "pages") as progress:
         for file, page in pages:
             try:
-                views = list(_views(wanted, detectors, file))
+                views = list(_views(wanted, detectors, file, truth))
             except InputError as error:
                 faults.append(str(error))
             else:
@@ -111,14 +117,18 @@ def _explain(
     return told, faults
 
 
-def _views(wanted: WantedPages, detectors: Sequence[tuple[str, Detector]], file: Path) -> Iterator[View]:
+def _views(
+    wanted: WantedPages, detectors: Sequence[tuple[str, Detector]], file: Path, truth: GroundTruth | None
+) -> Iterator[View]:
     from vedette.glass.page import View
     from vedette.glass.trace import explain
 
     how: dict[str, Any] = {"scales": read_scales(wanted.scales), "flip": wanted.flip, "vote": wanted.vote}
     for model, detector in detectors:
         name = Path(model).stem if Path(model).is_file() else model
-        yield View(name, explain(detector, file, score=wanted.score, **how))
+        target = None if truth is None else truth.target(file, name, detector.classes)
+        picture = file if truth is None else truth.picture(file)
+        yield View(name, explain(detector, picture, target, score=wanted.score, **how))
 
 
 def _summary(views: Sequence[View]) -> str:
@@ -131,8 +141,11 @@ def _summary(views: Sequence[View]) -> str:
 
 def _traces(views: Sequence[View]) -> dict[str, Any]:
     from vedette.glass.portable import portable
+    from vedette.glass.taught import taught
 
-    return {"traces": [{"model": view.name, "trace": portable(view.trace)} for view in views]}
+    return {
+        "traces": [{"model": view.name, "trace": portable(view.trace), "taught": taught(view.trace)} for view in views]
+    }
 
 
 def _tell(wanted: WantedPages, told: list[dict[str, Any]], faults: Sequence[str]) -> None:

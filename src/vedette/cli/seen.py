@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vedette.cli.places import check_apart, check_file, check_folder, check_pages
 from vedette.cli.progress import Counted
+from vedette.cli.reported import WantedReport
 from vedette.cli.tables import table_lines
-from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.glass.batch import SeenBatch
@@ -21,19 +19,13 @@ PAGE = "batch.html"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WantedBatch:
+class WantedBatch(WantedReport):
     """What the command's options ask for."""
 
-    model: str
-    data: list[str]
-    out: Path
-    json: Path | None = None
     kind: Any = None  # of recipe
     init: str | None = None
-    config: dict[str, Any]  # fields of the detector's
     batch_size: int | None = None
     seed: int | None = None
-    device: str | None = None
 
 
 def explain_training(wanted: WantedBatch) -> None:
@@ -46,10 +38,7 @@ def explain_training(wanted: WantedBatch) -> None:
 
     check_extra()
     known(wanted.model)  # before torch is imported, which takes seconds
-    check_file("--json", wanted.json, "gradients")
-    check_folder("--out", wanted.out, files=[PAGE], folders=["pictures"])
-    check_pages("--out", wanted.out, [PAGE])
-    check_apart({"--json": wanted.json, "--out": wanted.out, "the page of --out": wanted.out / PAGE})
+    wanted.check_places(PAGE, "gradients")
     seen = _seen(wanted)
     facts = {"model": wanted.model, "data": ", ".join(wanted.data), "begins with": seen.run.init or seen.run.backbone}
     _tell(wanted, seen, facts)
@@ -76,20 +65,12 @@ def _note(line: str) -> None:
 
 
 def _tell(wanted: WantedBatch, seen: SeenBatch, facts: dict[str, str]) -> None:
-    from vedette.data.atomic import write_json
     from vedette.glass.batch_report import batch_numbers, write_batch_report
 
     numbers = batch_numbers(seen)
-    if wanted.json is not None:
-        write_json(wanted.json, facts | numbers)
-    try:
-        with Counted("pictures") as progress:
-            page = write_batch_report(wanted.out, seen, facts, progress)
-    except OSError as error:
-        raise InputError(f"--out {wanted.out}: cannot be written ({error.strerror})") from None
-    for line in _lines(numbers):
-        typer.echo(line)
-    typer.echo(f"page: {page}")
+    wanted.tell(
+        facts | numbers, lambda progress: write_batch_report(wanted.out, seen, facts, progress), _lines(numbers)
+    )
 
 
 def _lines(numbers: dict[str, Any]) -> Iterable[str]:

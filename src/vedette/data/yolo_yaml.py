@@ -15,6 +15,7 @@ from vedette.data.files import Unreadable, file_in, is_root, read_text
 from vedette.data.findings import shown
 from vedette.data.values import brief, fits_int64
 from vedette.errors import InputError
+from vedette.pages.class_names import all_unnamed
 
 SPLITS = ("train", "val", "valid", "test")
 OPTIONAL = "test"  # exporters write it in any case; the others must exist where they are named
@@ -101,7 +102,7 @@ def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
     if count is not None and count > MOST_CLASSES:
         raise InputError(f'{file}: "nc" is {brief(count)}, more classes than the {MOST_CLASSES} that are taken')
     if names is None and count is not None and count > 0:
-        return {index: f"class {index}" for index in range(count)}
+        return dict(enumerate(all_unnamed(count)))
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or not all(_is_number_of_class(key) for key in names):

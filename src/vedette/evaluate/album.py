@@ -80,12 +80,15 @@ def save_pictures(
     return saved
 
 
+def framed(dataset: Pictures, index: int) -> Image.Image:
+    """The image of an index in the width and height that its annotation states."""
+    picture, (width, height) = dataset.image(index), dataset.size(index)
+    return picture.resize((width, height)) if width and height and (width, height) != picture.size else picture
+
+
 def _save(folder: Path, dataset: Pictures, index: int, marks: list[Mark], tag: str) -> Picture:
     """The picture with its marks, which are in the pixels of the annotation's frame."""
-    picture, file = dataset.image(index), dataset.file(index)
-    width, height = dataset.size(index)
-    if width and height and (width, height) != picture.size:
-        picture = picture.resize((width, height))
+    picture, file = framed(dataset, index), dataset.file(index)
     stem = re.sub(r"[^\w.-]+", "-", file.stem)[:LONGEST_STEM]
     path = folder / FOLDER / f"{index:05d}-{tag}{stem}.jpg"
     path.parent.mkdir(exist_ok=True)

@@ -32,12 +32,27 @@ def truths_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> list[Truth]
 
     Raises InputError for a class with boxes that the model does not know, and where no box is to be found at all.
     """
-    truths = truths_of(dataset, _labels(dataset, classes))
+    truths = truths_of(dataset, labels_for(dataset, classes))
     if not any(bool((~truth.difficult & ~truth.crowd).any()) for truth in truths):
         raise InputError(
             f"nothing to find in {counted(len(truths), 'image')}: no box that is neither difficult nor a crowd"
         )
     return truths
+
+
+def labels_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> Tensor:
+    """(C of the data set,) the model's label of each of its classes, -1 for one without boxes that is unknown.
+
+    Raises InputError for a class with boxes that the model does not know.
+    """
+    known = {name: label for label, name in enumerate(classes)}
+    used = set(torch.cat([torch.zeros(0), *(dataset.labels(index) for index in range(len(dataset)))]).int().tolist())
+    unknown = [name for label, name in enumerate(dataset.classes) if label in used and name not in known]
+    if unknown:
+        raise InputError(
+            f"the model does not know these classes of the data: {', '.join(unknown)}; it knows {', '.join(classes)}"
+        )
+    return torch.tensor([known.get(name, -1) for name in dataset.classes], dtype=torch.int64)
 
 
 def measure(
@@ -70,15 +85,3 @@ def _measured(
         return {"AP": table.ap, "AP50": table.ap50, "AP75": table.ap75}, table.per_class
     voc = voc_average_precision(found, truths, num_classes, metric=metric)
     return {"mAP": voc.mean_ap}, voc.per_class
-
-
-def _labels(dataset: AnnotatedClasses, classes: Sequence[str]) -> Tensor:
-    """(C of the data set,) the model's label of each of its classes, -1 for one without boxes that is unknown."""
-    known = {name: label for label, name in enumerate(classes)}
-    used = set(torch.cat([torch.zeros(0), *(dataset.labels(index) for index in range(len(dataset)))]).int().tolist())
-    unknown = [name for label, name in enumerate(dataset.classes) if label in used and name not in known]
-    if unknown:
-        raise InputError(
-            f"the model does not know these classes of the data: {', '.join(unknown)}; it knows {', '.join(classes)}"
-        )
-    return torch.tensor([known.get(name, -1) for name in dataset.classes], dtype=torch.int64)

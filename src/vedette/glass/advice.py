@@ -46,30 +46,40 @@ def advise(survey: Survey, oracle: Oracle) -> list[Advice]:
     of_class = Counter(one.label for one in survey.lost)
     for kind in survey.kinds:
         every = survey.of(kind)
-        said.append(Advice(kind, None, len(every), _sentence(survey, kind, every, len(survey.lost), "lost objects")))
+        said.append(Advice(kind, None, len(every), _sentence(survey, kind, every, len(survey.lost))))
         gains = oracle.steps[kind].per_class - oracle.before.per_class
         for label in np.argsort(-np.nan_to_num(gains), kind="stable")[:MOST_CLASSES].tolist():
             own = survey.of(kind, label)
             if len(of_class) > 1 and len(own) > FEW * of_class[label]:
-                whose = f"lost objects of {survey.classes[label]} ({gains[label]:+.2f} AP)"
+                whose = f" of {survey.classes[label]} ({gains[label]:+.2f} AP)"
                 said.append(Advice(kind, label, len(own), _sentence(survey, kind, own, of_class[label], whose)))
     return said
 
 
-def _sentence(survey: Survey, kind: Kind, lost: Sequence[LostObject], of: int, whose: str) -> str:
-    return f"{len(lost)} of {of} {whose} {WORDS[kind[1]](survey, lost)}."
+def _sentence(survey: Survey, kind: Kind, lost: Sequence[LostObject], of: int, whose: str = "") -> str:
+    return f"{len(lost)} of {of} lost object{'s' * (of != 1)}{whose} {WORDS[kind[1]](survey, lost)}."
+
+
+def _by(things: Sequence[object], one: str, several: str) -> str:
+    """The word that goes with one thing, or with several."""
+    return one if len(things) == 1 else several
 
 
 def _no_anchor(survey: Survey, lost: Sequence[LostObject]) -> str:
     if not len(survey.shapes):
         best = _fractions([one.lost.iou for one in lost])
         more = _now(survey, "proposals")
-        return f"have no region with IoU {REACHES}: the best has {best}; more: --set proposals{more} or search=quality"
+        have = _by(lost, "has", "have")
+        return (
+            f"{have} no region with IoU {REACHES}: the best has {best}; more: --set proposals{more} or search=quality"
+        )
     coverage = _coverage(survey, lost)
     rows = torch.ones(len(lost), dtype=torch.bool)
     whys = common_reasons(coverage, rows)
     said = "; ".join(reason_words(coverage, rows, why) for why in whys)
-    return f"have no anchor with IoU {REACHES} (px of the input: {said}): {CHANGES[WHYS[whys[0]]]}"
+    return (
+        f"{_by(lost, 'has', 'have')} no anchor with IoU {REACHES} (px of the input: {said}): {CHANGES[WHYS[whys[0]]]}"
+    )
 
 
 def _coverage(survey: Survey, lost: Sequence[LostObject]) -> Coverage:
@@ -85,16 +95,18 @@ def _easy(survey: Survey, lost: Sequence[LostObject]) -> str:
     theta, objectness = survey.config.theta, np.array([one.lost.score for one in lost])
     next_theta = 1 - (1 - theta) / 10
     passed = int((objectness >= 1 - next_theta).sum())
-    said = f"are filtered by the ARM: it calls them background with more than θ = {theta:g}"
+    are, them = _by(lost, "is", "are"), _by(lost, "it", "them")
+    said = f"{are} filtered by the ARM, which calls {them} background with more than θ = {theta:g}"
     if passed < len(lost) / 2:
         return f"{said}, and {len(lost) - passed} even with more than {next_theta:g}: more pictures of such objects"
-    return f"{said}; with --set theta={next_theta:g} {passed} of them pass it"
+    return f"{said}; --set theta={next_theta:g} lets {passed} of them pass"
 
 
 def _not_proposed(survey: Survey, lost: Sequence[LostObject]) -> str:
     step = lost[0].lost.step.removeprefix("rpn ")
     score = _fractions([one.lost.score for one in lost])
-    said = f"are not proposed, their best boxes have {score} of being an object"
+    said = _by(lost, "is not proposed, its best box has", "are not proposed, their best boxes have")
+    said += f" {score} of being an object"
     changes = {
         "pick": f"beyond the best of their level: a larger --set before_nms{_now(survey, 'before_nms')}",
         "suppress": f"suppressed by better ones: a higher --set proposal_iou{_now(survey, 'proposal_iou')}",
@@ -109,20 +121,23 @@ def _under_floor(survey: Survey, lost: Sequence[LostObject]) -> str:
     """Taken for another class, found with a lower score, smaller than what is found, or nothing of it."""
     median = float(np.median([one.lost.score for one in lost]))
     said = [f"score below {survey.score:g} where they are, half of them below {_shown(median)}"]
+    if len(lost) == 1:
+        said = [f"scores {_shown(median)} where it is, below {survey.score:g}"]
     changes = []
     confused = [one for one in lost if one.lost.won >= 0 and one.lost.won_score > one.lost.score]
     if confused:
         taken = Counter(survey.classes[one.lost.won] for one in confused).most_common(3)
         names = ", ".join(f"{name} {number}" for name, number in taken)
-        said.append(f"{len(confused)} score higher as another class ({names})")
+        said.append(f"{len(confused)} {_by(confused, 'scores', 'score')} higher as another class ({names})")
     weakly = _weak_hits(survey, lost)
     if weakly:
-        said.append(
-            f"{len(weakly)} are found with a lower score, half of these from {_shown(float(np.median(weakly)))} on"
-        )
+        middle = _shown(float(np.median(weakly)))
+        are, half = _by(weakly, "is", "are"), _by(weakly, middle, f"half of these from {middle} on")
+        said.append(f"{len(weakly)} {are} found with a lower score, {half}")
     own, found = _median_sides(survey, lost)
     if own < found / 2:
-        said.append(f"their median side is {own:.0f} px of the input, that of found ones {found:.0f}")
+        whose = _by(lost, "its", "their median")
+        said.append(f"{whose} side is {own:.0f} px of the input, that of found ones {found:.0f}")
         changes.append("a larger input")
     if len(confused) > len(lost) / 2:
         changes.append("pictures that tell these classes apart, or labels to look at")
@@ -150,14 +165,14 @@ def _weak_hits(survey: Survey, lost: Sequence[LostObject]) -> list[float]:
 
 def _beyond_count(survey: Survey, lost: Sequence[LostObject]) -> str:
     scores = _fractions([one.lost.score for one in lost])
-    return (
-        f"have scores of {scores}, beyond the best that are picked: more --set candidates{_now(survey, 'candidates')}"
-    )
+    have = _by(lost, "has a score", "have scores")
+    return f"{have} of {scores}, beyond the best that are picked: more --set candidates{_now(survey, 'candidates')}"
 
 
 def _beyond_keep(survey: Survey, lost: Sequence[LostObject]) -> str:
     scores = _fractions([one.lost.score for one in lost])
-    return f"have scores of {scores}, beyond the best that are kept: more --set keep{_now(survey, 'keep')}"
+    have = _by(lost, "has a score", "have scores")
+    return f"{have} of {scores}, beyond the best that are kept: more --set keep{_now(survey, 'keep')}"
 
 
 def _suppressed(survey: Survey, lost: Sequence[LostObject]) -> str:
@@ -166,7 +181,8 @@ def _suppressed(survey: Survey, lost: Sequence[LostObject]) -> str:
     said, changes = [], []
     if crowded:
         overlaps = [one.lost.overlap for one in crowded]
-        said.append(f"{len(crowded)} by the box of a neighbour of their class (IoU {_fractions(overlaps)} with it)")
+        their = _by(crowded, "its", "their")
+        said.append(f"{len(crowded)} by the box of a neighbour of {their} class (IoU {_fractions(overlaps)} with it)")
         higher = ceil(float(np.median(overlaps)) * 20 + 1e-6) / 20
         spared = sum(overlap <= higher for overlap in overlaps)
         changes.append(
@@ -174,15 +190,16 @@ def _suppressed(survey: Survey, lost: Sequence[LostObject]) -> str:
         )
     if alone:
         placed = _fractions([one.lost.iou for one in alone])
-        said.append(f"{len(alone)} by a better scored box that lies on none, though theirs has IoU {placed}")
+        theirs = _by(alone, "its own", "theirs")
+        said.append(f"{len(alone)} by a better scored box that lies on none, though {theirs} has IoU {placed}")
         changes.append("scores that follow the place: longer training, or a larger input")
-    return f"are suppressed, {' and '.join(said)}: {'; '.join(changes)}"
+    return f"{_by(lost, 'is', 'are')} suppressed, {' and '.join(said)}: {'; '.join(changes)}"
 
 
 def _weakened(survey: Survey, lost: Sequence[LostObject]) -> str:
     overlaps = _fractions([one.lost.overlap for one in lost])
     return (
-        f"are weakened by Soft-NMS to below {survey.score:g}, by a box with IoU {overlaps}: "
+        f"{_by(lost, 'is', 'are')} weakened by Soft-NMS to below {survey.score:g}, by a box with IoU {overlaps}: "
         "a lower --score, or --nms hard with a higher --set nms_iou"
     )
 
@@ -200,17 +217,18 @@ def _misplaced(survey: Survey, lost: Sequence[LostObject]) -> str:
         )
         changes.append("boxes that move less well than classes: longer training of the boxes, or a larger input")
     if near:
-        said.append(f"{near} whose boxes lie nearer to a neighbour of their class")
+        whose = "whose box lies" if near == 1 else "whose boxes lie"
+        said.append(f"{near} {whose} nearer to a neighbour of the same class")
         changes.append("neighbours that one box covers: a larger input tells them apart")
-    return f"are badly placed, {' and '.join(said)}: {'; '.join(changes)}"
+    return f"{_by(lost, 'is', 'are')} badly placed, {' and '.join(said)}: {'; '.join(changes)}"
 
 
 def _small(survey: Survey, lost: Sequence[LostObject]) -> str:
-    return "have boxes without area: a larger input"
+    return f"{_by(lost, 'has a box', 'have boxes')} without area: a larger input"
 
 
 def _outside(survey: Survey, lost: Sequence[LostObject]) -> str:
-    return "have boxes outside the picture: longer training of the boxes"
+    return f"{_by(lost, 'has a box', 'have boxes')} outside the picture: longer training of the boxes"
 
 
 WORDS: dict[Reason, Callable[[Survey, Sequence[LostObject]], str]] = {

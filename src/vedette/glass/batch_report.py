@@ -12,11 +12,11 @@ from torch import Tensor
 from vedette.data.atomic import write_text
 from vedette.evaluate.album import Picture, Progress, new_pictures, save_pictures
 from vedette.glass.batch import SeenBatch, SeenPicture
-from vedette.glass.training import How, Matches
+from vedette.glass.training import How, Matches, spread
 from vedette.pages.fonts import legible
 from vedette.pages.marks import COLOURS, Kind, Mark
 from vedette.pages.render import render
-from vedette.parts.matching import IGNORED, NEGATIVE
+from vedette.parts.matching import IGNORED
 
 PAGE = "batch.html"
 PICTURES = 16  # at most
@@ -121,8 +121,8 @@ class _Marks:
         picture = self.seen.pictures[index]
         head, names = picture.heads[self.head], legible(self.seen.run.classes)
         marks = [*_boxes(head, _ignored(head), "ignored", dashed=True)]
-        marks += _boxes(head, _hardest(head), "false", losses=True)
-        marks += _boxes(head, _some((head.how == How.BY_THRESHOLD).nonzero().flatten(), TAKING), "hit")
+        marks += _boxes(head, head.hardest(OTHERS), "false", losses=True)
+        marks += _boxes(head, spread((head.how == How.BY_THRESHOLD).nonzero().flatten(), TAKING), "hit")
         marks += _boxes(head, head.how == How.AS_BEST, "candidate")
         ignore = picture.target.ignore
         for row, (box, label) in enumerate(
@@ -140,23 +140,8 @@ def _boxes(head: Matches, rows: Tensor, kind: Kind, dashed: bool = False, losses
         yield Mark(tuple(box), kind, f"{loss:.1f}" if losses and loss else "", dashed)
 
 
-def _some(rows: Tensor, most: int) -> Tensor:
-    """All of the rows (N,), or so many of them from the first to the last."""
-    return rows if len(rows) <= most else rows[torch.linspace(0, len(rows) - 1, most).long()]
-
-
 def _ignored(head: Matches) -> Tensor:
-    return _some((head.matched == IGNORED).nonzero().flatten(), OTHERS)
-
-
-def _background(head: Matches) -> Tensor:
-    """(A,) bool: what is learned as background."""
-    return head.counts & (head.matched == NEGATIVE)
-
-
-def _hardest(head: Matches) -> Tensor:
-    rows = _background(head).nonzero().flatten()
-    return rows[head.loss[rows].argsort(descending=True, stable=True)[:OTHERS]]
+    return spread((head.matched == IGNORED).nonzero().flatten(), OTHERS)
 
 
 def _lines(seen: SeenBatch, picture: SeenPicture, head: Matches) -> Iterator[str]:
@@ -170,7 +155,7 @@ def _lines(seen: SeenBatch, picture: SeenPicture, head: Matches) -> Iterator[str
             continue
         best = int((own & (head.how == How.AS_BEST)).sum())
         yield f"{name}: {int(own.sum()) - best} by threshold" + (f", {best} as its best" if best else "")
-    rows = _background(head)
+    rows = head.background
     losses = f", loss up to {float(head.loss[rows].max()):.1f}" if bool(head.loss[rows].any()) else ""
     yield f"background: {int(rows.sum())}{losses}; ignored: {int((head.matched == IGNORED).sum())}"
 
@@ -184,7 +169,7 @@ def _head(seen: SeenBatch, number: int) -> dict[str, Any]:
             [head.how for head in heads],
             [head.matched for head in heads],
             [head.loss for head in heads],
-            [_background(head) for head in heads],
+            [head.background for head in heads],
         )
     )
     objects, alone = 0, 0

@@ -1,11 +1,9 @@
 """Figures of what a picture teaches: which anchors learn which object of the target."""
 
-import torch
-
 from vedette.glass.life import centers_of
 from vedette.glass.phrases import many
 from vedette.glass.trace import Trace
-from vedette.glass.training import How, Matches
+from vedette.glass.training import How, Matches, spread
 from vedette.pages.overlay import Canvas, Panel, canvas_of, overlay
 
 MOST_NEGATIVES, MOST_POSITIVES = 400, 24
@@ -31,17 +29,17 @@ def matches(trace: Trace, level: int | None, label: int | None) -> str:
 
 
 def _said(head: Matches) -> str:
-    positive, negative = head.matched >= 0, (head.matched < 0) & head.counts
+    positive, negative = head.matched >= 0, head.background
     return f"{head.name}: {many(int(positive.sum()), 'match', 'matches')}, {int(negative.sum()):,} of background"
 
 
 def _drawn(canvas: Canvas, head: Matches) -> str:
     own = head.matched >= 0
-    mined = ((head.matched < 0) & head.counts).nonzero().flatten()
-    mined = mined[head.loss[mined].argsort(descending=True, stable=True)[:MOST_NEGATIVES]]
-    parts = [canvas.crosses(centers_of(head.boxes[mined])), canvas.dots(centers_of(head.boxes[own]))]
+    parts = [
+        canvas.crosses(centers_of(head.boxes[head.hardest(MOST_NEGATIVES)])),
+        canvas.dots(centers_of(head.boxes[own])),
+    ]
     for how, kind in ((How.BY_THRESHOLD, "on"), (How.AS_BEST, "best")):
-        boxes = head.boxes[own & (head.how == int(how))]
-        spread = torch.linspace(0, len(boxes) - 1, min(MOST_POSITIVES, len(boxes))).round().long()
-        parts += [canvas.box(box, kind) for box in boxes[spread].tolist()]
+        boxes = spread(head.boxes[own & (head.how == int(how))], MOST_POSITIVES)
+        parts += [canvas.box(box, kind) for box in boxes.tolist()]
     return "".join(parts)

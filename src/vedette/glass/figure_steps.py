@@ -62,7 +62,8 @@ def _suppressed(trace: Trace, canvas: Canvas, step: Step) -> tuple[str, list[str
     said = ["Solid: what stays. Dashed: what goes; a thin line leads to the box that did it."]
     if not bool(step.kept.all()):
         told = step.overlap[~step.kept]
-        said.append(f"The overlap (IoU) of the two is {float(told.min()):.2f} to {float(told.max()):.2f}.")
+        low, high = f"{float(told.min()):.2f}", f"{float(told.max()):.2f}"
+        said.append(f"The overlap (IoU) of the two is {low if low == high else f'{low} to {high}'}.")
     if max(int(step.kept.sum()), int((~step.kept).sum())) > MOST_BOXES:
         said.append(f"Of each the best {MOST_BOXES} are drawn.")
     return "".join(parts), said
@@ -117,7 +118,9 @@ def _some_of(count: int) -> str:
 
 
 def _captions(trace: Trace, canvas: Canvas, step: Step, rows: Tensor) -> str:
-    """Of the best of the rows."""
+    """Of the best of the rows; none where the network begins, for nobody has scored them yet."""
+    if step.name == trace.passes[step.look].stages[0].enter:
+        return ""
     captions = []
     for row in rows[:MOST_CAPTIONS].tolist():
         label = int(step.labels[row])

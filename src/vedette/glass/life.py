@@ -114,9 +114,7 @@ def life_of(trace: Trace, number: int) -> Life:
     if trace.merge is None:
         look, seen = trace.passes[0], (int(detections.source[number]), int(detections.labels[number]))
     else:
-        step, keep = trace.merge.suppress, trace.merge.keep
-        best = torch.where(keep.kept, keep.after, -1.0).argsort(descending=True, stable=True)
-        row = int(keep.rows[best[number]])
+        step, row = trace.merge.suppress, trace.merge.row_of(number)
         look = trace.passes[int(trace.merge.looks[row])]
         seen = int(step.source[row]), int(step.labels[row])
     stage = look.stages[-1]

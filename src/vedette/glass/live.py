@@ -65,7 +65,7 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
         picture="",
         width=1,
         height=1,
-        views=[{"name": name, "facts": facts, "lowest": lowest, "diagram": diagram(_model(trace), trace)}],
+        views=[_view(trace, name, facts, lowest)],
         left_out=_left_out(trace, lowest),
         samples=[(file.name, jpeg_uri(_open(file), SAMPLE, 90)) for file in sorted(PHOTOGRAPHS.glob("*.jpg"))],
         style=(SCRIPTS / "page.css").read_text(encoding="utf-8") + (SCRIPTS / "live.css").read_text(encoding="utf-8"),
@@ -77,6 +77,12 @@ def live_page(trace: Trace, name: str, network: bytes, web: Web) -> str:
         package=f"{PACKAGE} {VERSION}",
         licence=web.licence,
     )
+
+
+def _view(trace: Trace, name: str, facts: str, lowest: float) -> dict[str, Any]:
+    """Of the pane: every knob turns, and nobody annotated a visitor's photograph."""
+    drawn = diagram(_model(trace), trace)
+    return {"name": name, "facts": facts, "lowest": lowest, "fixed": "", "annotated": False, "diagram": drawn}
 
 
 def told(trace: Trace) -> dict[str, Any]:

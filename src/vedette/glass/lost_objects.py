@@ -29,6 +29,7 @@ from vedette.glass.stage import Stage
 from vedette.infer.detector import Detector
 from vedette.infer.look import Inputs, Look, in_frame
 from vedette.ops.boxes import iou
+from vedette.pages.class_names import all_unnamed
 from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections
 
@@ -129,7 +130,7 @@ def find_lost(
     outcome: dict[str, Any] = {"truths": truths, "found": found, "lost": tuple(lost), "steps": tuple(steps)}
     return Survey(
         **outcome,
-        classes=detector.classes or tuple(f"class {label}" for label in range(config.num_classes)),
+        classes=detector.classes or all_unnamed(config.num_classes),
         score=score,
         sides=torch.cat([torch.zeros(0, 2), *sides]),
         shapes=_distinct(torch.cat([torch.zeros(0, 2), *shapes.values()])),

@@ -14,6 +14,7 @@ from vedette.evaluate.examples import marks_of
 from vedette.evaluate.galleries import galleries
 from vedette.evaluate.report import METRIC_NAMES, error_rows, figures
 from vedette.glass.advice import Advice
+from vedette.glass.close_up import close_up
 from vedette.glass.lost_objects import Kind, LostObject, Survey
 from vedette.glass.lost_tables import Row, by_class, by_side, by_size, taken_for
 from vedette.glass.oracle import METRIC, Oracle
@@ -22,7 +23,7 @@ from vedette.pages.marks import COLOURS, Mark
 from vedette.pages.render import render
 
 PAGE = "lost.html"
-PICTURES = 8  # of a step, at most
+PICTURES, SMALLEST = 8, 4  # of a step, at most
 CONFUSIONS = 20  # pairs of classes, at most
 RULES = (
     "An object is found where a detection of its class of at least that score has IoU > 0.5 with it, and of all "
@@ -156,26 +157,48 @@ def _saved(
         return [mark for one in of_image[index] for mark in _marks(survey, one)]
 
     saved = save_pictures(folder, dataset, of_image, marks, count, f"{shown.id}-")
-    pictures = [_figure(survey, saved[index], boxes, of_image[index]) for index, boxes in shown.shown]
-    return {"gallery": shown, "pictures": pictures}
+    pictures = [_figure(survey, dataset, saved[index], boxes, of_image[index]) for index, boxes in shown.shown]
+    return {"gallery": shown, "pictures": pictures, "smallest": _smallest(survey, dataset, kind)}
+
+
+def _smallest(survey: Survey, dataset: Pictures, kind: Kind) -> list[dict[str, str]]:
+    """Close-ups of the smallest objects that a step lost, where they are small in their pictures."""
+    lost = survey.of(kind)
+    order = by_area(np.array([one.box for one in lost]), np.arange(len(lost)))[::-1][:SMALLEST].tolist()
+    close = [(lost[row], close_up(dataset, lost[row].image, lost[row].box, _marks(survey, lost[row]))) for row in order]
+    return [
+        {"close": uri, "caption": f"{_words(survey, one)}, {_size(one)}", "name": dataset.file(one.image).name}
+        for one, uri in close
+        if uri
+    ]
+
+
+def _size(one: LostObject) -> str:
+    x1, y1, x2, y2 = one.box
+    return f"{x2 - x1:.0f} × {y2 - y1:.0f} px"
 
 
 def _figure(
-    survey: Survey, picture: Picture, boxes: Sequence[tuple[float, ...]], lost: Sequence[LostObject]
+    survey: Survey,
+    dataset: Pictures,
+    picture: Picture,
+    boxes: Sequence[tuple[float, ...]],
+    lost: Sequence[LostObject],
 ) -> dict[str, Any]:
     largest = next(one for one in lost if one.box == boxes[0])
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     return {
         "picture": picture,
+        "close": close_up(dataset, picture.index, largest.box, _marks(survey, largest)),
         "boxes": (),  # they are drawn
-        "caption": f"{survey.classes[largest.label]}: {_words(survey, largest)}{more}",
+        "caption": f"{_words(survey, largest)}{more}",
     }
 
 
 def _words(survey: Survey, one: LostObject) -> str:
     """What the numbers of its best candidate say."""
     lost = one.lost
-    words = f"best IoU {lost.iou:.2f}, score {lost.score:.2f}"
+    words = f"{survey.classes[one.label]}: best IoU {lost.iou:.2f}, score {lost.score:.2f}"
     if lost.won >= 0 and lost.won_score > lost.score:
         words += f", {survey.classes[lost.won]} {lost.won_score:.2f}"
     return words if lost.by is None else f"{words}, IoU {lost.overlap:.2f} with what suppressed it"

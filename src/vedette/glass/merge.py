@@ -29,6 +29,11 @@ class Merge:
         """Both."""
         return self.suppress, self.keep
 
+    def row_of(self, number: int) -> int:
+        """The row among the K of the detection of that number."""
+        best = torch.where(self.keep.kept, self.keep.after, -1.0).argsort(descending=True, stable=True)
+        return int(self.keep.rows[best[number]])
+
 
 def merge_of(looks: Sequence[Detections], model: nn.Module, score: float, vote: bool) -> Merge:
     """The record of what `infer.multiscale.merge` does with these."""

@@ -14,9 +14,11 @@ from vedette.errors import InputError
 from vedette.glass.columns import Column
 from vedette.glass.diagram import diagram
 from vedette.glass.packed import pack
+from vedette.glass.phrases import as_set
 from vedette.glass.portable import portable
 from vedette.glass.record import Reason
 from vedette.glass.stage import Stage
+from vedette.glass.taught import taught
 from vedette.glass.tour import tour
 from vedette.glass.trace import Trace
 from vedette.glass.words import words
@@ -88,7 +90,8 @@ def page_trace(trace: Trace) -> dict[str, Any]:
 
 
 def _told(view: View) -> dict[str, Any]:
-    return {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
+    told = {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
+    return told | {"taught": taught(view.trace)}
 
 
 def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
@@ -97,8 +100,27 @@ def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:
         "name": view.name,
         "facts": _facts(view.trace),
         "lowest": told["trace"]["lowest"],
+        "fixed": _fixed(view.trace),
+        "annotated": told["taught"] is not None,
         "diagram": diagram(view.trace.detector.model, view.trace),
     }
+
+
+def _fixed(trace: Trace) -> str:
+    """What no knob can turn, and why; "" where the network looks at anchors alone."""
+    first, last = trace.passes[0].stages[0], trace.passes[0].stages[-1]
+    if last.enter != "regions":
+        return ""
+    looked = "The network has looked at these alone: for others it has to run again,"
+    config: Any = trace.detector.model.config
+    if first is last:
+        count = f"{config.proposals:,}"
+        return f"Not here: which regions are proposed, {count} at most. {looked} --set proposals=500 for instance."
+    iou, count = as_set(config.proposal_iou), f"{config.proposals[1]:,}"
+    return (
+        f"Not here: what the RPN proposes, with its NMS at an IoU of {iou} and {count} proposals at most. {looked} "
+        "--set proposal_iou=0.8 or --set proposals=[2000,500] for instance."
+    )
 
 
 def _facts(trace: Trace) -> str:
@@ -106,7 +128,7 @@ def _facts(trace: Trace) -> str:
     (height, width), rows = first.padded, len(first.stages[0].references)
     looks = f" · {len(trace.passes)} looks" if len(trace.passes) > 1 else ""
     found = len(trace.detections)
-    objects = f"{found:,} object{'' if found == 1 else 's'} with a score of {trace.score:g} or more"
+    objects = f"{found:,} object{'' if found == 1 else 's'} with a score of {as_set(trace.score)} or more"
     return f"{width} × {height} input · {rows:,} {first.stages[0].enter}{looks} · {objects}"
 
 

@@ -46,15 +46,25 @@ def share(score: float) -> str:
     """A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them."""
     if 0.005 <= score < 0.995:
         return f"{score:.2f}"
-    if 0.0005 <= score < 0.9995 or score in (0, 1):
+    if 0.001 <= score < 0.9995 or score in (0, 1):
         return f"{round_down(score * 1000 + 1e-6) / 1000:.3f}"
     return "over 0.999" if score > 0.5 else "under 0.001"
 
 
-def below(score: float, floor: float) -> str:
-    """A score with as many digits as show that it is below a floor."""
-    told = (f"{score:.{digits}f}" for digits in range(2, 8))
-    return next((text for text in told if float(text) < floor), f"{score:.8f}")
+def as_set(threshold: float) -> str:
+    """A threshold with all of the digits that one sets."""
+    return plain(threshold, 6)
+
+
+def apart(value: float, threshold: float) -> str:
+    """A value beside a threshold, with as many digits as show on which side of it it lies."""
+    told = (f"{value:.{digits}f}" for digits in range(2, 8))
+    beside = (text for text in told if _sides(float(text), threshold) == _sides(value, threshold))
+    return next(beside, f"{value:.8f}")
+
+
+def _sides(value: float, threshold: float) -> tuple[bool, bool]:
+    return value < threshold, value > threshold
 
 
 def capital(sentence: str) -> str:

@@ -4,22 +4,24 @@ say("{boxes|No box|One box|# boxes} of {score:share}", {"boxes": 3, "score": 0.5
 
 {name}                  the value: text as it is, a whole number with its thousands apart
 {name:form}             in one of FORMS
+{name:apart other}      with as many digits as show on which side of the value of that other name it lies
 {name|none|one|many}    one of the three, by a count; in it # is the count in words, and places may stand in it
 {^…}                    any of them, with its first letter large
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from vedette.glass.phrases import alone, capital, in_words, plain, share
+from vedette.glass.phrases import alone, apart, as_set, capital, in_words, plain, share
 
 Values = Mapping[str, str | int | float]
 
-FORMS: dict[str, Callable[[Any], str]] = {
+FORMS: dict[str, Callable[..., str]] = {
     "a": lambda value: f"{'an' if value[:1].lower() in 'aeiou' else 'a'} {value}",
     "alone": alone,
     "words": in_words,
     "share": share,
+    "set": as_set,
+    "apart": apart,
     "plain": plain,
     "plain0": lambda value: plain(value, 0),
     "plain1": lambda value: plain(value, 1),
@@ -51,10 +53,11 @@ def _filled(inside: str, values: Values) -> str:
     if choices:
         count = int(values[name])
         return say(choices[min(count, 2)], values, in_words(count))
-    name, _, form = name.partition(":")
+    name, _, told = name.partition(":")
     value = values[name]
-    if form:
-        return FORMS[form](value)
+    if told:
+        form, *beside = told.split()
+        return FORMS[form](value, *(values[other] for other in beside))
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -56,7 +56,8 @@ class Scene:
 def way(scene: Scene, top: float) -> tuple[str, float]:
     """All steps one below the other with what came in and what went on, from `top` down; and where it ends."""
     largest = max(len(one) for one in scene.steps.values())
-    parts = [text(MARGIN, top, "What became of them in this picture", "strong", "start", 14)]
+    where = "this picture" if scene.trace.merge is None else "the first look at this picture"
+    parts = [text(MARGIN, top, f"What became of them in {where}", "strong", "start", 14)]
     parts.append(
         text(
             MARGIN, top + LINE, "Filled: what went on. Dashed: what was left behind. Logarithmic.", "soft", "start", 12
@@ -64,9 +65,22 @@ def way(scene: Scene, top: float) -> tuple[str, float]:
     )
     top += LINE + 24
     for name in scene.steps:
+        if name == "merge suppress":
+            looks, top = _looks(scene, top)
+            parts.append(looks)
         parts.append(scene.opens(name, _bar(scene, name, top, largest)))
         top += ROW
     return "".join(parts), top
+
+
+def _looks(scene: Scene, top: float) -> tuple[str, float]:
+    """What each of several looks found, before they are merged; the steps above are the first one's."""
+    parts = [text(MARGIN, top, "The same of each look", "strong", "start")]
+    for number, one in enumerate(scene.trace.passes, 1):
+        top += LINE
+        parts.append(text(MARGIN, top, f"look {number}: {one}", "soft", "start", 12))
+        parts.append(text(WIDTH - MARGIN, top, f"{len(one.detections):,} found", "count", "end"))
+    return "".join(parts), top + ROW - 8
 
 
 def _bar(scene: Scene, name: str, top: float, largest: int) -> str:

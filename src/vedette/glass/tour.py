@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vedette.glass.guide import Guide
 from vedette.glass.life import Life, overlap, shift
-from vedette.glass.phrases import below, listed, many
+from vedette.glass.phrases import listed, many
 from vedette.glass.record import Reason, Step
 from vedette.glass.say import Values, say
 from vedette.glass.tour_words import MOVE, NO_MOVE, TOUR
@@ -183,23 +183,28 @@ def _near_miss(guide: Guide) -> Stop | None:
     life = guide.near_miss
     if life is None or (not guide.found and guide.hero is not None and life.row == guide.hero.row):
         return None
-    found, floor = guide.trace.detections, guide.trace.score
+    found = guide.trace.detections
     reached = (iou(life.end[None], found.boxes)[0] >= SAME_OBJECT).nonzero().flatten().tolist()
     values: dict[str, Any] = {
-        "below": below(life.score, floor),
+        "score": life.score,
         "name": guide.trace.classes[life.label],
-        "floor": floor,
+        "floor": guide.trace.score,
     }
     values |= {"reached": min(1, len(reached)), "other": found.names[reached[0]] if reached else ""}
     return _stop("near miss", values, "floor", guide.shown(life))
 
 
 def _merging(guide: Guide) -> Stop | None:
-    if "merge suppress" not in guide.steps:
+    merge = guide.trace.merge
+    if merge is None:
         return None
-    step = guide.steps["merge suppress"]
-    values = {"looks": len(guide.trace.passes), "came": len(step), "on": _on(step)}
-    return _stop("several looks", values, step.name, guide.shown(guide.hero))
+    step, hero = merge.suppress, guide.hero
+    values: dict[str, Any] = {"looks": len(guide.trace.passes), "came": len(step), "on": _on(step), "ours": 0}
+    if hero is not None and guide.found:
+        values |= {"ours": 1, "look": guide.trace.passes.index(hero.look) + 1, "view": str(hero.look)}
+        values |= {"gone": int((step.by == merge.row_of(0)).sum()), "soft": int(hero.stage.search.method != "hard")}
+        values |= {"voters": 0 if merge.votes is None else int((merge.votes[0] > 0).sum())}
+    return _stop("several looks", values, step.name, guide.shown(hero))
 
 
 def _end(guide: Guide) -> Stop:

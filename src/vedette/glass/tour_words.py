@@ -1,23 +1,23 @@
 """What the tour says, with places for a picture's own numbers: Python and the live page fill the same sentences."""
 
 ENOUGH = "the rest of the network can do what is hard"
-SURE = "the ARM is surer than {theta:plain} that nothing is there"
+SURE = "the ARM is surer than {theta:set} that nothing is there"
 
 TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` fills them
     "found": (
         "What was found",
         "The detector found {count|no objects|one object|# objects} here: {named}. The number is a score from 0 to 1; "
-        "those of at least {floor:plain} are told. We shall follow {count||it|the strongest, the {name},} from the "
+        "those of at least {floor:set} are told. We shall follow {count||it|the strongest, the {name},} from the "
         "very beginning.",
     ),
     "found nothing": (
         "What was found",
-        "No box reached a score of {floor:plain}, so nothing was found in this picture. What came nearest was {name:a} "
+        "No box reached a score of {floor:set}, so nothing was found in this picture. What came nearest was {name:a} "
         "with {score:share}. We shall follow it and see why.",
     ),
     "nothing to look at": (
         "What was found",
-        "No box reached a score of {floor:plain}, so nothing was found in this picture. There was nothing to look at "
+        "No box reached a score of {floor:set}, so nothing was found in this picture. There was nothing to look at "
         "either.",
     ),
     "anchors": (
@@ -49,7 +49,7 @@ TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` 
     ),
     "easy": (
         "What is surely nothing",
-        f"{{easy|Of no anchor is the ARM surer than {{theta:plain}} that nothing is there: all go on.|Of one anchor "
+        f"{{easy|Of no anchor is the ARM surer than {{theta:set}} that nothing is there: all go on.|Of one anchor "
         f"among {{count}} {SURE}. It is easy, and nobody asks what it is: {ENOUGH}.|Of # anchors among {{count}} "
         f"{SURE}. They are easy, and nobody asks what they are: {ENOUGH}.}}",
     ),
@@ -61,14 +61,14 @@ TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` 
     "proposals": (
         "Proposals",
         "The best {picked:words} of these boxes compete: a box goes where a better one overlaps it by more than "
-        "{iou:plain}. {^gone:alone} went, and {kept|no proposals|one proposal|# proposals} stayed. All that follows "
+        "{iou:set}. {^gone:alone} went, and {kept|no proposals|one proposal|# proposals} stayed. All that follows "
         "happens in them alone.",
     ),
     "scores": (
         "What is it?",
         "Now the network names it: {name} with {score:share}.{others|| Next comes {next} with {next_score:share}.} So "
         "it goes for every {thing} and every class, {came|no pairs|one pair|# pairs} in all; "
-        "{on|none has|one has|# have} {floor:plain} or more.",
+        "{on|none has|one has|# have} {floor:set} or more.",
     ),
     "last move": ("The last move", "The box moves a second time: {move}. There we see it."),
     "only move": ("The move", "The box moves: {move}. There we see it."),
@@ -80,7 +80,8 @@ TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` 
         "One object, one box",
         "{^count||one other box says|# other boxes say} {name} and {count||overlaps|overlap} it. Ours has the highest "
         "score and {soft|drops|weakens} {count||it|them}: the best of them has {score:share} and an overlap (IoU) of "
-        "{overlap:hundredths} with ours, more than the {iou:plain} that {soft|are allowed|count}.",
+        "{overlap:apart iou} with ours{soft|, more than the {iou:set} that are allowed|, and the more they overlap the "
+        "weaker it gets}.",
     ),
     "suppressed by ours": (
         "Why not the second?",
@@ -107,14 +108,16 @@ TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` 
     ),
     "near miss": (
         "Just missed",
-        "Under the floor the highest score is {below}, of {name:a} {reached|where nothing was found|on the {other} "
-        "that was found}. Had you asked for a score below {floor:plain}, it would have gone on to the next step. Lower "
-        "floors find more, and more of it is wrong.",
+        "Under the floor the highest score is {score:apart floor}, of {name:a} {reached|where nothing was found|on the "
+        "{other} that was found}. Had you asked for a score below {floor:set}, it would have gone on to the next step. "
+        "Lower floors find more, and more of it is wrong.",
     ),
     "several looks": (
         "Several looks",
         "The picture was looked at {looks:words} times. The looks found {came|no boxes|one box|# boxes} together; "
-        "suppression over all of them left {on:alone}.",
+        "suppression over all of them left {on:alone}.{ours|| Ours is of look {look} ({view}), and "
+        "{gone|no boxes|one box|# boxes} of all looks {soft|gave way|lost score} to it.{voters|| No other of its class "
+        "votes on where it lies.| It lies where # boxes of its class lie in the mean, by their scores.}}",
     ),
     "end": (
         "Now you",

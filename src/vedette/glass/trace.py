@@ -34,6 +34,7 @@ from vedette.infer.detector import Detector
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.multiscale import merge as merge_passes
 from vedette.infer.pictures import ImageLike, as_picture
+from vedette.pages.class_names import all_unnamed
 from vedette.parts.anchors import Anchors, Place
 from vedette.parts.detection import check_score, unpad
 from vedette.structures import Detections, InputSpec, Target
@@ -53,6 +54,11 @@ class Pass:
     anchors: Anchors | None
     stages: tuple[Stage, ...]
     detections: Detections  # of this look alone
+
+    def __str__(self) -> str:
+        """ "320 × 213 px, mirrored"."""
+        height, width = self.frame.shape.tolist()
+        return f"{width} × {height} px{', mirrored' * self.frame.mirrored}"
 
     def steps(self) -> Iterator[Step]:
         """Through every stage."""
@@ -194,7 +200,7 @@ class Trace:
     @property
     def classes(self) -> list[str]:
         """The names of the C classes."""
-        return list(self.detector.classes or (f"class {label}" for label in range(self.num_classes)))
+        return list(self.detector.classes or all_unnamed(self.num_classes))
 
     @property
     def num_classes(self) -> int:

@@ -42,6 +42,16 @@ class Matches:
     counts: Tensor  # (A,) bool: it enters the loss of the classes; of background, those that were mined or drawn
     loss: Tensor  # (A,) its own cross-entropy; 0 where the head has sigmoids or judges in the loss alone
 
+    @property
+    def background(self) -> Tensor:
+        """(A,) bool: what is learned as background."""
+        return self.counts & (self.matched == NEGATIVE)
+
+    def hardest(self, most: int) -> Tensor:
+        """(N,) int64 the rows of the background with the highest loss, so many of them."""
+        rows = self.background.nonzero().flatten()
+        return rows[self.loss[rows].argsort(descending=True, stable=True)[:most]]
+
 
 @dataclass(frozen=True, eq=False)
 class Training:
@@ -56,6 +66,11 @@ class Training:
         """Of each term in the whole loss."""
         total = sum(self.losses.values())
         return {name: loss / total if total else 0.0 for name, loss in self.losses.items()}
+
+
+def spread(rows: Tensor, most: int) -> Tensor:
+    """All of the rows (N, …), or so many of them from the first to the last."""
+    return rows if len(rows) <= most else rows[torch.linspace(0, len(rows) - 1, most).long()]
 
 
 def training_of(look: Look, inputs: Inputs, frame: Frame, target: Target, seed: int = 0) -> Training:

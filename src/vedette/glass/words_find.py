@@ -4,7 +4,7 @@ from typing import Any
 
 from vedette.glass.candidates import picked_of
 from vedette.glass.papers import paper_of
-from vedette.glass.phrases import Told, in_words, many, plain
+from vedette.glass.phrases import Told, as_set, in_words, many, plain
 from vedette.glass.portable import SIGMA
 from vedette.glass.record import Step
 from vedette.glass.say import if_any
@@ -27,10 +27,10 @@ WHOSE = {"image": "of the picture", "class": "of each class", "level": "of each 
 def scores(trace: Trace, stage: Stage, step: Step) -> Told:
     """What the last head says, and the floor below which nothing is told."""
     if not stage.last:
-        text = f"Of what the RPN says nothing counts below {plain(stage.search.floor)}. {WENT}"
+        text = f"Of what the RPN says nothing counts below {as_set(stage.search.floor)}. {WENT}"
         return Told("Proposals with a score", text)
     thing = "anchor" if stage.enter == "anchors" else "region"
-    asked, floor, classes = many(trace.num_classes, "class", "classes"), plain(trace.score), trace.num_classes
+    asked, floor, classes = many(trace.num_classes, "class", "classes"), as_set(trace.score), trace.num_classes
     model: Any = trace.detector.model
     if getattr(model, "svm_fitted", None) is not None and bool(model.svm_fitted) and model.config.scorer == "svm":
         says = f"A support vector machine for each of {asked} gives a region a margin, a sigmoid turns it into a score"
@@ -85,18 +85,18 @@ def suppress(trace: Trace, stage: Stage, step: Step) -> Told:
         text = (
             "Several boxes sit on one object, and one is wanted. From the best score down, a box that stays drops "
             "every "
-            f"worse one {who} whose overlap with it (IoU) is above {plain(s.iou)}. "
+            f"worse one {who} whose overlap with it (IoU) is above {as_set(s.iou)}. "
             f"{DROPPED}"
         )
-        return Told(f"Suppression (NMS, IoU {plain(s.iou)})", text, f"{OVERLAP} , drop if IoU > {plain(s.iou)}")
+        return Told(f"Suppression (NMS, IoU {as_set(s.iou)})", text, f"{OVERLAP} , drop if IoU > {as_set(s.iou)}")
     text = (
         "Several boxes sit on one object, but some objects stand close together. So a box is not dropped for its "
         "better "
         f"neighbour {who}: its score is lowered the more the two overlap, and it goes once that is below "
-        f"{plain(s.floor)}. "
+        f"{as_set(s.floor)}. "
         f"{DROPPED}"
     )
-    linear = f"s ← s (1 − IoU) if IoU ≥ {plain(s.iou)}"
+    linear = f"s ← s (1 − IoU) if IoU ≥ {as_set(s.iou)}"
     return Told(
         f"Soft-NMS ({s.method})", text, linear if s.method == "linear" else f"s ← s e^{{−IoU^2 / {plain(SIGMA)}}}"
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vedette.glass.phrases import Told, plain
+from vedette.glass.phrases import Told, as_set, plain
 from vedette.glass.record import Step
 from vedette.glass.stage import Stage
 from vedette.glass.trace import Trace
@@ -39,7 +39,7 @@ def _arm(trace: Trace, stage: Stage, step: Step) -> Told:
     equation = moves(config.box_std) if config.cascade else ""
     if stage.theta is None:
         return Told("ARM: the first move", f"{asks}{moved}. None is left out.", equation)
-    theta = plain(stage.theta)
+    theta = as_set(stage.theta)
     went = "{lost|none is|one anchor is|# anchors are}"
     filters = f"Where it is surer than {theta} that there is nothing, the anchor is easy and left out, as {went} here."
     rule = f"drop if p_{{background}} > {theta}"

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from PIL import ImageFont
 
+from vedette.pages.class_names import unnamed
 from vedette.pages.letters import clean, clusters, is_silent, plain
 
 Source: TypeAlias = str | None  # a font's file; None is Pillow's own
@@ -161,10 +162,10 @@ def _legible(classes: tuple[str, ...], fonts: Fonts) -> tuple[str, ...]:
     for label, (name, text) in enumerate(zip(names, spelled, strict=True)):
         lost = plain(name) != plain(text)  # more than marks
         if not any(letter.isalnum() for letter in text) and (lost or not text):
-            shown.append(f"class {label}")
+            shown.append(unnamed(label))
         else:
             alike = text != classes[label] and counts[text] > 1
-            shown.append(f"{text} (class {label})" if lost or alike else text)
+            shown.append(f"{text} ({unnamed(label)})" if lost or alike else text)
     return tuple(shown)
 
 

@@ -14,8 +14,8 @@ for (const { name, packed, objects } of given("lost")) {
     const trace = withIndex(await unpack(packed));
     const knobs = knobsOf(trace);
     const outcome = outcomeOf(trace, knobs);
-    for (const { box, label, expected } of objects) {
-      const lost = lostAt(trace, outcome, knobs, box, label);
+    for (const { box, label, others, expected } of objects) {
+      const lost = lostAt(trace, outcome, knobs, box, label, others);
       const message = `${JSON.stringify({ box, label, expected })} against ${trace.reasons[lost.reason]} at ${lost.step}`;
       assert.equal(trace.reasons[lost.reason], expected.reason, message);
       assert.equal(lost.step, expected.step, message);

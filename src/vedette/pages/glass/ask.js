@@ -23,7 +23,7 @@ export function listenToPicture(pane) {
   stage.addEventListener("pointermove", (event) => {
     const point = pane.pointOf(event);
     if (from && isBox(pane, from, point)) pane.store.change({ drawing: spanned(from, point) });
-    else if (pane.store.now.layer !== "found")
+    else if (["grid", "heat"].includes(pane.store.now.layer))
       pane.store.change({ cell: cellAt(pane.trace, pane.store.now.level, point) });
   });
   stage.addEventListener("pointerup", (event) => {
@@ -82,9 +82,9 @@ export function showAnswers(pane) {
   });
 }
 
-function answerOf(pane, now, { label, lost }, place) {
+/** name: of what is asked about, where it is known. */
+export function answerOf(pane, now, { label, lost, name = nameOf(pane.trace, { label, lost }) }, place) {
   const { trace } = pane;
-  const name = nameOf(trace, { label, lost });
   const verdict = lost.reason === KEPT ? "found" : `lost: ${trace.reasons[lost.reason]}`;
   const head = element("h4", {}, signOf(lost.reason), ` ${place + 1} ${name}, ${verdict}`);
   const follow = lost.row < 0 ? [] : [followButton(pane, lost, name)];
@@ -114,6 +114,7 @@ function mending(pane, now, lost) {
   if (lost.reason === KEPT) return [""];
   if (lost.reason === MISPLACED || !lost.stage.last) return ["No threshold would bring it back."];
   const place = placeAt(lost.stage, lost.row, lost.label);
+  if (place < 0) return ["No setting of this page would bring it back."];
   const change = mend(pane.trace, now.knobs, lost.look, place);
   if (!change) return ["No threshold would bring it back."];
   const names = { floor: "score", iou: "NMS IoU", theta: "θ", sigma: "σ" };

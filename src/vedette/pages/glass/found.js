@@ -1,19 +1,17 @@
 // The list of what was found, each a button that selects it; and what came near to being found.
 
 import { element, signOf } from "./draw.js";
+import { MOST_LISTED, MOST_NEAR } from "./limits.js";
 import { article, many, plain, score } from "./phrases.js";
 import { lastStage } from "./outcome.js";
 import { BEYOND_KEEP, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
-
-const MOST = 30;
-const MOST_NEAR = 4;
 
 export function showFound(pane) {
   const [list, near, sum] = ["found", "near", "sum"].map((name) => pane.root.querySelector(`[data-part=${name}]`));
   pane.store.whenChanged((now, changed) => {
     if (!["outcome", "selected", "subject"].some((name) => changed.has(name))) return;
     sum.textContent = sumOf(pane.trace, now);
-    const shown = now.outcome.detections.slice(0, MOST);
+    const shown = now.outcome.detections.slice(0, MOST_LISTED);
     list.replaceChildren(...shown.map((one, place) => foundButton(pane, now, one, place)));
     const rest = now.outcome.detections.length - shown.length;
     if (rest) list.append(element("li", { class: "soft" }, `and ${many(rest, "more", "more")} of lower score`));
@@ -29,7 +27,7 @@ function sumOf(trace, { outcome, knobs }) {
 }
 
 function foundButton(pane, now, { score: value, label }, place) {
-  const { colour } = pane.view.looks[label % pane.view.looks.length];
+  const { colour, ink } = pane.view.looks[label % pane.view.looks.length];
   const hover = (hovered) => () => pane.store.change({ hovered });
   const button = element(
     "button",
@@ -42,7 +40,7 @@ function foundButton(pane, now, { score: value, label }, place) {
       onfocus: hover(place),
       onblur: hover(null),
     },
-    element("i", { style: `background:${colour}`, "aria-hidden": "true" }, String(place + 1)),
+    element("i", { style: `background:${colour};color:${ink}`, "aria-hidden": "true" }, String(place + 1)),
     ` ${pane.trace.detector.classes[label]} `,
     element("b", {}, score(value)),
   );

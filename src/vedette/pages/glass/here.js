@@ -1,10 +1,10 @@
 // What the detector had at a place of the picture, found or not.
 
 import { contains, cut, iou } from "./boxes.js";
+import { MOST_ANSWERS } from "./limits.js";
 import { lastStage } from "./outcome.js";
 import { finalBox, movedBox, scoreAt } from "./rows.js";
 
-const MOST = 3;
 const SAME = 0.5; // IoU from which on two boxes of a class are one answer
 const NARROW = 0.35; // of half a box's sides: how near its centre a point must be to count for much
 
@@ -28,7 +28,7 @@ export function hypotheses(trace, point, label = null) {
   for (const offer of offers) {
     const known = chosen.some((one) => one.label === offer.label);
     if (!known) chosen.push({ look: 0, stage: look.stages.length - 1, ...offer });
-    if (chosen.length === MOST) break;
+    if (chosen.length === MOST_ANSWERS) break;
   }
   return chosen;
 }

@@ -15,7 +15,7 @@ export function listenToStage(pane) {
     if (event.target !== stage) return;
     if (event.key in ARROWS) {
       event.preventDefault();
-      if (now.layer !== "found") moveCell(pane, ARROWS[event.key]);
+      if (["grid", "heat"].includes(now.layer)) moveCell(pane, ARROWS[event.key]);
       else moveCross(pane, ARROWS[event.key], event.shiftKey, corner);
     } else if (event.key === "b" && now.cross) {
       corner = now.cross;
@@ -68,6 +68,7 @@ export function listenToPage(panes, tour) {
       f: () => pane.showLayer("found"),
       g: () => pane.showLayer("grid"),
       h: () => pane.showLayer("heat"),
+      a: () => pane.view.taught && pane.openTruth(),
       t: () => tour?.open(),
     }[event.key];
     if (!act) return;

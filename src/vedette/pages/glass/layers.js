@@ -1,4 +1,4 @@
-// Which layer lies on the picture: what was found, the grid of a level, or a heat map.
+// Which layer lies on the picture: what was found, the grid of a level, a heat map, or the ground truth.
 
 import { cellOf } from "./anchors.js";
 import { element } from "./draw.js";
@@ -27,7 +27,7 @@ export function showLayers(pane) {
   store.whenChanged((now, changed) => {
     if (!["layer", "level", "cell", "heat", "trail", "step"].some((name) => changed.has(name))) return;
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.layer === now.layer));
-    levels.parentElement.hidden = now.layer === "found";
+    levels.parentElement.hidden = ["found", "truth"].includes(now.layer);
     select("ask-for").hidden = now.layer !== "found";
     heats.parentElement.hidden = now.layer !== "heat";
     levels.value = now.level;
@@ -46,6 +46,7 @@ function levelOfBest(trace) {
 function readoutOf(trace, now, levels) {
   if (now.layer === "grid") return wordsOfCell(trace, now);
   if (now.layer === "heat") return wordsOfHeat(trace, now);
+  if (now.layer === "truth") return "Green, in dashes and dots: what is annotated; in dots alone: what is ignored.";
   if (!levels) return "Click anywhere, or draw a box, to ask what became of what is there. Regions have no grid.";
   return "Click anywhere, or draw a box, to ask what became of what is there.";
 }

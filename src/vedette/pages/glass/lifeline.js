@@ -8,6 +8,7 @@ const MOVE = 700; // on the way to the next
 const SHORT = {
   ...{ anchors: "anchor", regions: "region", refine: "1st move", floor: "class", pick: "best", decode: "move" },
   ...{ suppress: "NMS", keep: "kept", frame: "picture" },
+  ...{ "merge suppress": "looks", "merge keep": "kept" },
 };
 
 export function showLifeline(pane) {

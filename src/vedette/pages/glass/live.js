@@ -15,7 +15,8 @@ const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeo
 
 async function begin() {
   const data = await unpack(textOf("data"));
-  const blank = [".panes", "#tour", "[data-part=begin-tour]"].map((one) => [one, document.querySelector(one).cloneNode(true)]);
+  const filled = [".panes", "#tour", "[data-part=begin-tour]", "[data-part=left-out]"];
+  const blank = filled.map((one) => [one, document.querySelector(one).cloneNode(true)]);
   const page = { data, blank, end: () => {}, address: null };
   tell("The detector wakes …");
   await painted();

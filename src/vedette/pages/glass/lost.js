@@ -10,13 +10,14 @@ const REACHES = 0.5; // IoU from which on a box is the object's
 const [REFINE, FLOOR, , DECODE, SUPPRESS] = STEPS.keys();
 
 /**
- * The step that lost the object of that class in that box of the picture, and the best candidate for it there.
+ * The step that lost the object of that class in that box of the picture, and the best candidate for it there. others:
+ * boxes of other objects of its class; a look's box that overlaps one of them more is that one's.
  * → {reason, step, look, stage, row, label, box, iou, score, exact, won, wonScore, by, overlap,
  * above}; reason KEPT: it was found.
  */
-export function lostAt(trace, outcome, knobs, box, label) {
+export function lostAt(trace, outcome, knobs, box, label, others = []) {
   const order = stepsInOrder(trace.passes[0]);
-  const seen = trace.passes.map((look, number) => ({ ...lostInLook(trace, outcome, knobs, number, box, label) }));
+  const seen = trace.passes.map((look, number) => lostInLook(trace, outcome, knobs, number, { box, label, others }));
   const depth = (lost) => [lost.reason === KEPT ? 1 : 0, order.indexOf(lost.step), lost.iou];
   const furthest = seen.reduce((best, lost) => (isAbove(depth(lost), depth(best)) ? lost : best));
   if (!outcome.merged || furthest.reason !== KEPT) return furthest;
@@ -33,27 +34,29 @@ function isAbove(one, other) {
   return place >= 0 && one[place] > other[place];
 }
 
-function lostInLook(trace, outcome, knobs, number, box, label) {
+function lostInLook(trace, outcome, knobs, number, { box, label, others }) {
   const look = trace.passes[number];
   const last = lastStage(look);
   const context = { trace, look, number, stage: last, label, knobs, found: outcome.looks[number] };
-  const reach = reachOf(context, box);
+  const reach = reachOf(context, box, others);
   if (look.stages.length === 1 || reach.best.some((value) => value >= REACHES)) return lostInStage(context, reach);
   const first = { ...context, stage: look.stages[0], label: 0, found: null };
   return lostInStage(first, reachOf(first, box));
 }
 
 /** IoU of all rows with the box along their way: as anchors or regions, after the first move, as boxes of the class. */
-function reachOf({ trace, look, stage, label }, box) {
-  const reach = { first: [], moved: [], final: [], best: [] };
+function reachOf({ trace, look, stage, label }, box, others = []) {
+  const reach = { first: [], moved: [], final: [], best: [], nearest: [] };
   for (let row = 0; row < stage.rows; row++) {
     const first = iou(firstBox(look, stage, row), box);
     const moved = asksForObjects(stage) ? iou(movedBox(look, stage, row), box) : first;
-    const final = iou(cut(finalBox(look, stage, row, label), trace.picture), box);
+    const end = cut(finalBox(look, stage, row, label), trace.picture);
+    const final = iou(end, box);
     reach.first.push(first);
     reach.moved.push(moved);
     reach.final.push(final);
     reach.best.push(Math.max(first, moved, final));
+    reach.nearest.push(others.every((other) => iou(end, other) <= final));
   }
   return reach;
 }
@@ -81,9 +84,9 @@ function depthOf({ stage, knobs }, row, fate) {
   return isBarred(stage, row, knobs.theta) ? REFINE : LOST_IN[fate];
 }
 
-/** Whether a row that goes on is no longer on the object: it finds nothing from there on. */
+/** Whether a row that goes on is no longer on the object, or nearer to another: it does not find it from there on. */
 function isMisplaced(reach, row, depth) {
-  return depth > DECODE && !(reach.final[row] >= REACHES);
+  return depth > DECODE && !(reach.final[row] >= REACHES && reach.nearest[row]);
 }
 
 /** The same for a box that the detector itself had, {look, row, label}: what became of that very one. */

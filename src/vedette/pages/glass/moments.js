@@ -6,7 +6,7 @@
 
 import { cellOf } from "./anchors.js";
 import { boxAt, cut, iou, toPicture } from "./boxes.js";
-import { many, move, nearly, number, pixels, plain, score } from "./phrases.js";
+import { apart, many, move, nearly, number, pixels, plain, score } from "./phrases.js";
 import { BEYOND_COUNT, BEYOND_KEEP, EASY, KEPT, SMALL, STEPS, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
 import { asksForObjects, finalBox, firstBox, movedBox, scoreAt } from "./rows.js";
 
@@ -77,9 +77,10 @@ export function refining(own) {
   if (own.depth === REFINE && own.fate === EASY) {
     const sure = own.place >= 0 ? own.stage.candidates.emptiness[own.place] : 1 - object;
     const theta = plain(rule.theta);
-    const text = `It is ${sure.toFixed(3)} sure that nothing is here, more than θ = ${theta}: left out as easy.`;
+    const told = apart(sure, rule.theta, sure.toFixed(3));
+    const text = `It is ${told} sure that nothing is here, more than θ = ${theta}: left out as easy.`;
     return moment(own, "refine", to, text, [
-      ["nothing here", sure.toFixed(3)],
+      ["nothing here", told],
       ["θ", theta],
     ]);
   }
@@ -99,7 +100,7 @@ export function scoring(own) {
   const box = movedBox(look, stage, row);
   const { score: value, exact } = scoreAt(look, stage, row, label);
   const name = trace.detector.classes[label];
-  const told = nearly(value, exact, trace.lowest);
+  const told = nearly(value, exact, trace.lowest, rule.floor);
   const passes = own.depth > FLOOR;
   const text = passes
     ? `What is it? ${name} has ${told}, at least the ${plain(rule.floor)} that are asked for: it goes on.`
@@ -161,18 +162,19 @@ export function suppressing(own) {
   const overlap = outcome.overlap[place];
   if (own.fate === SUPPRESSED) {
     const better = `A better ${name}, with ${score(stage.candidates.scores[by])},`;
-    const rest = `${overlap.toFixed(2)}, more than ${plain(rule.iou)}: only the better one stays.`;
+    const told = apart(overlap, rule.iou);
+    const rest = `${told}, more than ${plain(rule.iou)}: only the better one stays.`;
     const text = `${better} lies on it with an IoU of ${rest}`;
-    return moment(own, "suppress", box, text, [["IoU", overlap.toFixed(2)]], { by: other });
+    return moment(own, "suppress", box, text, [["IoU", told]], { by: other });
   }
   const after = outcome.after[place];
   const facts = [["score", score(after)]];
   if (by >= 0) facts.push(["most IoU with a better one", overlap.toFixed(2)]);
   if (own.fate === WEAKENED || (rule.method !== "hard" && by >= 0)) {
-    const from = score(stage.candidates.scores[place]);
+    const [from, told] = [score(stage.candidates.scores[place]), apart(after, rule.floor, score(after))];
     const below = own.fate === WEAKENED ? `, below ${plain(rule.floor)}` : "";
     const better = `Better boxes of its class lie on it, one with an IoU of ${overlap.toFixed(2)}`;
-    const text = `${better}: its score was weakened from ${from} to ${score(after)}${below}.`;
+    const text = `${better}: its score was weakened from ${from} to ${told}${below}.`;
     return moment(own, "suppress", box, text, facts, { by: other });
   }
   const drops = victims({ ...stage.candidates, ...outcome }, place);
@@ -202,7 +204,8 @@ export function framing(own) {
   const box = cut(whole, trace.picture);
   if (own.fate !== KEPT) return moment(own, "frame", whole, "It lies outside of the picture.", []);
   const was = iou(whole, box) < 0.9999 ? " and cut at its border" : "";
-  return moment(own, "frame", box, `It is brought into the picture's pixels${was}: this is the box that was found.`, [
+  const end = trace.passes.length > 1 ? "what this look found" : "the box that was found";
+  return moment(own, "frame", box, `It is brought into the picture's pixels${was}: this is ${end}.`, [
     ["box", box.map(Math.round).join(", ")],
   ]);
 }

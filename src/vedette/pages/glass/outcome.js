@@ -45,9 +45,14 @@ function asCandidates(each) {
   };
 }
 
-/** The mean of the boxes of its class that agree with it, weighted by their scores. */
+/** The boxes of its class, of all looks, that agree with one; its own is among them. */
+export function votersOf(one, each) {
+  return each.filter((other) => other.label === one.label && iou(one.box, other.box) >= VOTING_IOU);
+}
+
+/** The mean of the boxes that agree with it, weighted by their scores. */
 function votedBox(one, each) {
-  const agree = each.filter((other) => other.label === one.label && iou(one.box, other.box) >= VOTING_IOU);
+  const agree = votersOf(one, each);
   const total = agree.reduce((sum, other) => sum + other.score, 0);
   const mean = (side) => agree.reduce((sum, other) => sum + other.score * other.box[side], 0) / total;
   return total > 0 ? [0, 1, 2, 3].map(mean) : one.box;

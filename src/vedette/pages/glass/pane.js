@@ -17,13 +17,14 @@ import { KEPT } from "./reasons.js";
 import { makeStore } from "./store.js";
 import { showTabs } from "./tabs.js";
 import { trailOf } from "./trail.js";
+import { showTruth } from "./truth.js";
 
 const NOTHING = {
   ...{ subject: null, subjectName: "", trail: null, moment: 0, between: null, playing: false },
-  ...{ selected: null, step: null, answer: null, place: null, drawing: null },
+  ...{ selected: null, step: null, answer: null, place: null, drawing: null, lesson: null },
 };
 
-/** view: {trace, words, looks}; linked: told of what is selected here. */
+/** view: {trace, words, taught, looks}; linked: told of what is selected here. */
 export function makePane(root, view, linked) {
   const trace = withIndex(view.trace);
   const own = knobsOf(trace);
@@ -42,7 +43,7 @@ export function makePane(root, view, linked) {
   Object.assign(pane, actions(pane), choices(pane));
   pane.tabs = showTabs(root);
   pane.player = showLifeline(pane);
-  for (const show of [showLayers, showPicture, showFound, showNetwork, showSliders, showAnswers]) show(pane);
+  for (const show of [showLayers, showPicture, showFound, showNetwork, showSliders, showAnswers, showTruth]) show(pane);
   listenToPicture(pane);
   listenToStage(pane);
   new ResizeObserver(() => store.change({ size: root.querySelector("[data-part=stage]").clientWidth })).observe(root);
@@ -119,7 +120,13 @@ function actions(pane) {
       store.change({ ...NOTHING, step, layer: "found" });
       pane.tabs.open("network");
     },
+    openTruth: (lesson = null) => {
+      pane.player.stop();
+      store.change({ ...NOTHING, layer: "truth", lesson });
+      pane.tabs.open("truth");
+    },
     showLayer: (layer) => {
+      if (layer === "truth") return pane.openTruth();
       pane.player.stop();
       store.change({ ...NOTHING, layer, cell: null });
     },

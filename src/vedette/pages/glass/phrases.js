@@ -14,9 +14,9 @@ export function score(value) {
   return (Math.floor(value * 1000 + 1e-6) / 1000).toFixed(3);
 }
 
-/** A score that is known in eight bits, or not at all. */
-export function nearly(value, exact, lowest) {
-  if (exact) return score(value);
+/** A score beside a floor; it may be known in eight bits, or not at all. */
+export function nearly(value, exact, lowest, floor) {
+  if (exact) return apart(value, floor, score(value));
   return value < lowest ? `under ${lowest}` : `about ${value.toFixed(2)}`;
 }
 
@@ -46,7 +46,27 @@ export function capital(sentence) {
   return sentence[0].toUpperCase() + sentence.slice(1);
 }
 
-/** A threshold as one writes it. */
+/** A threshold as one sets it. */
 export function plain(value) {
-  return String(Number(value.toFixed(3)));
+  return plainly(value, 6);
+}
+
+/** Without the zeros behind the point. */
+export function plainly(value, digits) {
+  const text = fixed(value, digits);
+  return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+}
+
+/** Exactly halfway between two it is the even one, as Python has it. */
+export function fixed(value, digits) {
+  const isHalf = /^50*$/.test(value.toFixed(60).split(".")[1].slice(digits));
+  const low = Math.floor(value * 10 ** digits);
+  return isHalf && low % 2 === 0 ? (low / 10 ** digits).toFixed(digits) : value.toFixed(digits);
+}
+
+/** A value beside a threshold, with as many digits as show on which side it lies; first: how it is told if it may. */
+export function apart(value, threshold, first = fixed(value, 2)) {
+  const side = (number) => Math.sign(number - threshold);
+  const texts = [first, ...[3, 4, 5, 6, 7].map((digits) => fixed(value, digits))];
+  return texts.find((text) => Number.isNaN(Number(text)) || side(Number(text)) === side(value)) ?? fixed(value, 8);
 }

@@ -5,11 +5,11 @@ import { cut } from "./boxes.js";
 import { dot, element, line, outline, tie, veil } from "./draw.js";
 import { drawGrid } from "./grid.js";
 import { heatOf, paintHeat } from "./heat.js";
+import { lostOf, truthLines } from "./lessons.js";
+import { MOST_TAGS } from "./limits.js";
 import { score } from "./phrases.js";
 import { markOf } from "./reasons.js";
 import { linesOfStep } from "./steplines.js";
-
-const MOST_TAGS = 40;
 
 export function showPicture(pane) {
   const { root, store } = pane;
@@ -34,9 +34,10 @@ function drawHeat({ trace, root }, canvas, { layer, level, heat }) {
 function layersOf(pane, now) {
   const layers = [];
   if (now.layer === "grid") layers.push(...drawGrid(pane, now));
+  if (now.layer === "truth") layers.push(...truthLines(pane, now));
   if (now.trail) layers.push(...trailLines(pane, now));
   else if (now.step) layers.push(...linesOfStep(pane, now));
-  else if (now.layer !== "grid" && !now.answer) layers.push(...foundLines(pane, now));
+  else if (now.layer !== "grid" && !now.answer && !now.lesson) layers.push(...foundLines(pane, now));
   if (now.answer && !now.trail) layers.push(...answerLines(now));
   if (now.drawing) layers.push(outline(now.drawing, { kind: "asked", dash: "4 4" }));
   if (now.cross) layers.push(...crossLines(pane, now.cross));
@@ -94,6 +95,7 @@ function tagsOf(pane, now) {
   }
   if (now.answer) return now.answer.map((one, place) => answerTag(pane, one, place));
   if (now.step || now.layer === "grid") return [];
+  if (now.layer === "truth") return truthTags(pane, now);
   const shown = now.outcome.detections.slice(0, MOST_TAGS);
   return shown.map((one, place) => foundTag(pane, one, place, shown.length)).reverse();
 }
@@ -101,6 +103,16 @@ function tagsOf(pane, now) {
 function answerTag(pane, answer, place) {
   const words = `${place + 1} ${nameOf(pane.trace, answer)} ${markOf(answer.lost.reason).sign}`;
   return tagAt(pane, answer.box, element("span", { class: "tag" }, words));
+}
+
+/** The chosen object's name, or that of each, with what became of it. */
+function truthTags(pane, now) {
+  return pane.view.taught.objects.flatMap(({ box, label, ignored }, object) => {
+    if (now.lesson && now.lesson.object !== object) return [];
+    const sign = ignored ? "–" : markOf(lostOf(pane, now, object).reason).sign;
+    const words = `${object + 1} ${pane.trace.detector.classes[label]} ${sign}`;
+    return [tagAt(pane, box, element("span", { class: "tag" }, words))];
+  });
 }
 
 /** The more there are, the less each says: the list has it all. */

@@ -1,6 +1,6 @@
 // Sentences with places for numbers, filled as `vedette.glass.say` in Python fills them; a test holds the two together.
 
-import { article, capital } from "./phrases.js";
+import { apart, article, capital, fixed, plain, plainly } from "./phrases.js";
 
 const SMALL = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
@@ -9,6 +9,8 @@ const FORMS = {
   alone: (count) => (count ? inWords(count) : "none"),
   words: inWords,
   share,
+  set: plain,
+  apart,
   plain: (value) => plainly(value, 3),
   plain0: (value) => plainly(value, 0),
   plain1: (value) => plainly(value, 1),
@@ -36,9 +38,12 @@ function filled(inside, values) {
     const count = values[first];
     return say(choices[Math.min(count, 2)], values, inWords(count));
   }
-  const [name, form] = first.split(":");
+  const [name, told] = first.split(":");
   const value = values[name];
-  if (form) return FORMS[form](value);
+  if (told) {
+    const [form, ...beside] = told.split(" ");
+    return FORMS[form](value, ...beside.map((other) => values[other]));
+  }
   return Number.isInteger(value) ? value.toLocaleString("en") : String(value);
 }
 
@@ -71,30 +76,11 @@ export function listed(things) {
   return things.length > 1 ? `${things.slice(0, -1).join(", ")} and ${things.at(-1)}` : things.join("");
 }
 
-/** Without the zeros behind the point. */
-function plainly(value, digits) {
-  const text = fixed(value, digits);
-  return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
-}
-
-/** Exactly halfway between two it is the even one, as Python has it. */
-function fixed(value, digits) {
-  const isHalf = /^50*$/.test(value.toFixed(60).split(".")[1].slice(digits));
-  const low = Math.floor(value * 10 ** digits);
-  return isHalf && low % 2 === 0 ? (low / 10 ** digits).toFixed(digits) : value.toFixed(digits);
-}
-
 /** A score in two digits, three where it is near 1 or 0, cut as the page's, and never either of them. */
 function share(score) {
   if (score >= 0.005 && score < 0.995) return fixed(score, 2);
-  if ((score >= 0.0005 && score < 0.9995) || score === 0 || score === 1) {
+  if ((score >= 0.001 && score < 0.9995) || score === 0 || score === 1) {
     return (Math.floor(score * 1000 + 1e-6) / 1000).toFixed(3);
   }
   return score > 0.5 ? "over 0.999" : "under 0.001";
-}
-
-/** A score with as many digits as show that it is below a floor. */
-export function below(score, floor) {
-  for (let digits = 2; digits < 8; digits++) if (Number(fixed(score, digits)) < floor) return fixed(score, digits);
-  return score.toFixed(8);
 }

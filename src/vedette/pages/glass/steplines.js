@@ -2,12 +2,12 @@
 
 import { boxAt, centerOf, toPicture } from "./boxes.js";
 import { dot, line, outline, tie } from "./draw.js";
+import { MOST_BARRED, MOST_BOXES, MOST_CENTRES, MOST_MOVED } from "./limits.js";
+import { mergeCounts, mergeLines } from "./looks.js";
 import { lastStage } from "./outcome.js";
 import { KEPT, LOST_IN, STEPS, SUPPRESSED, markOf } from "./reasons.js";
 import { asksForObjects, firstBox, isBarred, movedBox } from "./rows.js";
 import { cellCenter } from "./anchors.js";
-
-const MOST = 60; // boxes at once: more hide the picture
 
 /** The stage of a step's name and which of STEPS it is; -1 for the first one, null for what belongs to no stage. */
 function placeOfStep(look, name) {
@@ -21,8 +21,8 @@ function placeOfStep(look, name) {
 
 export function linesOfStep(pane, now) {
   const look = pane.trace.passes[0];
+  if (now.step.startsWith("merge ")) return mergeLines(now.outcome.merged);
   const place = placeOfStep(look, now.step);
-  if (!place) return now.outcome.detections.map(({ box, label }) => outline(box, pane.view.looks[label % 12]));
   if (place.step === -1) return enterLines(pane, look, place.stage);
   if (place.step === 0 && asksForObjects(place.stage)) return moveLines(pane, look, place.stage, now);
   return rivalLines(pane, look, place, now);
@@ -31,11 +31,11 @@ export function linesOfStep(pane, now) {
 /** Regions as boxes; of anchors the centres of all cells, those of the coarser levels larger. */
 function enterLines({ unit }, look, stage) {
   if (stage.enter === "regions") {
-    const rows = Array.from({ length: Math.min(stage.rows, MOST) }, (_, row) => row);
+    const rows = Array.from({ length: Math.min(stage.rows, MOST_BOXES) }, (_, row) => row);
     return rows.map((row) => outline(firstBox(look, stage, row), { kind: "plain", width: 1.2 })).reverse();
   }
   return look.levels.flatMap((level, number) => {
-    const step = Math.max(1, Math.ceil(Math.sqrt((level.rows * level.columns) / 2500)));
+    const step = Math.max(1, Math.ceil(Math.sqrt((level.rows * level.columns) / MOST_CENTRES)));
     const dots = [];
     for (let row = 0; row < level.rows; row += step) {
       for (let column = 0; column < level.columns; column += step) {
@@ -53,8 +53,8 @@ function moveLines(pane, look, stage, now) {
   const theta = now.knobs.theta;
   const order = Array.from(stage.objectness.keys()).sort((a, b) => stage.objectness[b] - stage.objectness[a]);
   const gone = order.filter((row) => isBarred(stage, row, theta)).reverse();
-  const on = order.filter((row) => !isBarred(stage, row, theta)).slice(0, MOST / 3);
-  const lines = gone.slice(0, MOST / 6).map((row) => {
+  const on = order.filter((row) => !isBarred(stage, row, theta)).slice(0, MOST_MOVED);
+  const lines = gone.slice(0, MOST_BARRED).map((row) => {
     const mark = markOf(stage.best.fates[row]);
     return outline(movedBox(look, stage, row), { kind: mark.name, dash: mark.dash, width: 1.2 });
   });
@@ -72,8 +72,8 @@ function rivalLines(pane, look, { stage, step }, { outcome }) {
   const box = (place) => toPicture(look.input, boxAt(boxes, place));
   const here = Array.from(found.fates.keys()).filter((place) => LOST_IN[found.fates[place]] >= step);
   const isOn = (place) => found.fates[place] === KEPT || LOST_IN[found.fates[place]] > step;
-  const lost = here.filter((place) => !isOn(place)).slice(0, MOST);
-  const on = here.filter(isOn).slice(0, MOST);
+  const lost = here.filter((place) => !isOn(place)).slice(0, MOST_BOXES);
+  const on = here.filter(isOn).slice(0, MOST_BOXES);
   const lines = lost.reverse().flatMap((place) => {
     const mark = markOf(found.fates[place]);
     const own = outline(box(place), { kind: mark.name, dash: mark.dash, width: 1.3 });
@@ -87,6 +87,7 @@ function rivalLines(pane, look, { stage, step }, { outcome }) {
 /** How many went through a step at the knobs as they are: {came, went}, from the trace where nothing was turned. */
 export function countsAt(trace, now, name) {
   const told = trace.passes[0].steps.find((step) => step.name === name);
+  if (name.startsWith("merge ")) return mergeCounts(now.outcome.merged, name);
   const place = placeOfStep(trace.passes[0], name);
   if (!now.turned || !place || !place.stage.last || place.step < 2) return told && { came: told.in, went: told.on };
   const depths = Array.from(now.outcome.looks[0].fates, (fate) => LOST_IN[fate]);

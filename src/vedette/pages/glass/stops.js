@@ -5,7 +5,7 @@ import { boxAt, centerOf, cut, iou, toPicture } from "./boxes.js";
 import { cellOf } from "./anchors.js";
 import { knobsOf, outcomeOf } from "./outcome.js";
 import { EASY, KEPT, LOST_IN, STEPS, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
-import { below, listed, say } from "./say.js";
+import { listed, say } from "./say.js";
 
 const MOST_NAMED = 5; // detections in one sentence
 const SAME_OBJECT = 0.5; // IoU
@@ -172,7 +172,7 @@ function nearMiss({ trace, found, hero, nearMiss: life, floor }) {
   if (!life || (!found.length && life.row === hero.row)) return null;
   const reached = found.find(({ box }) => iou(life.end, box) >= SAME_OBJECT);
   const other = reached ? trace.detector.classes[reached.label] : "";
-  const values = { below: below(life.score, floor), name: life.name, floor, reached: Number(Boolean(reached)), other };
+  const values = { score: life.score, name: life.name, floor, reached: Number(Boolean(reached)), other };
   return { kind: "near miss", values, step: "floor", shown: life };
 }
 

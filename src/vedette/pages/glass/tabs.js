@@ -16,7 +16,7 @@ export function showTabs(root) {
     tab.addEventListener("keydown", ({ key }) => {
       const other = tabs.at({ ArrowRight: (at + 1) % tabs.length, ArrowLeft: at - 1 }[key] ?? at);
       if (other === tab) return;
-      open(other.dataset.tab);
+      other.click();
       other.focus();
     });
   });

@@ -1,6 +1,7 @@
 // The life line of one box: moment by moment from the anchor, or region, to the end or to the step that lost it.
 
 import { boxAt, iou, toPicture } from "./boxes.js";
+import { mergedMoments, nameOfLook } from "./looks.js";
 import {
   decoding,
   entering,
@@ -31,7 +32,10 @@ export function trailOf(trace, outcome, knobs, { look: number, stage: at, row, l
   own.place = placeAt(stage, row, label);
   own.fate = fateAt(look, stage, row, label, found, knobs);
   own.depth = isBarred(stage, row, own.rule.theta) ? REFINE : LOST_IN[own.fate];
-  return [...before(own), ...momentsOf(own)];
+  const ends = stage.last && own.fate === KEPT ? mergedMoments(trace, outcome, knobs, number, own.place) : [];
+  const trail = [...before(own), ...momentsOf(own), ...ends];
+  if (trace.passes.length > 1) trail[0].facts = [["look", nameOfLook(trace, number)], ...trail[0].facts];
+  return trail;
 }
 
 /** What the RPN made of the anchor, where the stage's rows are its proposals. */

@@ -1,13 +1,15 @@
 // A pane for each detector, what is linked between them, the tour, the keys.
 
 import { iou } from "./boxes.js";
+import { element } from "./draw.js";
 import { listenToPage } from "./keys.js";
+import { keptBack } from "./limits.js";
 import { makePane } from "./pane.js";
 import { showTour } from "./tour.js";
 
 const SAME = 0.5; // IoU from which on two detectors' boxes are of one object
 
-/** data: {views: [{trace, words, tour}], looks}; picture: its address. → a function that ends what listens to the page */
+/** data: {views: [{trace, words, tour, taught}], looks}; picture: its address. → a function that ends what listens to the page */
 export function showViews({ views, looks }, picture) {
   const panes = [];
   const link = (from, detection, place) =>
@@ -16,6 +18,8 @@ export function showViews({ views, looks }, picture) {
     root.querySelector("[data-part=picture]").src = picture;
     panes.push(makePane(root, { ...views[number], looks }, link));
   });
+  const leftOut = document.querySelector("[data-part=left-out]");
+  leftOut.append(...keptBack(views).map((sentence) => element("li", {}, sentence)));
   const tour = showTour(document.getElementById("tour"), views[0].tour, panes[0]);
   document.querySelector("[data-part=begin-tour]").addEventListener("click", tour.open);
   return listenToPage(panes, tour);

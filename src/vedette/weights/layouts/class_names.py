@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vedette.data.values import counted
 from vedette.errors import InputError
+from vedette.pages.class_names import all_unnamed
 
 VOC = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
@@ -31,7 +32,7 @@ def names_by_count(count: int) -> tuple[tuple[str, ...], tuple[int, ...] | None]
     if count == max(COCO):
         ids = tuple(range(1, count + 1))
         return tuple(COCO.get(i, f"unused {i}") for i in ids), ids
-    return VOC if count == len(VOC) else tuple(f"class {i}" for i in range(count)), None
+    return VOC if count == len(VOC) else all_unnamed(count), None
 
 
 def read_names(path: Path, count: int) -> tuple[str, ...]:
