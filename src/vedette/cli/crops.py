@@ -49,7 +49,7 @@ class Crops:
         self._list(sorted(self.own), "wb")
 
     def add(self, found: Detections, picture: str) -> str | None:
-        """Writes those of an annotated picture called `picture`, in a folder of its name; a line where that cannot be."""
+        """Writes those of an annotated picture, into a folder of its name; a line where that cannot be."""
         assert found.image is not None
         stem = picture.removesuffix(".jpg")
         stem = picture if stem.startswith(".") else stem  # "..", and the list's name, are no folders of ours

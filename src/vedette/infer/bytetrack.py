@@ -82,7 +82,10 @@ class Track:
 
 @dataclass
 class ByteTrack:
-    """The tracks of one video. score: of a box that a new track may begin with, the paper's high one; or each class's."""
+    """The tracks of one video.
+
+    score: of a box that a new track may begin with, the paper's high one; a tuple has that of each class.
+    """
 
     score: float | tuple[float, ...]
     tracks: list[Track] = field(default_factory=list)
