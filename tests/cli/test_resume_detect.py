@@ -12,8 +12,9 @@ from PIL import Image
 
 from cli.upper_left import WAIT, load
 from vedette.cli.main import run
+from vedette.errors import InputError
 from vedette.infer.detector import Detector
-from vedette.structures import Detections
+from vedette.structures import Detections, InputSpec
 
 Captured = pytest.CaptureFixture[str]
 ROWS, RESULTS = Path("out/detections.jsonl"), Path("out/detections.json")
@@ -136,6 +137,33 @@ def test_other_weights_of_the_same_name_are_refused(capsys: Captured) -> None:
     capsys.readouterr()
     assert run([*given, "--resume"]) == 2
     assert "--resume: best.safetensors holds other weights than when out was begun" in capsys.readouterr().err
+
+
+def test_weights_beside_an_exported_graph_are_looked_at_too(capsys: Captured) -> None:
+    Path("best.xml").write_text("graph")
+    Path("best.bin").write_bytes(b"some")
+    given = [*COMMAND, "--model", "best.xml"]
+    assert run(given) == run([*given, "--resume"]) == 1
+    Path("best.bin").write_bytes(b"others")
+    capsys.readouterr()
+    assert run([*given, "--resume"]) == 2
+    assert "--resume: best.xml holds other weights than when out was begun" in capsys.readouterr().err
+
+
+def test_what_the_detector_cannot_do_leaves_the_results_of_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    assert run(COMMAND) == 1
+    before = ROWS.read_bytes(), RESULTS.read_bytes()
+
+    def refuse(self: Detector, spec: InputSpec, bf16: bool = False) -> None:
+        raise InputError("best.onnx: takes pictures of 32 pixels alone")
+
+    monkeypatch.setattr(Detector, "look_in", refuse)
+    capsys.readouterr()
+    assert run([*COMMAND, "--scales", "32,64"]) == 2
+    assert capsys.readouterr().err == "error: best.onnx: takes pictures of 32 pixels alone\n"
+    assert (ROWS.read_bytes(), RESULTS.read_bytes()) == before
 
 
 def test_batch_size_may_be_another() -> None:

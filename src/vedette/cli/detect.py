@@ -138,17 +138,25 @@ def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves) -> dict[s
 
 
 def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
+    """Raises InputError for what the detector cannot do, before the results of a run before are written over."""
     from vedette.infer.multiscale import plan_passes
 
-    return plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+    passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+    for spec in passes.specs:
+        detector.look_in(spec)
+    return passes
 
 
 def _checksum(weights: Path) -> str:
-    """Of weights, which may be others when the run goes on."""
+    """Of weights, which may be others when the run goes on; those of OpenVINO's .xml stand in a file beside it."""
     from hashlib import file_digest
 
-    with weights.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    beside = weights.with_suffix(".bin")
+    sums = []
+    for file in [weights, beside] if weights.suffix == ".xml" and beside.is_file() else [weights]:
+        with file.open("rb") as stream:
+            sums.append(file_digest(stream, "sha256").hexdigest())
+    return " ".join(sums)
 
 
 def _check_font() -> None:
