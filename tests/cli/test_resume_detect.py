@@ -14,7 +14,7 @@ from cli.upper_left import WAIT, load
 from vedette.cli.main import run
 from vedette.errors import InputError
 from vedette.infer.detector import Detector
-from vedette.structures import Detections, InputSpec
+from vedette.structures import Detections
 
 Captured = pytest.CaptureFixture[str]
 ROWS, RESULTS = Path("out/detections.jsonl"), Path("out/detections.json")
@@ -150,19 +150,21 @@ def test_weights_beside_an_exported_graph_are_looked_at_too(capsys: Captured) ->
     assert "--resume: best.xml holds other weights than when out was begun" in capsys.readouterr().err
 
 
-def test_what_the_detector_cannot_do_leaves_the_results_of_before(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+@pytest.mark.parametrize(("way", "asked"), [("look_in", ["--scales", "32,64"]), ("look", ["--bf16"])])
+def test_what_an_exported_file_cannot_do_leaves_the_results_of_before(
+    way: str, asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     assert run(COMMAND) == 1
     before = ROWS.read_bytes(), RESULTS.read_bytes()
 
-    def refuse(self: Detector, spec: InputSpec, bf16: bool = False) -> None:
-        raise InputError("best.onnx: takes pictures of 32 pixels alone")
+    def refuse(*given: object) -> None:
+        raise InputError("best.onnx: cannot do that")
 
-    monkeypatch.setattr(Detector, "look_in", refuse)
+    monkeypatch.setattr(Detector, "model", None)
+    monkeypatch.setattr(Detector, way, refuse)
     capsys.readouterr()
-    assert run([*COMMAND, "--scales", "32,64"]) == 2
-    assert capsys.readouterr().err == "error: best.onnx: takes pictures of 32 pixels alone\n"
+    assert run([*COMMAND, *asked]) == 2
+    assert capsys.readouterr().err == "error: best.onnx: cannot do that\n"
     assert (ROWS.read_bytes(), RESULTS.read_bytes()) == before
 
 
