@@ -160,7 +160,12 @@ def test_what_an_exported_file_cannot_do_leaves_the_results_of_before(
     def refuse(*given: object) -> None:
         raise InputError("best.onnx: cannot do that")
 
-    monkeypatch.setattr(Detector, "model", None)
+    def exported(source: str, device: str | None = None, **config: object) -> Detector:
+        detector = load(source, device, **config)
+        monkeypatch.setattr(Detector, "model", None)
+        return detector
+
+    monkeypatch.setattr("vedette.infer.load.load", exported)
     monkeypatch.setattr(Detector, way, refuse)
     capsys.readouterr()
     assert run([*COMMAND, *asked]) == 2
