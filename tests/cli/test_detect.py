@@ -351,10 +351,10 @@ def test_the_weights_own_scores(photos: Path, monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tiles", "8"], "tiles is 8: give the pixels of a side, a whole number from 32 on"),
+        (["--tiles", "8"], "--tiles is 8: give the pixels of a side, a whole number from 32 on"),
         (["--tiles", "many"], "Invalid value for '--tiles': "),
-        (["--tiles", "640", "--overlap", "1"], "overlap is 1.0: give the share of a tile, from 0 to 0.9"),
-        (["--overlap", "0.2"], "overlap: is that of tiles; give their side too"),
+        (["--tiles", "640", "--overlap", "1"], "--overlap is 1.0: give the share of a tile, from 0 to 0.9"),
+        (["--overlap", "0.2"], "--overlap is of tiles alone: give their side too"),
         (["--classes", ""], "classes: '' is no class of this detector; it has cat, dog"),
     ],
 )

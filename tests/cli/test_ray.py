@@ -25,6 +25,7 @@ from vedette.cli.main import run
 from vedette.errors import InputError
 from vedette.infer import on_ray
 from vedette.infer.collection import Collection, Job, Looker, absolute
+from vedette.infer.detector import Detector
 
 Captured = pytest.CaptureFixture[str]
 COMMAND = ["detect", "in", "--ray", "--out", "out"]
@@ -123,6 +124,22 @@ def test_files_of_others_are_not_written_over(photos: list[int], capsys: Capture
     assert run([*COMMAND, "--overwrite"]) == 2
     assert "part-000007.parquet is not of this command; give another folder" in capsys.readouterr().err
     assert Path("out/part-000007.parquet").read_text() == "mine"
+
+
+def test_the_scores_of_the_weights_are_told(
+    photos: list[int], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def chosen(source: str, device: str | None = None, **config: object) -> Detector:
+        detector = load(source, device, **config)
+        detector.thresholds = (0.7, 0.2)
+        return detector
+
+    monkeypatch.setattr("vedette.infer.load.load", chosen)
+    assert run(COMMAND) == 1
+    note = "note: least scores are those chosen for the classes: cat 0.70, dog 0.20; --score gives one for all\n"
+    assert capsys.readouterr().err.startswith(note)
+    assert run([*COMMAND[:-1], "other", "--score", "0.5"]) == 1
+    assert "note" not in capsys.readouterr().err
 
 
 def test_options_of_ray_need_it(capsys: Captured) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cli.upper_left import WAIT, load
 from vedette.cli.main import run
+from vedette.errors import InputError
 from vedette.infer.detector import Detector
 from vedette.structures import Detections
 
@@ -136,6 +137,40 @@ def test_other_weights_of_the_same_name_are_refused(capsys: Captured) -> None:
     capsys.readouterr()
     assert run([*given, "--resume"]) == 2
     assert "--resume: best.safetensors holds other weights than when out was begun" in capsys.readouterr().err
+
+
+def test_weights_beside_an_exported_graph_are_looked_at_too(capsys: Captured) -> None:
+    Path("best.xml").write_text("graph")
+    Path("best.bin").write_bytes(b"some")
+    given = [*COMMAND, "--model", "best.xml"]
+    assert run(given) == run([*given, "--resume"]) == 1
+    Path("best.bin").write_bytes(b"others")
+    capsys.readouterr()
+    assert run([*given, "--resume"]) == 2
+    assert "--resume: best.xml holds other weights than when out was begun" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("way", "asked"), [("look_in", ["--scales", "32,64"]), ("look", ["--bf16"])])
+def test_what_an_exported_file_cannot_do_leaves_the_results_of_before(
+    way: str, asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    assert run(COMMAND) == 1
+    before = ROWS.read_bytes(), RESULTS.read_bytes()
+
+    def refuse(*given: object) -> None:
+        raise InputError("best.onnx: cannot do that")
+
+    def exported(source: str, device: str | None = None, **config: object) -> Detector:
+        detector = load(source, device, **config)
+        monkeypatch.setattr(Detector, "model", None)
+        return detector
+
+    monkeypatch.setattr("vedette.infer.load.load", exported)
+    monkeypatch.setattr(Detector, way, refuse)
+    capsys.readouterr()
+    assert run([*COMMAND, *asked]) == 2
+    assert capsys.readouterr().err == "error: best.onnx: cannot do that\n"
+    assert (ROWS.read_bytes(), RESULTS.read_bytes()) == before
 
 
 def test_batch_size_may_be_another() -> None:

@@ -95,17 +95,44 @@ def test_names_of_crops() -> None:
     assert len(crop_names(["ü" * 300])[0].encode()) < 255
 
 
+def test_crops_of_pictures_with_odd_names(capsys: Captured) -> None:
+    Path("odd").mkdir()
+    names = ["new\nline.png", "next\x85.png", "..png", "...png", ".written.png"]
+    for name in names:
+        Image.new("RGB", (20, 10)).save(Path("odd") / name, "PNG")
+    given = ["detect", *(f"odd/{name}" for name in names), "--out", "out", "--save", "crops"]
+    assert run(given) == 0
+    folders = [".written.jpg", "_.", "_..", "new\nline", "next\x85"]
+    listed = sorted(f"{folder}/{name}_1.jpg" for folder in folders for name in ("cat", "dog"))
+    assert sorted(str(file.relative_to("out/crops")) for file in Path("out").rglob("*_1.jpg")) == listed
+    mine = Path("out/crops/line/cat_1.jpg")  # the second line of a picture's name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    assert run([*given, "--score", "0.7"]) == 0, capsys.readouterr().err
+    assert mine.read_text() == "mine"
+    assert len(list(Path("out/crops").rglob("dog_1.jpg"))) == len(names)
+
+
+def test_a_list_of_crops_that_was_not_written_to_its_end() -> None:
+    crops, mine = Path("out/crops"), Path("out/crops/a/cat_1.jpg")
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    (crops / ".written").write_bytes(b"b/cat_1.jpg\0a/cat_1.jpg")
+    assert run([*COMMAND, "--save", "crops"]) == 1
+    assert mine.read_text() == "mine"
+
+
 def test_formats_with_commas_and_repeated() -> None:
     assert run([*COMMAND, "--save", "yolo,csv", "--save", "crops", "--save", "csv"]) == 0
     assert {file.name for file in Path("out").iterdir()} >= {"yolo", "detections.csv", "crops"}
 
 
-@pytest.mark.parametrize("form", ["yollo", "", "csv,"])
-def test_formats_that_there_are_not(form: str, capsys: Captured) -> None:
+@pytest.mark.parametrize(("form", "meant"), [("yollo", "; did you mean yolo?"), ("", ""), ("csv,", "")])
+def test_formats_that_there_are_not(form: str, meant: str, capsys: Captured) -> None:
     assert run([*COMMAND, "--save", form]) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: --save ")
-    assert told.endswith("there are yolo, voc, coco, csv, crops\n")
+    assert told.endswith(f"no such format{meant or '; there are yolo, voc, coco, csv, crops'}\n")
     assert ("did you mean yolo?" in told) == (form == "yollo")
     assert not Path("out").exists()
 

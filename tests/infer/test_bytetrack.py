@@ -43,6 +43,12 @@ def test_a_box_of_low_score_continues_a_track_and_begins_none() -> None:
     assert update(tracker, 2 * FRAME, (box(2), 0.09, 0)) == [0]
 
 
+def test_a_score_for_each_class() -> None:
+    tracker = ByteTrack((0.9, 0.3))
+    assert update(tracker, 0, (box(0), 0.5, 0), (box(100), 0.5, 1), (box(200), 0.95, 0)) == [0, 1, 2]
+    assert update(tracker, FRAME, (box(0), 0.5, 0), (box(100), 0.2, 1), (box(200), 0.5, 0)) == [0, 1, 2]
+
+
 def test_a_new_track_counts_from_its_second_frame_in_a_row() -> None:
     tracker = ByteTrack(0.5)
     assert update(tracker, 0) == []

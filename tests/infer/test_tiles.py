@@ -263,7 +263,7 @@ def test_overlaps_that_cannot_be_are_refused(overlap: object) -> None:
 
 
 def test_an_overlap_of_no_tiles_is_refused(detector: Detector) -> None:
-    with pytest.raises(InputError, match="overlap: is that of tiles"):
+    with pytest.raises(InputError, match="overlap is of tiles alone: give their side too"):
         detector.detect(picture((1, 1, 9, 9)), overlap=0.3)
     assert plan_tiles(None) is None
     assert plan_tiles(640) == Tiles(640, 0.2)

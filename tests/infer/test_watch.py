@@ -83,6 +83,14 @@ def test_a_track_goes_on_where_the_score_falls_and_untracked_boxes_are_left_out(
     assert [len(one.found) for one in fading.frames("clip.mp4")] == [1, 0, 0, 0]
 
 
+def test_a_track_begins_with_the_score_of_its_class(detector: Detector) -> None:
+    pytest.importorskip("scipy")
+    make_clip("clip.mp4", 4)
+    for thresholds, tracks in (((0.2, 0.9), []), ((0.9, 0.2), [1])):  # what is found is of the second class
+        detector.thresholds = thresholds
+        assert [one.tracks for one in detector.frames("clip.mp4", track=True)] == [tracks] * 4
+
+
 def test_what_is_seen_once_is_no_track(detector: Detector) -> None:
     pytest.importorskip("scipy")
     dark = np.zeros_like(picture_of(0))

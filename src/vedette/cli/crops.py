@@ -1,6 +1,7 @@
 """The objects that were found, each cut out of its picture: PICTURE/CLASS_NUMBER.jpg, the best of a class first.
 
-`.written` in the folder lists them, each before it is written: what else lies there is somebody's own and stays.
+`.written` in the folder lists them, each before it is written: what else lies there is somebody's own and stays. A
+null byte, which no name can hold, ends each of its names; one that was not written to its end is none.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Crops:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.own = set((folder / LIST).read_text(encoding="utf-8", errors="surrogateescape").splitlines())
+            self.own = set(map(os.fsdecode, (folder / LIST).read_bytes().split(b"\0")[:-1]))
         except FileNotFoundError:
             self.own = set()
             if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
@@ -45,18 +46,20 @@ class Crops:
             for name in self.own:
                 (self.folder / name).unlink(missing_ok=True)
             self.own = set()
-        self._list(sorted(self.own), "w")
+        self._list(sorted(self.own), "wb")
 
-    def add(self, found: Detections, stem: str) -> str | None:
-        """Writes those of a picture, whose folder is called `stem`; a line where that cannot be."""
+    def add(self, found: Detections, picture: str) -> str | None:
+        """Writes those of an annotated picture, into a folder of its name; a line where that cannot be."""
         assert found.image is not None
+        stem = picture.removesuffix(".jpg")
+        stem = picture if stem.startswith(".") else stem  # "..", and the list's name, are no folders of ours
         names = [f"{stem}/{name}" for name in crop_names(found.names)]
         for name in names:
             if name not in self.own and os.path.lexists(self.folder / name):
                 return f"{self.folder / name}: was not written by this command, so the crops of its picture are not"
         self.own |= set(names)
         try:
-            self._list(names, "a")
+            self._list(names, "ab")
             if names:
                 (self.folder / stem).mkdir(exist_ok=True)
             for name, (x1, y1, x2, y2) in zip(names, found.boxes.tolist(), strict=True):
@@ -69,8 +72,8 @@ class Crops:
         return None
 
     def _list(self, names: list[str], mode: str) -> None:
-        with (self.folder / LIST).open(mode, encoding="utf-8", errors="surrogateescape") as file:
-            file.writelines(f"{name}\n" for name in names)
+        with (self.folder / LIST).open(mode) as file:
+            file.writelines(os.fsencode(name) + b"\0" for name in names)
 
 
 def crop_names(classes: list[str]) -> list[str]:

@@ -101,7 +101,7 @@ def detect(
     _check_font()
     given = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
     detector = load_on(backend, bf16, fp32, weights, folded=True, **given)
-    passes = replace(_plan(detector, asked["scales"], flip, vote, batch_size), tiles=read_tiles(tiles, overlap))
+    passes = replace(_plan(detector, asked["scales"], flip, vote, batch_size, bf16), tiles=read_tiles(tiles, overlap))
     how = How(detector, passes, read_least(detector, score, classes), bf16, every, track, as_json)
     _look(batch, saves, how)
     results = batch.finish()
@@ -137,18 +137,32 @@ def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves) -> dict[s
     return {name: values[name] for name in names} | own
 
 
-def _plan(detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int) -> Passes:
+def _plan(
+    detector: Detector, sizes: Sequence[int] | None, flip: bool, vote: bool, batch_size: int, bf16: bool
+) -> Passes:
+    """Raises InputError for what the detector cannot do, before the results of a run before are written over."""
+    from PIL import Image
+
     from vedette.infer.multiscale import plan_passes
 
-    return plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+    passes = plan_passes(detector.input_spec, sizes, flip, vote, batch_size)
+    for spec in passes.specs:
+        detector.look_in(spec, bf16)
+    if bf16 and detector.model is None:  # whether an exported file can shows at the first look
+        detector.look([Image.new("RGB", (32, 32))], passes, 1.0, bf16)
+    return passes
 
 
 def _checksum(weights: Path) -> str:
-    """Of weights, which may be others when the run goes on."""
+    """Of weights, which may be others when the run goes on; those of OpenVINO's .xml stand in a file beside it."""
     from hashlib import file_digest
 
-    with weights.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+    beside = weights.with_suffix(".bin")
+    sums = []
+    for file in [weights, beside] if weights.suffix == ".xml" and beside.is_file() else [weights]:
+        with file.open("rb") as stream:
+            sums.append(file_digest(stream, "sha256").hexdigest())
+    return " ".join(sums)
 
 
 def _check_font() -> None:

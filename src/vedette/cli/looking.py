@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vedette.data.findings import shown
+from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.infer.detector import Detector
@@ -25,7 +26,10 @@ def read_tiles(side: int | None, overlap: float | None) -> Tiles | None:
 
     from vedette.infer.tiles import plan_tiles
 
-    tiles = plan_tiles(side, overlap)
+    try:
+        tiles = plan_tiles(side, overlap)
+    except InputError as error:
+        raise InputError(f"--{error}") from None
     if tiles is not None:
         Image.MAX_IMAGE_PIXELS = LARGE // 2  # half of what it refuses
     return tiles
@@ -38,9 +42,15 @@ def read_least(detector: Detector, score: float | None, classes: Sequence[str] |
     """
     from vedette.infer.scores import least_scores
 
-    if score is None and detector.thresholds is not None:
-        typer.echo(f"note: {thresholds_line(detector)}; --score gives one for all", err=True)
+    if score is None:
+        tell_thresholds(detector)
     return least_scores(detector, score, None if classes is None else _parts(classes, detector.classes or ()))
+
+
+def tell_thresholds(detector: Detector) -> None:
+    """Says so where the weights have scores of their own, which count because --score gives none."""
+    if detector.thresholds is not None:
+        typer.echo(f"note: {thresholds_line(detector)}; --score gives one for all", err=True)
 
 
 def thresholds_line(detector: Detector) -> str:

@@ -27,7 +27,7 @@ def name_pictures(files: Sequence[Path], given: dict[str, str]) -> list[str]:
     given: names of before by a file's real path, which stay.
     """
     ways: list[Callable[[Path], str]] = [
-        lambda file: file.stem,
+        lambda file: file.stem if file.stem.strip(".") else f"_{file.stem}",  # "..jpg" is a name without a suffix
         lambda file: f"{_folder_of(file)}_{file.stem}",
         lambda file: f"{_folder_of(file)}_{file.stem}_{file.suffix[1:]}",
     ]

@@ -12,6 +12,7 @@ import typer
 
 from vedette.cli.batch import GO_ON, check_same
 from vedette.cli.choices import Given
+from vedette.cli.looking import tell_thresholds
 from vedette.cli.places import check_folder
 from vedette.cli.progress import Progress
 from vedette.data.findings import shown
@@ -83,7 +84,9 @@ def detect_on_ray(wanted: WantedCollection) -> None:
         wanted.trust,
         wanted.batch_size,
     )
-    Looker(job)  # whatever is wrong with it is told here, and not by each worker
+    detector = Looker(job).detector  # whatever is wrong with it is told here, and not by each worker
+    if wanted.settings["score"] == "default":
+        tell_thresholds(detector)
     with ray_started(wanted.address) as ray:
         workers = workers_of(ray, wanted.workers, wanted.device)
         files = [str(file) for file in wanted.files]

@@ -61,7 +61,7 @@ class Saves:
 
     def add(self, found: Detections, picture: Path) -> str | None:
         """What is saved of a picture at once; picture: the annotated one. A line where it cannot be written."""
-        return None if self.crops is None else self.crops.add(found, picture.stem)
+        return None if self.crops is None else self.crops.add(found, picture.name)
 
     def finish(self, rows: Sequence[Row], detector: Detector) -> None:
         """What is made of all rows."""
@@ -111,7 +111,8 @@ def _formats(asked: Sequence[str]) -> list[str]:
     given = [name.strip() for text in asked for name in text.split(",")]
     for name in given:
         if name not in FORMATS:
-            raise InputError(f"--save {name!r}: no such format{likely(name, FORMATS)}; there are {', '.join(FORMATS)}")
+            meant = likely(name, FORMATS) or f"; there are {', '.join(FORMATS)}"
+            raise InputError(f"--save {name!r}: no such format{meant}")
     return list(dict.fromkeys(given))
 
 

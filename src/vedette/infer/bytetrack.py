@@ -82,9 +82,12 @@ class Track:
 
 @dataclass
 class ByteTrack:
-    """The tracks of one video. score: of a box that a new track may begin with, the paper's high one."""
+    """The tracks of one video.
 
-    score: float
+    score: of a box that a new track may begin with, the paper's high one; a tuple has that of each class.
+    """
+
+    score: float | tuple[float, ...]
     tracks: list[Track] = field(default_factory=list)
     last_number: int = 0
     begun: bool = False
@@ -100,8 +103,9 @@ class ByteTrack:
             if track.lost:
                 track.motion.mean[7] = 0.0  # as the authors do it: a lost box does not grow
             track.motion.predict()
-        high = np.flatnonzero(scores >= self.score)
-        low = np.flatnonzero((scores >= LOW) & (scores < self.score))
+        limits = np.asarray(self.score, scores.dtype)
+        begins = scores >= (limits[labels] if limits.ndim else limits)  # (N,)
+        high, low = np.flatnonzero(begins), np.flatnonzero((scores >= LOW) & ~begins)
         known = [track for track in self.tracks if track.number]
         given = boxes, scores, labels
         left, high = self._associate(known, high, FIRST, given, owners, time, weigh=True)

@@ -45,7 +45,7 @@ def plan_tiles(side: int | None, overlap: float | None = None) -> Tiles | None:
     """
     if side is None:
         if overlap is not None:
-            raise InputError("overlap: is that of tiles; give their side too, tiles=640")
+            raise InputError("overlap is of tiles alone: give their side too, or leave it out")
         return None
     if not isinstance(side, int | np.integer) or isinstance(side, bool) or not LEAST_SIDE <= side <= LARGEST_SIDE:
         raise InputError(f"tiles is {side!r}: give the pixels of a side, a whole number from {LEAST_SIDE} on")

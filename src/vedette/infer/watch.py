@@ -14,7 +14,7 @@ from vedette.infer.ahead import Ahead
 from vedette.infer.bytetrack import ByteTrack
 from vedette.infer.multiscale import Passes, plan_passes
 from vedette.infer.pictures import MOST_PIXELS
-from vedette.infer.scores import Least, least_scores, lowest
+from vedette.infer.scores import Least, least_scores
 from vedette.infer.video import Frame, Video
 from vedette.pages.boxes import draw_boxes
 from vedette.pages.fonts import legible
@@ -65,7 +65,7 @@ class Watch:
     ) -> None:
         self.detector, self.video, self.passes, self.bf16 = detector, video, passes, bf16
         self.every = every
-        self.tracker = ByteTrack(lowest([score])) if track else None
+        self.tracker = ByteTrack(score) if track else None
         self.score = _tracked(score) if track else score
         self.dropped = 0
 
