@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vedette.data.atomic import write_text
-from vedette.data.cache import cache_folder
-from vedette.errors import InputError
+from vedette.data.cache import cache_folder, check_cache
+from vedette.export.refused import RefusedError
 from vedette.infer.backends.open import needed
 from vedette.infer.load import load
 
@@ -24,10 +24,6 @@ SUFFIXES: dict[str, str] = {"onnx": ".onnx", "openvino": ".xml"}
 RUNS = {"onnx": "onnxruntime", "openvino": "openvino"}  # the library that runs a file
 MAKES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 WORKED_BY = ("vedette", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")  # whose versions decide what is made
-
-
-class RefusedError(InputError):
-    """A detector that has no form in a format, or whose file is not its equal."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,8 @@ class Weights:
 def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> Path:
     """The exported file of these weights; made, compared with the model and kept where there is none yet.
 
-    Raises InputError where a library is missing, and RefusedError for what cannot be exported: that is kept, too.
+    Raises InputError where a library is missing, the weights cannot be loaded or the folder not be written, and
+    RefusedError for what cannot be exported: that alone is kept, too.
     """
     needed(RUNS[to], f"backend {to}")
     out = cache_folder("exports") / f"{weights.path.stem}-{weights.key()}{SUFFIXES[to]}"
@@ -62,18 +59,19 @@ def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> P
         needed(package, f"backend {to}")
     try:
         _make(weights, to, out, tell)
-    except InputError as error:
+    except RefusedError as error:
         write_text(refused, f"{error}\n")
-        raise RefusedError(str(error)) from None
+        raise
     return out
 
 
 def _make(weights: Weights, to: Kept, out: Path, tell: Tell) -> None:
     from vedette.export.run import export  # late: a file that is kept already needs none of it
 
+    detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
+    check_cache(out)
     tell(f"exporting {weights.path.name} to {to}, once; this takes minutes")
     started = time.monotonic()
-    detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
     onnx = out.with_suffix(SUFFIXES["onnx"])
     export(detector, to, out, onnx=onnx if onnx.is_file() else None, tell=tell)
     tell(f"exported in {time.monotonic() - started:.0f} s, kept as {out}")
