@@ -1,6 +1,8 @@
 """Exports that are kept: made once, for the very bytes and fields that they are of."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +65,21 @@ def test_other_bytes_or_fields_are_another_file(made: list[Path], weights: Weigh
     files.append(kept_export(weights, "onnx"))
     assert len(set(files)) == 3
     assert made == files
+
+
+def test_other_code_of_a_module_of_one_s_own_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    monkeypatch.setattr(kept, "read_weights", lambda path: SimpleNamespace(name="one_of_mine:build"))
+    code, file = Path("one_of_mine.py"), Path("mine.safetensors")
+    file.write_bytes(b"some weights")
+    keys = set()
+    for line in ("side = 40", "side = 41"):
+        code.write_text(line)
+        keys.add(Weights(file, trust=True).key())
+    assert len(keys) == 2
+    code.unlink()
+    assert Weights(file, trust=True).key() not in keys  # and what is not there is told by whoever builds it
 
 
 def test_other_versions_are_another_file(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +155,6 @@ def test_where_nothing_can_be_kept_no_work_is_done(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(weights.path))  # a file
     said: list[str] = []
-    with pytest.raises(InputError, match="cannot be written .*; set XDG_CACHE_HOME to another folder"):
+    with pytest.raises(InputError, match=r"nothing can be kept there .*; set XDG_CACHE_HOME to another folder"):
         kept_export(weights, "onnx", said.append)
     assert (made, said) == ([], [])

@@ -2,8 +2,8 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
-from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 
 
@@ -19,11 +19,12 @@ def cache_folder(kind: str) -> Path:
         raise InputError("there is no home folder to keep files in; set XDG_CACHE_HOME to a folder") from None
 
 
-def check_cache(file: Path) -> None:
-    """Raises InputError where a file cannot be kept in its folder: before the minutes of work that it takes to make."""
-    trial = file.with_suffix(".trial")
+def check_cache(folder: Path) -> None:
+    """Raises InputError where nothing can be kept in a folder: before the minutes of work that it takes to make it."""
     try:
-        write_whole(trial, lambda stream: stream.write(b"\0"))
-        trial.unlink(missing_ok=True)
-    except (InputError, OSError) as error:
-        raise InputError(f"{error}; set XDG_CACHE_HOME to another folder") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        line = f"{folder}: nothing can be kept there ({error.strerror}); set XDG_CACHE_HOME to another folder"
+        raise InputError(line) from None

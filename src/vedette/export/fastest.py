@@ -48,7 +48,7 @@ def fastest(weights: Weights, precision: Precision | None, tell: Tell) -> Choice
     file = _remembered_in(weights, precision)
     speeds = _read(file)
     if not speeds:
-        check_cache(file)
+        check_cache(file.parent)
         speeds, left_out = _measured(weights, precision, tell)
         times = {str(choice): speed._asdict() for choice, speed in speeds.items()}
         about = {"weights": weights.path.name, "threads": torch.get_num_threads(), "processor": _processor()}

@@ -15,6 +15,8 @@ from vedette.data.cache import cache_folder, check_cache
 from vedette.export.refused import RefusedError
 from vedette.infer.backends.open import needed
 from vedette.infer.load import load
+from vedette.weights.files import read_weights
+from vedette.weights.own import code_of
 
 if TYPE_CHECKING:
     from vedette.export.run import Tell
@@ -35,10 +37,14 @@ class Weights:
     config: dict[str, Any] = field(default_factory=dict)  # fields to detect with other than those stored
 
     def key(self, *more: Any) -> str:
-        """The same where an export, or a measurement, would be: of the file's bytes, these fields and all versions."""
+        """The same where an export, or a measurement, would be: of the file's bytes, these fields and all versions, and
+        of a trusted module of one's own, its code.
+        """
         with self.path.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
-        described = json.dumps([digest, self.config, [_version(name) for name in WORKED_BY], *more], sort_keys=True)
+        code = sha256(code_of(read_weights(self.path).name)).hexdigest() if self.trust else ""
+        parts = [digest, code, self.config, [_version(name) for name in WORKED_BY], *more]
+        described = json.dumps(parts, sort_keys=True)
         return sha256(described.encode()).hexdigest()[:16]
 
 
@@ -69,7 +75,7 @@ def _make(weights: Weights, to: Kept, out: Path, tell: Tell) -> None:
     from vedette.export.run import export  # late: a file that is kept already needs none of it
 
     detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
-    check_cache(out)
+    check_cache(out.parent)
     tell(f"exporting {weights.path.name} to {to}, once; this takes minutes")
     started = time.monotonic()
     onnx = out.with_suffix(SUFFIXES["onnx"])
