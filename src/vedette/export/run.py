@@ -10,12 +10,13 @@ from typing import Any, Literal
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.export.check import RAW, compare, compare_raw, photographs
-from vedette.export.compiled import check_compiler, write_compiled
+from vedette.export.compiled import write_compiled
 from vedette.export.graph import trace
 from vedette.export.onnx import to_onnx
 from vedette.export.openvino import write_openvino
 from vedette.export.pt2 import write_pt2
 from vedette.export.refused import RefusedError
+from vedette.infer.backends.compiled import check_compiler
 from vedette.infer.backends.open import open_session, reading
 from vedette.infer.backends.pt2 import machine
 from vedette.infer.detector import Detector
@@ -74,7 +75,7 @@ def check_out(to: str, out: Path, compiled: bool = False) -> None:
     if compiled and to != "pt2":
         raise InputError(f"--compiled: is of --to pt2, not of {to}; leave it out")
     if compiled:
-        check_compiler()
+        check_compiler("--compiled", "leave --compiled out")
 
 
 def convert(
