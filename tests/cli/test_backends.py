@@ -103,8 +103,8 @@ def test_int8_without_what_belongs_to_it(photo: str, capsys: Captured) -> None:
 def test_int8_needs_pictures_that_can_be_read(photo: str, capsys: Captured) -> None:
     given = ["export", MODEL, "--to", "onnx", "--out", "model.onnx", "--int8", "--calibrate"]
     Path("empty").mkdir()
-    assert run([*given, "empty"]) == 2
-    assert "error: --calibrate: empty: no images in this folder (it is empty)" in capsys.readouterr().err
+    line = "error: --calibrate: empty: no images in this folder (it is empty)"
+    assert refused(capsys, *given, "empty") == line
     Path("bad").mkdir()
     Path("bad/a.jpg").write_bytes(b"no picture")
     assert run([*given, "bad"]) == 2

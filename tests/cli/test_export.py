@@ -23,6 +23,9 @@ def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "--compiled: is of --to pt2, not of onnx" in refused(capsys, *given, out, "--compiled")
     assert "no such file" in refused(capsys, *given, out, "--check", str(tmp_path / "none.jpg"))
     assert not list(tmp_path.iterdir())
+    (tmp_path / "model.bin").mkdir()
+    given = ("refinedet320-lite0", "--to", "openvino", "--out", str(tmp_path / "model.xml"))
+    assert "model.bin is a folder; give a file's name" in refused(capsys, *given)
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

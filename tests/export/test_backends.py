@@ -1,6 +1,7 @@
 """Which backend runs a detector: what is asked for, what is refused, and what runs where it cannot be."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from vedette import InputError
 from vedette.export import backends
 from vedette.export.backends import Choice, open_choice, settle
 from vedette.export.check import compare, photographs
-from vedette.export.kept import RefusedError
-from vedette.infer.detector import Detector
+from vedette.export.refused import RefusedError
+from vedette.export.run import describe
 from vedette.infer.load import load as load_eager
 
 SMALL = "refinedet320-lite0"
@@ -105,24 +106,43 @@ def test_no_model_is_built_for_what_is_exported_already(
     assert vedette.load(weights, backend="onnx").detect(photographs()[0], 0.3).names == ["dog", "cat"]
 
 
-def test_a_region_detector_is_compiled_no_more_than_it_is_exported(
-    weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: detector("ssd"))
-    monkeypatch.setattr("vedette.export.run.describe", refuse_to_describe)
+def test_a_detector_that_is_given_regions_is_not_compiled(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: detector("fast_rcnn"))
     said: list[str] = []
     own = open_choice(weights, Choice("compile", "fp32"), device="cpu", tell=said.append)
     assert own.model is not None
-    assert said == ["backend compile: it looks at regions; eager runs instead"]
+    (line,) = said
+    assert line.endswith("is given regions, of which each picture has another number; eager runs instead")
 
 
-def refuse_to_describe(given: Detector) -> None:
-    raise InputError("it looks at regions")
+class OnlyDetects(torch.nn.Module):
+    """What docs/own.md asks for, and no more."""
+
+    config = SimpleNamespace(num_classes=3)
+
+
+def test_one_s_own_detector_without_find_is_neither_compiled_nor_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = detector("ssd")
+    monkeypatch.setattr(own, "network", OnlyDetects())
+    with pytest.raises(RefusedError, match=r"has no method find\(predictions, score\)"):
+        describe(own)
+
+
+def test_a_damaged_export_is_made_again(weights: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    file, said = tmp_path / "kept.onnx", list[str]()
+    file.write_bytes(b"half of it")
+    monkeypatch.setattr(backends, "kept_export", lambda *_: file if file.exists() else write_onnx(file))
+    own = open_choice(weights, Choice("onnx", "fp32"), tell=said.append)
+    assert own.detect(photographs()[0], 0.3).names == ["dog", "cat"]
+    (line,) = said
+    assert line.startswith(f"{file}: cannot be read")
+    assert line.endswith("; it is made again now")
 
 
 def test_without_a_compiler_it_is_said(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/none/such"))  # what it makes of CXX=/none/such
     with pytest.raises(InputError, match=r"backend compile: needs a C\+\+ compiler"):
         vedette.load(weights, "cpu", backend="compile")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from vedette.errors import InputError
 from vedette.export import fastest as home
 from vedette.export.backends import Choice
 from vedette.export.fastest import Speed, agree, fastest
@@ -145,3 +146,23 @@ def test_to_agree_is_to_have_the_same_boxes_nearby() -> None:
     assert agree([found(score=0.5)], [weak])
     assert not agree([found()[:0]], [found()])
     assert not agree([found()], [found()[:0]])
+
+
+def test_what_is_chosen_is_exported_before_it_starts(
+    machine: SimpleNamespace, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several processes start with it, and its export may have been removed since it was measured."""
+    fastest(weights, None, lambda line: None)
+    asked: list[Any] = []
+    monkeypatch.setattr(home, "kept_export", lambda weights, to, tell: asked.append(to))
+    assert fastest(weights, None, lambda line: None).backend == "openvino"
+    assert asked == ["openvino"]
+
+
+def test_where_nothing_can_be_remembered_nothing_is_measured(
+    machine: SimpleNamespace, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(weights.path))  # a file
+    with pytest.raises(InputError, match="set XDG_CACHE_HOME to another folder"):
+        fastest(weights, None, lambda line: None)
+    assert machine.opened == []

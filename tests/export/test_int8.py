@@ -169,7 +169,10 @@ class Held:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "to", "package"), [("ssd", "onnx", "onnxruntime"), ("refinedet", "openvino", "nncf")])
+@pytest.mark.parametrize(
+    ("kind", "to", "package"),
+    [("ssd", "onnx", "onnxruntime"), ("ssd", "openvino", "nncf"), ("refinedet", "openvino", "nncf")],
+)
 def test_a_file_in_int8_says_what_it_costs(kind: str, to: Any, package: str, tmp_path: Path) -> None:
     pytest.importorskip(package)
     pytest.importorskip("onnxscript")

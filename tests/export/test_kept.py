@@ -1,6 +1,8 @@
 """Exports that are kept: made once, for the very bytes and fields that they are of."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from infer.backends.shared import write_onnx
 from vedette import InputError
 from vedette.export import kept
-from vedette.export.kept import RefusedError, Weights, kept_export
+from vedette.export.kept import Weights, kept_export
+from vedette.export.refused import RefusedError
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -64,6 +67,21 @@ def test_other_bytes_or_fields_are_another_file(made: list[Path], weights: Weigh
     assert made == files
 
 
+def test_other_code_of_a_module_of_one_s_own_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", *sys.path])
+    monkeypatch.setattr(kept, "read_weights", lambda path: SimpleNamespace(name="one_of_mine:build"))
+    code, file = Path("one_of_mine.py"), Path("mine.safetensors")
+    file.write_bytes(b"some weights")
+    keys = set()
+    for line in ("side = 40", "side = 41"):
+        code.write_text(line)
+        keys.add(Weights(file, trust=True).key())
+    assert len(keys) == 2
+    code.unlink()
+    assert Weights(file, trust=True).key() not in keys  # and what is not there is told by whoever builds it
+
+
 def test_other_versions_are_another_file(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights.key()
     assert weights.key() == before
@@ -76,7 +94,7 @@ def test_what_cannot_be_exported_is_kept_in_mind(
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         made.append(Path("tried"))
-        raise InputError("mine: its network cannot be traced (it asks)")
+        raise RefusedError("mine: its network cannot be traced (it asks)")
 
     monkeypatch.setattr("vedette.export.run.export", refuse)
     with pytest.raises(RefusedError, match="cannot be traced") as first:
@@ -109,3 +127,34 @@ def test_an_ir_without_its_weights_is_made_again(made: list[Path], weights: Weig
     file.with_suffix(".bin").touch()
     kept_export(weights, "openvino")
     assert len(made) == 2
+
+
+def test_what_has_nothing_to_do_with_the_format_is_not_kept(
+    made: list[Path], weights: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Weights that are not trusted today may be tomorrow, and a full disk is emptied."""
+
+    def fail(line: str) -> Any:
+        def failing(*_: Any, **__: Any) -> None:
+            raise InputError(line)
+
+        return failing
+
+    monkeypatch.setattr("vedette.export.run.export", fail("the disk is full"))
+    for home, line in ((None, "the disk is full"), (kept, "names a module; --trust")):
+        if home is not None:
+            monkeypatch.setattr(home, "load", fail(line))
+        with pytest.raises(InputError, match=line) as raised:
+            kept_export(weights, "onnx")
+        assert not isinstance(raised.value, RefusedError)
+    assert not [file for file in tmp_path.rglob("*") if "refused" in file.name]
+
+
+def test_where_nothing_can_be_kept_no_work_is_done(
+    made: list[Path], weights: Weights, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(weights.path))  # a file
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"nothing can be kept there .*; set XDG_CACHE_HOME to another folder"):
+        kept_export(weights, "onnx", said.append)
+    assert (made, said) == ([], [])

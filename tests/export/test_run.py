@@ -14,8 +14,8 @@ from papers import tiny
 from vedette import InputError
 from vedette.export import run
 from vedette.export.check import compare
-from vedette.export.compiled import check_compiler
 from vedette.export.run import ENDINGS, export
+from vedette.infer.backends.compiled import check_compiler
 from vedette.infer.backends.pt2 import machine
 from vedette.infer.detector import Detector
 from vedette.weights.exported import Exported
@@ -109,7 +109,7 @@ def test_the_file_finds_what_the_model_finds(kind: str, to: Any, tmp_path: Path)
 @slow
 def test_machine_code_finds_what_the_model_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
-        check_compiler()
+        check_compiler("--compiled", "leave it out")
     except InputError:
         pytest.skip("no C++ compiler")
     out = tmp_path / "model.pt2"
@@ -171,6 +171,6 @@ def test_machine_code_is_of_pt2_and_needs_a_compiler(tmp_path: Path, monkeypatch
         raise RuntimeError("No working C++ compiler found")
 
     monkeypatch.setattr("torch._inductor.cpp_builder.get_cpp_compiler", none)
-    with pytest.raises(InputError, match="needs a C\\+\\+ compiler, and none was found"):
+    with pytest.raises(InputError, match="needs a C\\+\\+ compiler, and none that works was found"):
         export(detector("ssd"), "pt2", tmp_path / "model.pt2", compiled=True)
     assert not list(tmp_path.iterdir())

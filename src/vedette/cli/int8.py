@@ -51,10 +51,10 @@ def calibration(sources: Sequence[str]) -> list[Image]:
     from vedette.export.int8 import choose
 
     found = find_images(sources)
-    for note in (*found.notes, *found.faults):
-        tell(note)
     if not found.files:
         raise InputError(f"--calibrate: {(*found.faults, 'there are no pictures')[0]}")
+    for note in (*found.notes, *found.faults):
+        tell(note)
     return choose(found.files, tell)
 
 

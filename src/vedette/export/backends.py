@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from vedette.errors import InputError
-from vedette.export.kept import Kept, RefusedError, Weights, kept_export
+from vedette.export.kept import Kept, Weights, kept_export
+from vedette.export.refused import RefusedError
 from vedette.infer import load as loading
 from vedette.infer.backends.open import is_exported, open_session
+from vedette.infer.backends.session import Session
 from vedette.infer.detector import Detector, choose_device
 from vedette.infer.precision import fast_precision
 from vedette.zoo import weight_file
@@ -116,7 +118,7 @@ def open_choice(
     if choice.backend is None:
         return loading.detector_of(open_session(path, bf16))
     if choice.backend in ("onnx", "openvino"):
-        return loading.detector_of(open_session(kept_export(Weights(path, trust, config), choice.backend), bf16))
+        return loading.detector_of(_kept_session(Weights(path, trust, config), choice.backend, bf16, tell))
     eager = loading.load(path, device, trust=trust, **config)
     eager.bf16 = bf16
     return eager if choice.backend == "eager" else _compiled(eager, path, tell)
@@ -127,6 +129,17 @@ def natural(backend: str) -> Precision:
     return fast_precision(torch.device("cpu")) if backend in IN_BF16 else "fp32"
 
 
+def _kept_session(weights: Weights, to: Kept, bf16: bool, tell: Tell) -> Session:
+    """Of the kept export, which is made again where it is damaged."""
+    file = kept_export(weights, to, tell)
+    try:
+        return open_session(file, bf16)
+    except InputError as error:
+        tell(f"{error}; it is made again now")
+    file.unlink(missing_ok=True)
+    return open_session(kept_export(weights, to, tell), bf16)
+
+
 def _compiled(eager: Detector, path: Path, tell: Tell) -> Detector:
     """The same compiled, or itself where it is no one graph."""
     from vedette.export.run import describe
@@ -134,7 +147,9 @@ def _compiled(eager: Detector, path: Path, tell: Tell) -> Detector:
 
     try:
         exported = describe(eager)
-    except InputError as error:
+        if exported.proposals:
+            raise RefusedError(f"{exported.name}: is given regions, of which each picture has another number")
+    except RefusedError as error:
         tell(f"backend compile: {error}; eager runs instead")
         return eager
     tell("compile: kernels are made at the first look at a batch of each size, which takes from seconds to minutes")

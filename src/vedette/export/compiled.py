@@ -5,22 +5,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from vedette.errors import InputError
 from vedette.export.graph import Traced
 from vedette.infer.backends.pt2 import METADATA
 from vedette.weights.exported import Exported, to_metadata
-
-
-def check_compiler() -> None:
-    """Raises InputError where there is no C++ compiler."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    try:
-        get_cpp_compiler()
-    except RuntimeError:
-        raise InputError(
-            "--compiled: needs a C++ compiler, and none was found; install g++ or clang++, or leave --compiled out"
-        ) from None
 
 
 def write_compiled(traced: Traced, exported: Exported, path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vedette.data.atomic import write_json
-from vedette.data.cache import cache_folder
+from vedette.data.cache import cache_folder, check_cache
 from vedette.errors import InputError
 from vedette.export.backends import Choice, Precision, natural, open_choice
 from vedette.export.check import photographs
@@ -48,6 +48,7 @@ def fastest(weights: Weights, precision: Precision | None, tell: Tell) -> Choice
     file = _remembered_in(weights, precision)
     speeds = _read(file)
     if not speeds:
+        check_cache(file.parent)
         speeds, left_out = _measured(weights, precision, tell)
         times = {str(choice): speed._asdict() for choice, speed in speeds.items()}
         about = {"weights": weights.path.name, "threads": torch.get_num_threads(), "processor": _processor()}
@@ -56,6 +57,8 @@ def fastest(weights: Weights, precision: Precision | None, tell: Tell) -> Choice
     first, *others = (f"{choice} {speeds[choice].picture:.0f}" for choice in order)
     rest = f"; {', '.join(others)}" if others else ""
     tell(f"backend auto: {first} ms a picture here{rest}; remembered in {file}")
+    if order[0].backend in ("onnx", "openvino"):
+        kept_export(weights, order[0].backend, tell)  # which may have been removed since
     return order[0]
 
 

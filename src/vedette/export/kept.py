@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vedette.data.atomic import write_text
-from vedette.data.cache import cache_folder
-from vedette.errors import InputError
+from vedette.data.cache import cache_folder, check_cache
+from vedette.export.refused import RefusedError
 from vedette.infer.backends.open import needed
 from vedette.infer.load import load
+from vedette.weights.files import read_weights
+from vedette.weights.own import code_of
 
 if TYPE_CHECKING:
     from vedette.export.run import Tell
@@ -26,10 +28,6 @@ MAKES = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "on
 WORKED_BY = ("vedette", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")  # whose versions decide what is made
 
 
-class RefusedError(InputError):
-    """A detector that has no form in a format, or whose file is not its equal."""
-
-
 @dataclass(frozen=True)
 class Weights:
     """A weight file, and how the detector in it is to detect."""
@@ -39,17 +37,22 @@ class Weights:
     config: dict[str, Any] = field(default_factory=dict)  # fields to detect with other than those stored
 
     def key(self, *more: Any) -> str:
-        """The same where an export, or a measurement, would be: of the file's bytes, these fields and all versions."""
+        """The same where an export, or a measurement, would be: of the file's bytes, these fields and all versions, and
+        of a trusted module of one's own, its code.
+        """
         with self.path.open("rb") as stream:
             digest = file_digest(stream, "sha256").hexdigest()
-        described = json.dumps([digest, self.config, [_version(name) for name in WORKED_BY], *more], sort_keys=True)
+        code = sha256(code_of(read_weights(self.path).name)).hexdigest() if self.trust else ""
+        parts = [digest, code, self.config, [_version(name) for name in WORKED_BY], *more]
+        described = json.dumps(parts, sort_keys=True)
         return sha256(described.encode()).hexdigest()[:16]
 
 
 def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> Path:
     """The exported file of these weights; made, compared with the model and kept where there is none yet.
 
-    Raises InputError where a library is missing, and RefusedError for what cannot be exported: that is kept, too.
+    Raises InputError where a library is missing, the weights cannot be loaded or the folder not be written, and
+    RefusedError for what cannot be exported: that alone is kept, too.
     """
     needed(RUNS[to], f"backend {to}")
     out = cache_folder("exports") / f"{weights.path.stem}-{weights.key()}{SUFFIXES[to]}"
@@ -62,18 +65,19 @@ def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> P
         needed(package, f"backend {to}")
     try:
         _make(weights, to, out, tell)
-    except InputError as error:
+    except RefusedError as error:
         write_text(refused, f"{error}\n")
-        raise RefusedError(str(error)) from None
+        raise
     return out
 
 
 def _make(weights: Weights, to: Kept, out: Path, tell: Tell) -> None:
     from vedette.export.run import export  # late: a file that is kept already needs none of it
 
+    detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
+    check_cache(out.parent)
     tell(f"exporting {weights.path.name} to {to}, once; this takes minutes")
     started = time.monotonic()
-    detector = load(weights.path, device="cpu", trust=weights.trust, **weights.config)
     onnx = out.with_suffix(SUFFIXES["onnx"])
     export(detector, to, out, onnx=onnx if onnx.is_file() else None, tell=tell)
     tell(f"exported in {time.monotonic() - started:.0f} s, kept as {out}")

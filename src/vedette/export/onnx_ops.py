@@ -62,11 +62,14 @@ def _roi_pool(feature: Any, rois: Any, scale: float, height: int, width: int) ->
 
 
 def _in_rows(values: Any, scores: Any, runs: int, *rest: int) -> Any:
-    """(B, K, …) → (R, S, …)."""
+    """(B, K, …) → (R, S, …); S is a constant where K is: OpenVINO compiles no NMS in INT8 whose shape is computed."""
     if not runs:
         return values
-    count = op.Mul(op.Shape(scores, start=0, end=1), op.Constant(value_ints=[runs]))
-    return op.Reshape(values, op.Concat(count, op.Constant(value_ints=[-1, *rest]), axis=0))
+    count = scores.shape[1]
+    if isinstance(count, int):
+        return op.Reshape(values, op.Constant(value_ints=[-1, count // runs, *rest]))
+    rows = op.Mul(op.Shape(scores, start=0, end=1), op.Constant(value_ints=[runs]))
+    return op.Reshape(values, op.Concat(rows, op.Constant(value_ints=[-1, *rest]), axis=0))
 
 
 def _is_of(groups: Any) -> Any:

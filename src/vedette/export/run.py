@@ -10,15 +10,17 @@ from typing import Any, Literal
 from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.export.check import RAW, compare, compare_raw, photographs
-from vedette.export.compiled import check_compiler, write_compiled
+from vedette.export.compiled import write_compiled
 from vedette.export.graph import trace
 from vedette.export.onnx import to_onnx
 from vedette.export.openvino import write_openvino
 from vedette.export.pt2 import write_pt2
-from vedette.infer.backends.open import open_session
+from vedette.export.refused import RefusedError
+from vedette.infer.backends.compiled import check_compiler
+from vedette.infer.backends.open import open_session, reading
 from vedette.infer.backends.pt2 import machine
 from vedette.infer.detector import Detector
-from vedette.infer.load import load
+from vedette.infer.load import detector_of
 from vedette.papers.fast_rcnn import FastRCNN
 from vedette.papers.faster_rcnn import FasterRCNN
 from vedette.papers.rcnn import RegionClassifier
@@ -48,7 +50,8 @@ def export(
     file in that format, where there is one: OpenVINO's is translated from it. compiled: of pt2, machine code for
     machines like this one (AOTInductor). → how file and model compare.
 
-    Raises InputError for what cannot be exported, and for a file that is not the model's equal: none is left then.
+    Raises RefusedError for what cannot be exported, and for a file that is not the model's equal, and InputError for
+    what has nothing to do with the detector; no file is left then.
     """
     check_out(to, out, compiled)
     exported = describe(detector, raw, compiled)
@@ -63,13 +66,16 @@ def export(
 
 
 def check_out(to: str, out: Path, compiled: bool = False) -> None:
-    """Raises InputError for a suffix that is not the format's, and where nothing can be compiled."""
+    """Raises InputError for a suffix that is not the format's, for a folder, and where nothing can be compiled."""
     if out.suffix != ENDINGS[to][0]:
         raise InputError(f"--out {out}: give it the suffix {ENDINGS[to][0]}, which --to {to} writes")
+    for file in map(out.with_suffix, ENDINGS[to]):
+        if file.is_dir():
+            raise InputError(f"--out {out}: {file} is a folder; give a file's name")
     if compiled and to != "pt2":
         raise InputError(f"--compiled: is of --to pt2, not of {to}; leave it out")
     if compiled:
-        check_compiler()
+        check_compiler("--compiled", "leave --compiled out")
 
 
 def convert(
@@ -77,7 +83,8 @@ def convert(
 ) -> None:
     """Writes the file, without a look at what it finds."""
     if to == "openvino" and onnx is not None:
-        return write_openvino(onnx.read_bytes(), exported, made)
+        with reading(onnx):
+            return write_openvino(onnx.read_bytes(), exported, made)
     tell("tracing the network")
     traced = trace(detector.model, exported)
     if exported.compiled_on:
@@ -98,12 +105,15 @@ def convert(
 def describe(detector: Detector, raw: bool = False, compiled: bool = False) -> Exported:
     """What the file will say of itself.
 
-    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions.
+    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions; RefusedError
+    for a detector of one's own that finds in a way that no graph can call.
     """
     model: Any = detector.model
     if model is None:
         raise InputError("it is exported already: give the weights that it was made from")
     name = detector.name or type(model).__name__
+    if not raw and not hasattr(model, "find"):
+        raise RefusedError(f"{name}: has no method find(predictions, score), which a graph is made of (docs/own.md)")
     if raw and isinstance(model, REGION_DETECTORS):
         raise InputError(f"{name}: looks at regions, not at its anchors alone; leave --raw out")
     return Exported(
@@ -128,14 +138,18 @@ def place(made: Path, out: Path, to: Format) -> None:
 
 
 def compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
-    """Raises InputError where the file is not the model's equal."""
+    """Raises RefusedError where the file is not run, or is not the model's equal."""
     pictures = photographs(check)
+    try:
+        session = open_session(made)
+    except InputError as error:
+        raise RefusedError(f"the file is not run by its own library and is not written: {error}") from None
     if raw:
-        worst = compare_raw(detector, open_session(made), pictures)
+        worst = compare_raw(detector, session, pictures)
         report, same = f"{len(pictures)} pictures, outputs differ by {worst:.2g} of their largest value", worst <= RAW
     else:
-        found = compare(detector, load(made), pictures)
+        found = compare(detector, detector_of(session), pictures)
         report, same = str(found), found.same
     if not same:
-        raise InputError(f"the file is not the model's equal and is not written: {report}")
+        raise RefusedError(f"the file is not the model's equal and is not written: {report}")
     return report

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,7 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     """
     module, _, function = name.partition(":")
     modules.add(module)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)  # where a module is looked for that no package has
+    here = _look_here()
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
@@ -50,9 +50,26 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     return _checked(builder(**fields), name)
 
 
+def code_of(name: str) -> bytes:
+    """What stands in the file of the module of `module:function`; nothing where none is found. It is not run."""
+    _look_here()
+    try:
+        spec = find_spec(name.partition(":")[0])
+    except (ImportError, ValueError):
+        return b""
+    return Path(spec.origin).read_bytes() if spec is not None and spec.origin and spec.has_location else b""
+
+
 def takes_imagenet(model: Any) -> bool:
     """Whether its backbone is one of ours, that can be given ImageNet's weights."""
     return isinstance(getattr(model, "backbone", None), Backbone | Classifier)
+
+
+def _look_here() -> str:
+    """Has modules looked for in the current folder, too, where no package has them."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    return here
 
 
 def _checked(model: Any, name: str) -> nn.Module:

@@ -1,6 +1,7 @@
 """Exported files: what is found with them is as a model's, and what is none gets one line."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from PIL import Image
@@ -101,8 +102,27 @@ def test_openvino_needs_both_files(file: Path, tmp_path: Path) -> None:
         vedette.load(tmp_path / "model.xml")
 
 
+def test_another_kind_of_xml_is_not_given_to_openvino(tmp_path: Path) -> None:
+    """Its parsers would write lines of their own."""
+    pytest.importorskip("openvino")
+    (tmp_path / "photo.xml").write_text("<annotation><filename>photo.jpg</filename></annotation>")
+    (tmp_path / "photo.bin").touch()
+    with pytest.raises(InputError, match=r"photo\.xml: is no graph of OpenVINO's; give a file that `vedette export`"):
+        vedette.load(tmp_path / "photo.xml")
+
+
 @pytest.mark.slow  # for what torch.export imports
-def test_a_program_that_is_none(tmp_path: Path) -> None:
-    (tmp_path / "model.pt2").write_bytes(b"PK\x03\x04 no archive")
+def test_a_program_that_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "model.pt2"
+    file.write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(InputError, match=r"model\.pt2: cannot be read"):
-        vedette.load(tmp_path / "model.pt2")
+        vedette.load(file)
+    for name, line in (
+        ("else", r"model\.pt2: cannot be read"),
+        ("a/data/aotinductor/model/a.so", "does not say which"),
+    ):
+        with ZipFile(file, "w") as archive:
+            archive.writestr(name, b"")
+        with pytest.raises(InputError, match=line):
+            vedette.load(file)
+    assert not caplog.records  # no traceback of torch.export's

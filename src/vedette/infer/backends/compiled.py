@@ -1,7 +1,5 @@
 """A detector as one graph that PyTorch's compiler makes into kernels of its own."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +13,25 @@ from vedette.infer.look import Look
 from vedette.infer.one_graph import OneGraph
 from vedette.weights.exported import Exported
 
-COMPILERS = ("g++", "clang++", "c++", "cl")
-
 
 def compiled_session(path: Path, model: nn.Module, exported: Exported, bf16: bool, device: torch.device) -> Session:
     """path: of the model's weights. It is compiled at its first look at a batch of each kind, which takes a while.
 
     Raises InputError where there is no C++ compiler.
     """
-    if not (os.environ.get("CXX") or any(map(shutil.which, COMPILERS))):
-        raise InputError("backend compile: needs a C++ compiler such as g++; install one, or choose another backend")
+    check_compiler("backend compile", "choose another backend")
     return Session(path, exported, Compiled(model, exported, device), bf16, device)
+
+
+def check_compiler(what: str, instead: str) -> None:
+    """Raises InputError where PyTorch finds no C++ compiler that works; CXX of the environment names another."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        get_cpp_compiler()
+    except (RuntimeError, OSError):
+        found = "and none that works was found; install g++ (or name one in CXX)"
+        raise InputError(f"{what}: needs a C++ compiler, {found}, or {instead}") from None
 
 
 class Compiled:

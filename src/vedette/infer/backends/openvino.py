@@ -13,11 +13,15 @@ from vedette.infer.backends.session import Session
 from vedette.weights.exported import of_metadata
 
 SECTION = "vedette"  # of the runtime information
+ROOT, HEAD = b"<net", 1024  # how its XML begins, and within how many bytes: others are not given to its parsers
 
 
 def open_session(path: Path, bf16: bool = False) -> Session:
     """Raises InputError as `open.open_session` does, and where the .bin beside the .xml is missing."""
     openvino = needed("openvino", str(path))
+    with path.open("rb") as file:
+        if ROOT not in file.read(HEAD):
+            raise InputError(f"{path}: is no graph of OpenVINO's; give a file that `vedette export` wrote")
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise InputError(f"{path}: {weights.name} is not beside it, which has the weights; keep the two together")

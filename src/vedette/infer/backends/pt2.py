@@ -1,8 +1,10 @@
 """A program of torch.export, run by PyTorch without the classes that it was made from, or compiled for a machine."""
 
 import json
+import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -37,11 +39,22 @@ def machine() -> str:
 
 def _open_program(path: Path, bf16: bool) -> Session:
     extra = {METADATA: ""}
-    with reading(path):
+    with reading(path), _quiet():
         program = torch.export.load(path, extra_files=extra)
         exported = of_metadata(path, json.loads(extra[METADATA] or "{}"))
         graph = program.module(check_guards=False)  # they fix what was seen in one size and holds for all
     return Session(path, exported, Program(graph), bf16)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export logs tracebacks of files that it cannot read, which `reading` tells in a line."""
+    logger = logging.getLogger("torch.export")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _open_compiled(path: Path, bf16: bool) -> Session:
@@ -49,8 +62,8 @@ def _open_compiled(path: Path, bf16: bool) -> Session:
     from torch.export.pt2_archive._package import load_pt2
 
     with reading(path), ZipFile(path) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(f"/extra/{METADATA}")]
-        exported = of_metadata(path, json.loads(archive.read(name)))
+        held = [json.loads(archive.read(name)) for name in archive.namelist() if name.endswith(f"/extra/{METADATA}")]
+        exported = of_metadata(path, held[0] if held else {})
     if exported.compiled_on != machine():
         raise InputError(
             f"{path}: compiled on {exported.compiled_on}, and this is {machine()}; export it again here, or without "
