@@ -282,7 +282,7 @@ def test_stopped_it_says_how_to_go_on(
     except SystemExit as error:
         ended = error.code
     assert ended == code
-    said = "2 of 5 pictures are done, in out/detections.jsonl; the same command with --resume goes on\n"
+    said = "done: 2 of 5 pictures, in out/detections.jsonl; the same command with --resume goes on\n"
     assert said in capsys.readouterr().err
     assert not RESULTS.exists()
     monkeypatch.setattr(Detections, "save", save)

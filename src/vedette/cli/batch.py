@@ -91,7 +91,7 @@ class Batch:
     def state(self) -> str:
         """How far it came, and how it goes on."""
         done = sum("error" not in row and "frames" not in row for row in self.rows.values())
-        return f"{done} of {counted(len(self.files), 'picture')} are done, in {self.out / ROWS}; {GO_ON}"
+        return f"done: {done} of {counted(len(self.files), 'picture')}, in {self.out / ROWS}; {GO_ON}"
 
 
 GO_ON = "the same command with --resume goes on"

@@ -100,7 +100,7 @@ def detect_on_ray(wanted: WantedCollection) -> None:
                     progress.advance(pictures)
                     done += pictures
         except (InputError, KeyboardInterrupt, SystemExit):
-            typer.echo(f"{done} of {counted(len(collection.files), 'picture')} are done; {GO_ON}", err=True)
+            typer.echo(f"done: {done} of {counted(len(collection.files), 'picture')}; {GO_ON}", err=True)
             raise
     _tell(wanted.out, collection)
 
