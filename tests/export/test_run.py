@@ -1,6 +1,5 @@
 """A small detector of each kind as a file: the same boxes, or none is left."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +61,14 @@ def some_proposals(picture: Image.Image, search: str, limit: int) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def once() -> Iterator[None]:
+def kept() -> dict[tuple[str, str], Any]:
+    """What was made of a detector, by the function and the detector's name."""
+    return {}
+
+
+@pytest.fixture
+def once(kept: dict[tuple[str, str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Traced and translated once for all formats of a detector: that takes most of the time."""
-    kept: dict[tuple[str, str], Any] = {}
 
     def keeping(function: Any) -> Any:
         def made(first: Any, exported: Exported) -> Any:
@@ -75,11 +79,9 @@ def once() -> Iterator[None]:
 
         return made
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "trace", keeping(run.trace))
-        patch.setattr(run, "to_onnx", keeping(run.to_onnx))
-        patch.setattr("vedette.infer.detector.cached_proposals", some_proposals)
-        yield
+    monkeypatch.setattr(run, "trace", keeping(run.trace))
+    monkeypatch.setattr(run, "to_onnx", keeping(run.to_onnx))
+    monkeypatch.setattr("vedette.infer.detector.cached_proposals", some_proposals)
 
 
 @slow
