@@ -55,7 +55,7 @@ def test_the_page_holds_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_who_looks_at_regions_has_no_such_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     detector = detector_of("FPN", monkeypatch, tmp_path)
-    with pytest.raises(InputError, match="looks at regions and cannot be exported"):
+    with pytest.raises(InputError, match="looks at regions; --live takes SSD"):
         save_live_page(tmp_path / "live.html", detector, "mine", WEB)
     assert not (tmp_path / "live.html").exists()
 

@@ -12,12 +12,15 @@ from torch import Tensor
 from vedette.glass.columns import Column, column
 from vedette.glass.stage import Stage
 from vedette.parts.detection import Pick, at_least, best_of_each_class, best_of_each_level, best_of_image
+from vedette.parts.equals import by_row
 
 PICKED_OF = {best_of_image: "image", best_of_each_class: "class", best_of_each_level: "level"}
 
 
 def picked_of(pick: Pick) -> tuple[str, int | None]:
     """Of what candidates are picked, "image", "class" or "level", and how many; "own", None of somebody's own way."""
+    if isinstance(pick, partial) and pick.func is by_row:
+        (pick,) = pick.args
     if not isinstance(pick, partial) or pick.func not in PICKED_OF:
         return "own", None
     return PICKED_OF[pick.func], int(pick.keywords["count"])

@@ -15,7 +15,7 @@ from PIL import Image
 from vedette.data.atomic import write_text
 from vedette.errors import InputError
 from vedette.export.check import PHOTOGRAPHS
-from vedette.export.run import describe
+from vedette.export.run import REGION_DETECTORS, describe
 from vedette.glass.diagram import diagram
 from vedette.glass.live_graph import live_network
 from vedette.glass.packed import pack
@@ -42,6 +42,8 @@ def save_live_page(
 
     Raises InputError for a detector that looks at regions or picks in its own way, and where it cannot be written.
     """
+    if isinstance(detector.model, REGION_DETECTORS):
+        raise InputError(f"{name}: looks at regions; --live takes SSD, RetinaNet, RefineDet and M2Det")
     describe(detector, raw=True)  # before the work
     _check_input(detector, name)
     tell("tracing the network, and running it beside the model")
