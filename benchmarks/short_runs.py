@@ -61,7 +61,7 @@ def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int
 def smallest(model: str) -> dict[str, Any]:
     """The fields of the smallest input, of those tried, that the detector can be built for and look at."""
     if known(model).paper is RCNN:  # its networks take one size
-        return {"proposals": 50}
+        return {"proposals": 50, "positives": 8, "negatives": 24}
     if known(model).paper is SPPNET:
         return {"proposals": 50, "scales": (128,)}
     for size in (64, 96, 128, 160, 192, 224, 256, 300, 320, 512):
