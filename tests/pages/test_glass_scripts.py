@@ -1,11 +1,7 @@
 """The page's scripts, run by node on what Python says: they find the same boxes, and lose objects in the same steps."""
 
 import base64
-import json
-import os
 import random
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,6 +18,7 @@ from torch import Tensor
 import vedette
 from glass.detectors import detector_of, noise, pictures
 from glass.planted import OBJECT, PICTURE, SURE, UNSURE, anchor, crowd, refinedet, two_stage
+from pages.node import run_node, write
 from vedette.glass.columns import column, quantised_boxes
 from vedette.glass.lost import lost_in_stages
 from vedette.glass.packed import pack
@@ -36,27 +33,8 @@ from vedette.parts.detection import unpad
 from vedette.structures import Detections, HeadOutput
 
 SCRIPTS = Path(render.__file__).parent / "glass"
-TESTS = Path(__file__).parent / "glass"
 DEMO = Path(vedette.__file__).parent / "assets" / "demo"
 PICKS = ("RefineDet", "SSD", "RetinaNet", "M2Det", "FPN", "R-CNN")  # of an image, a class, a level; in stages
-
-
-def run_node(test: str, folder: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is missing")
-    finished = subprocess.run(
-        [node, "--test", str(TESTS / f"{test}.test.mjs")],
-        env=os.environ | {"VEDETTE_GLASS_DATA": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-2000:]
-
-
-def write(folder: Path, name: str, content: Any) -> None:
-    (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def rows_of(found: Detections) -> list[list[float]]:

@@ -1,10 +1,6 @@
 """The scripts of the live page, run by node: a picture is resized as in Python, and told as in Python."""
 
 import base64
-import json
-import os
-import shutil
-import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ from PIL import Image
 
 import vedette
 from glass.detectors import detector_of, noise, pictures
+from pages.node import run_node, write
 from vedette.errors import InputError
 from vedette.glass.columns import column
 from vedette.glass.live import told
@@ -31,28 +28,9 @@ from vedette.infer.look import Look
 from vedette.ops.images import input_size, to_input
 from vedette.structures import InputSpec
 
-TESTS = Path(__file__).parent / "glass"
 DEMO = Path(vedette.__file__).parent / "assets" / "demo"
 WEB = Path(__file__).parents[2] / FOLDER
 ONE_STAGE = ("RefineDet", "SSD", "M2Det", "RetinaNet")
-
-
-def run_node(test: str, folder: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is missing")
-    finished = subprocess.run(
-        [node, "--test", str(TESTS / f"{test}.test.mjs")],
-        env=os.environ | {"VEDETTE_GLASS_DATA": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-2000:]
-
-
-def write(folder: Path, name: str, content: Any) -> None:
-    (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def coded(pixels: np.ndarray) -> str:
