@@ -41,6 +41,7 @@ def make_clip(
         video: Any = container.add_stream(codec, rate=RATE)
         video.width, video.height = size
         video.pix_fmt = "yuv420p"
+        video.codec_context.thread_count = 1  # the same bytes on every machine
         video.codec_context.time_base = video.time_base = base
         if ratio is not None:
             video.codec_context.sample_aspect_ratio = ratio

@@ -1,3 +1,4 @@
+import re
 import socket
 import sys
 from fractions import Fraction
@@ -103,12 +104,12 @@ def test_of_a_truncated_video_what_can_be_decoded_is_kept(name: str) -> None:
 def test_damaged_frames_are_counted() -> None:
     make_clip("clip.mp4", 100, pictures=noise(100))
     content = bytearray(Path("clip.mp4").read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 300] = np.random.default_rng(1).bytes(300)
+    content[len(content) // 2 : len(content) // 2 + 3000] = np.random.default_rng(1).bytes(3000)  # a frame and more
     Path("clip.mp4").write_bytes(content)
     video = Video("clip.mp4")
-    assert len(list(video.frames())) >= 99
+    assert len(list(video.frames())) >= 98
     (fault,) = video.faults
-    assert fault.startswith("clip.mp4: a truncated or damaged video (damaged frames: ")
+    assert re.match(r"clip.mp4: a truncated or damaged video \((not decoded|damaged frames): ", fault)
 
 
 @pytest.mark.parametrize(
