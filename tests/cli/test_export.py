@@ -26,6 +26,10 @@ def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "model.bin").mkdir()
     given = ("refinedet320-lite0", "--to", "openvino", "--out", str(tmp_path / "model.xml"))
     assert "model.bin is a folder; give a file's name" in refused(capsys, *given)
+    (tmp_path / "model.bin").rmdir()
+    (tmp_path / "model.bin").write_text("somebody's own")
+    assert "model.bin, which is written beside it, is there already; give another name" in refused(capsys, *given)
+    assert (tmp_path / "model.bin").read_text() == "somebody's own"
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,6 +129,12 @@ def test_other_settings_are_refused(now: list[str], message: str, capsys: Captur
     assert (ROWS.read_bytes(), RESULTS.read_bytes()) == before
 
 
+def test_a_default_that_is_given_is_no_other_setting() -> None:
+    tiles = ["--tiles", "64"]
+    assert run([*COMMAND, *tiles]) == run([*COMMAND, *tiles, "--overlap", "0.2", "--resume"]) == 1
+    assert run([*COMMAND, *tiles, "--overlap", "0.3", "--resume"]) == 2
+
+
 def test_other_weights_of_the_same_name_are_refused(capsys: Captured) -> None:
     Path("best.safetensors").write_bytes(b"some")
     given = [*COMMAND, "--model", "best.safetensors"]

@@ -235,6 +235,17 @@ def test_resumed_it_does_whole_videos_once(capsys: Captured) -> None:
     assert "was begun with every 1, and now it is 2" in capsys.readouterr().err
 
 
+def test_a_run_of_pictures_goes_on_with_a_video_too(capsys: Captured) -> None:
+    Image.new("RGB", (40, 20)).save("a.png")
+    make_clip("clip.mp4", 2)
+    assert run(["detect", "a.png"]) == 0
+    assert run(["detect", "a.png", "clip.mp4", "--resume", "--every", "2"]) == 0
+    assert run(["detect", "a.png", "--resume"]) == 0
+    capsys.readouterr()
+    assert run(["detect", "a.png", "clip.mp4", "--resume"]) == 2
+    assert "was begun with every 2, and now it is 1" in capsys.readouterr().err
+
+
 def test_a_stream(capsys: Captured) -> None:
     make_clip("clip.ts", 10)
     with sent_over_http(Path("clip.ts").read_bytes(), known=False) as address:

@@ -14,7 +14,7 @@ from vedette import InputError
 from vedette.export import backends
 from vedette.export.backends import Choice, open_choice, settle
 from vedette.export.check import compare, photographs
-from vedette.export.refused import RefusedError
+from vedette.export.error import ExportError
 from vedette.export.run import describe
 from vedette.infer.load import load as load_eager
 
@@ -88,7 +88,7 @@ def test_precision_is_what_the_processor_is_fast_in(
 
 def test_what_a_backend_cannot_run_is_run_as_it_is(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> Path:
-        raise RefusedError("tiny-ssd: its network cannot be traced (it asks)")
+        raise ExportError("tiny-ssd: its network cannot be traced (it asks)")
 
     said: list[str] = []
     monkeypatch.setattr(backends, "kept_export", refuse)
@@ -124,7 +124,7 @@ class OnlyDetects(torch.nn.Module):
 def test_one_s_own_detector_without_find_is_neither_compiled_nor_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     own = detector("ssd")
     monkeypatch.setattr(own, "network", OnlyDetects())
-    with pytest.raises(RefusedError, match=r"has no method find\(predictions, score\)"):
+    with pytest.raises(ExportError, match=r"has no method find\(predictions, score\)"):
         describe(own)
 
 

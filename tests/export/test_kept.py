@@ -10,8 +10,8 @@ import pytest
 from infer.backends.shared import write_onnx
 from vedette import InputError
 from vedette.export import kept
+from vedette.export.error import ExportError
 from vedette.export.kept import Weights, kept_export
-from vedette.export.refused import RefusedError
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -94,12 +94,12 @@ def test_what_cannot_be_exported_is_kept_in_mind(
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         made.append(Path("tried"))
-        raise RefusedError("mine: its network cannot be traced (it asks)")
+        raise ExportError("mine: its network cannot be traced (it asks)")
 
     monkeypatch.setattr("vedette.export.run.export", refuse)
-    with pytest.raises(RefusedError, match="cannot be traced") as first:
+    with pytest.raises(ExportError, match="cannot be traced") as first:
         kept_export(weights, "onnx")
-    with pytest.raises(RefusedError, match=r"cannot be traced \(it asks\) \(remove .*refused.txt to try again\)"):
+    with pytest.raises(ExportError, match=r"cannot be traced \(it asks\) \(remove .*refused.txt to try again\)"):
         kept_export(weights, "onnx")
     assert len(made) == 1
     assert "remove" not in str(first.value)
@@ -111,7 +111,7 @@ def test_a_missing_library_is_named_and_not_kept(
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     with pytest.raises(InputError, match=r'backend onnx: needs onnxscript; pip install "vedette\[export\]"') as raised:
         kept_export(weights, "onnx")
-    assert not isinstance(raised.value, RefusedError)
+    assert not isinstance(raised.value, ExportError)
     assert not (tmp_path / "cache").exists()
 
 
@@ -146,7 +146,7 @@ def test_what_has_nothing_to_do_with_the_format_is_not_kept(
             monkeypatch.setattr(home, "load", fail(line))
         with pytest.raises(InputError, match=line) as raised:
             kept_export(weights, "onnx")
-        assert not isinstance(raised.value, RefusedError)
+        assert not isinstance(raised.value, ExportError)
     assert not [file for file in tmp_path.rglob("*") if "refused" in file.name]
 
 

@@ -43,8 +43,15 @@ def test_a_form_and_json_give_the_same(client: TestClient) -> None:
 def test_a_model_a_score_and_classes_are_chosen(client: TestClient) -> None:
     assert client.post("/detect?model=second", content=PICTURE).json()["model"] == "second"
     assert client.post("/detect?score=0.7", content=PICTURE).json()["detections"] == [QUARTER]
-    assert client.post("/detect?classes=bird,%20cat", content=PICTURE).json()["detections"] == [HALF]
-    assert client.post("/detect?classes=bird", content=PICTURE).json()["detections"] == []
+    assert client.post("/detect?classes=dog,%20cat", content=PICTURE).json()["detections"] == [QUARTER, HALF]
+    assert client.post("/detect?classes=cat", content=PICTURE).json()["detections"] == [HALF]
+
+
+@pytest.mark.parametrize("path", ["/detect", "/detect/batch"])
+def test_a_class_that_there_is_not_is_told(client: TestClient, path: str) -> None:
+    answer = client.post(f"{path}?classes=cat,dgo", files={"images": ("photo.jpg", PICTURE)})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "classes: 'dgo' is no class of this detector; it has cat, dog"
 
 
 def test_the_weights_own_scores_are_the_default(serving: Serving, detectors: dict[str, Detector]) -> None:

@@ -119,6 +119,7 @@ def plan(
     done = sum("error" not in row for row in rows.values())
     if resume:
         check_same(out, record["settings"], settings)
+        settings = record["settings"] | settings
     elif done and not overwrite and not (out / RESULTS).exists():
         raise InputError(
             f"--out {out}: a run that was not finished is there, with {counted(done, 'picture')} done; go on with "
@@ -153,12 +154,12 @@ def _read_rows(path: Path) -> dict[str, Row]:
 
 
 def check_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Raises InputError where a run that is gone on with was asked otherwise."""
+    """Raises InputError where a run that is gone on with was asked otherwise; what it had no use for may be new."""
     for name, value in now.items():
-        if before.get(name) != value:
+        if name in before and before[name] != value:
             if name == "weights":
                 raise InputError(f"--resume: {now['model']} holds other weights than when {out} was begun; give those")
-            then, today = (json.dumps(given) for given in (before.get(name), value))
+            then, today = (json.dumps(given) for given in (before[name], value))
             raise InputError(
                 f"--resume: {out} was begun with {name} {then}, and now it is {today}; give the same, or another --out"
             )

@@ -35,15 +35,13 @@ from vedette.cli.saved import Saves
 from vedette.cli.sources import Sources, find_images
 from vedette.cli.video import How, check_asked, watch_videos
 from vedette.data.findings import LONGEST_NAME, shown
-from vedette.data.values import counted
+from vedette.data.values import counted, named
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
     from vedette.infer.detector import Detector
-    from vedette.infer.multiscale import Passes
+    from vedette.infer.multiscale import Passes, Tiles
     from vedette.structures import Detections
-
-NAMED = 8  # detections, or files, that a line names
 
 
 def detect(
@@ -88,6 +86,7 @@ def detect(
     check_options(given_options(context))
     sources = _found(source, videos=not ray)
     check_asked(sources, every, track, as_json, save)
+    cut = read_tiles(tiles, overlap)
     from vedette.zoo import weight_file
 
     weights = weight_file(model)  # before torch is imported, which takes seconds
@@ -95,13 +94,13 @@ def detect(
     if ray:
         return detect_on_ray(wanted_of(sources.files, weights, asked, context.params))
     saves = Saves(save, out, resume)
-    asked |= _asked_here(context.params, bool(sources.videos), saves)
+    asked |= _asked_here(context.params, bool(sources.videos), saves, cut)
     batch = plan(out, sources.files, asked, resume, overwrite, sources.videos, saves.files)
     _tell_notes(batch.notes)
     _check_font()
     given = {"device": device, "graphs": graphs, "trust": trust, **chosen(nms=nms)}
     detector = load_on(backend, bf16, fp32, weights, folded=True, **given)
-    passes = replace(_plan(detector, asked["scales"], flip, vote, batch_size, bf16), tiles=read_tiles(tiles, overlap))
+    passes = replace(_plan(detector, asked["scales"], flip, vote, batch_size, bf16), tiles=cut)
     how = How(detector, passes, read_least(detector, score, classes), bf16, every, track, as_json)
     _look(batch, saves, how)
     results = batch.finish()
@@ -130,10 +129,11 @@ def _asked(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
     return {**same, "weights": _checksum(weights), "score": score, "scales": read_scales(values["scales"])}
 
 
-def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves) -> dict[str, Any]:
+def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves, tiles: Tiles | None) -> dict[str, Any]:
     """The same of what --ray does not have."""
-    names = ("backend", "fp32", "tiles", "overlap", *(("every", "track") if videos else ()))
+    names = ("backend", "fp32", "tiles", *(("every", "track") if videos else ()))
     own = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
+    own["overlap"] = None if tiles is None else tiles.overlap
     return {name: values[name] for name in names} | own
 
 
@@ -204,8 +204,7 @@ def _look_at_pictures(batch: Batch, saves: Saves, how: How) -> None:
                 progress.reach(len(left) - length_hint(places), len(left))
             batch.add(rows)
     if several:
-        named = ", ".join(several[:NAMED]) + (f" and {len(several) - NAMED} more" if len(several) > NAMED else "")
-        typer.echo(f"note: {shown(named)}: more than one picture in a file, the first was looked at", err=True)
+        typer.echo(f"note: {shown(named(several))}: more than one picture in a file, the first was looked at", err=True)
 
 
 def _take(results: list[Detections | InputError], file: Path, picture: Path, saves: Saves) -> tuple[Row, str]:
@@ -258,9 +257,8 @@ def _tell(batch: Batch, as_json: bool, results: str, faults: Sequence[str]) -> N
 def _summary(found: Detections) -> str:
     """Names and scores, the best first."""
     names = (shown(name, LONGEST_NAME) for name in found.names)
-    named = [f"{name} {score:.2f}" for name, score in zip(names, found.scores.tolist(), strict=True)]
-    more = [f"and {len(named) - NAMED} more"] if len(named) > NAMED else []
-    return shown(", ".join(named[:NAMED] + more)) or "nothing found"
+    scored = [f"{name} {score:.2f}" for name, score in zip(names, found.scores.tolist(), strict=True)]
+    return shown(named(scored)) or "nothing found"
 
 
 def _failure(faults: Sequence[str]) -> InputError:

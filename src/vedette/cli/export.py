@@ -66,6 +66,7 @@ def export(
     from vedette.infer.load import load
 
     check_out(to, out, compiled)
+    _check_weights(out)
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -81,3 +82,10 @@ def export(
         report = write(detector, to, out, check=check or (), raw=raw, compiled=compiled, tell=tell)
     size = sum(out.with_suffix(ending).stat().st_size for ending in ENDINGS[to])
     typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")
+
+
+def _check_weights(out: Path) -> None:
+    """Raises InputError where --to openvino would write over a .bin that nobody named and that is of no .xml there."""
+    weights = out.with_suffix(".bin")
+    if out.suffix == ".xml" and weights.exists() and not out.exists():
+        raise InputError(f"--out {out}: {weights}, which is written beside it, is there already; give another name")

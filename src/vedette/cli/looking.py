@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vedette.data.findings import shown
+from vedette.data.values import named
 from vedette.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from vedette.infer.multiscale import Passes, Tiles
     from vedette.infer.scores import Least
 
-NAMED = 8  # classes that a line names
 LARGE = 500_000_000  # pixels of a picture that is cut into tiles: Pillow else refuses those of more than 178 million
 
 
@@ -40,11 +40,11 @@ def read_least(detector: Detector, score: float | None, classes: Sequence[str] |
 
     Raises InputError for a class that there is not.
     """
-    from vedette.infer.scores import least_scores
+    from vedette.infer.scores import least_scores, split_names
 
     if score is None:
         tell_thresholds(detector)
-    return least_scores(detector, score, None if classes is None else _parts(classes, detector.classes or ()))
+    return least_scores(detector, score, None if classes is None else split_names(classes, detector.classes or ()))
 
 
 def tell_thresholds(detector: Detector) -> None:
@@ -57,16 +57,10 @@ def thresholds_line(detector: Detector) -> str:
     """The scores that the weights say for their classes, in a line."""
     thresholds = detector.thresholds or ()
     names = detector.classes or [f"class {label}" for label in range(len(thresholds))]
-    named = [f"{name} {score:.2f}" for name, score in zip(names, thresholds, strict=True)]
-    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return shown(f"least scores are those chosen for the classes: {', '.join(named[:NAMED])}{more}")
+    each = [f"{name} {score:.2f}" for name, score in zip(names, thresholds, strict=True)]
+    return shown(f"least scores are those chosen for the classes: {named(each)}")
 
 
 def watched(passes: Passes, watch: Callable[[float], object]) -> Passes:
     """The same; where there are tiles, `watch` is told how many pictures of a batch are done, parts of one too."""
     return passes if passes.tiles is None else replace(passes, tiles=replace(passes.tiles, watch=watch))
-
-
-def _parts(texts: Sequence[str], names: Sequence[str]) -> list[str]:
-    """With commas between them; a name may have some of its own."""
-    return [part.strip() for text in texts for part in ([text] if text in names else text.split(","))]

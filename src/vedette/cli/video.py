@@ -15,7 +15,7 @@ from vedette.cli.batch import Batch, Row
 from vedette.cli.films import real_name, rows_of_frames
 from vedette.cli.progress import Progress
 from vedette.data.findings import LONGEST_NAME, shown
-from vedette.data.values import counted
+from vedette.data.values import counted, named
 from vedette.errors import InputError
 from vedette.infer.video_names import without_password
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from vedette.infer.multiscale import Passes
     from vedette.infer.scores import Least
     from vedette.infer.watch import Seen, Watch
-
-NAMED = 8  # classes that a line names
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,9 @@ class Tally:
         """300 frames, 412 detections: dog 212, cat 200."""
         looked = "" if self.looked == self.frames else f", {self.looked} looked at"
         tracks = f" in {counted(len(self.tracks), 'track')}" if self.tracks else ""
-        named = [f"{shown(name, LONGEST_NAME)} {count}" for name, count in self.names.most_common(NAMED)]
-        more = [f"and {len(self.names) - NAMED} more classes"] if len(self.names) > NAMED else []
-        found = f", {counted(self.names.total(), 'detection')}{tracks}: {', '.join(named + more)}"
-        return f"{counted(self.frames, 'frame')}{looked}{found if named else ', nothing found'}"
+        each = [f"{shown(name, LONGEST_NAME)} {count}" for name, count in self.names.most_common()]
+        found = f", {counted(self.names.total(), 'detection')}{tracks}: {named(each, 'more classes')}"
+        return f"{counted(self.frames, 'frame')}{looked}{found if each else ', nothing found'}"
 
 
 def check_asked(sources: Sources, every: int, track: bool, as_json: bool, save: Sequence[str] | None) -> None:

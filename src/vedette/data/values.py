@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from reprlib import Repr
 
+NAMED = 8  # things that a line names
 _repr = Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 60
 brief = _repr.repr  # of a value: cut, for it may be a megabyte, or lists in lists that share their parts
@@ -15,6 +17,12 @@ def counted(number: int, thing: str) -> str:
     if number == 1:
         return f"{number} {thing}"
     return f"{number} {thing}{'es' if thing.endswith(('s', 'x')) else 's'}"
+
+
+def named(things: Sequence[str], more: str = "more") -> str:
+    """The first eight in a line: a, b, c and 4 more."""
+    first = ", ".join(things[:NAMED])
+    return f"{first} and {len(things) - NAMED} {more}" if len(things) > NAMED else first
 
 
 def fits_int64(value: int) -> bool:

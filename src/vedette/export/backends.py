@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 
 from vedette.errors import InputError
+from vedette.export.error import ExportError
 from vedette.export.kept import Kept, Weights, kept_export
-from vedette.export.refused import RefusedError
 from vedette.infer import load as loading
 from vedette.infer.backends.open import is_exported, open_session
 from vedette.infer.backends.session import Session
@@ -148,8 +148,8 @@ def _compiled(eager: Detector, path: Path, tell: Tell) -> Detector:
     try:
         exported = describe(eager)
         if exported.proposals:
-            raise RefusedError(f"{exported.name}: is given regions, of which each picture has another number")
-    except RefusedError as error:
+            raise ExportError(f"{exported.name}: is given regions, of which each picture has another number")
+    except ExportError as error:
         tell(f"backend compile: {error}; eager runs instead")
         return eager
     tell("compile: kernels are made at the first look at a batch of each size, which takes from seconds to minutes")
@@ -167,7 +167,7 @@ def _exported(
         raise InputError("backend onnx: ONNX Runtime computes in float32 on a CPU; leave bf16 out, or take openvino")
     try:
         file = kept_export(weights, to, tell)
-    except RefusedError as error:
+    except ExportError as error:
         tell(f"backend {to}: {error}; eager runs instead")
         return Choice("eager", precision or "fp32")
     tell(f"{choice}: {file}")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from vedette.export.refused import RefusedError
+from vedette.export.error import ExportError
 from vedette.export.regions import ProposalGraph
 from vedette.infer.look import Look
 from vedette.infer.one_graph import OneGraph, RawGraph, tensors_of
@@ -26,7 +26,7 @@ class Traced(NamedTuple):
 
 
 def trace(model: nn.Module, exported: Exported) -> Traced:
-    """The graph of a detector on the CPU; raises RefusedError for one that cannot be traced."""
+    """The graph of a detector on the CPU; raises ExportError for one that cannot be traced."""
     look = Look(model, exported.input_spec).eval()
     graph = (RawGraph if exported.raw else ProposalGraph if exported.proposals else OneGraph)(look)
     given, free = examples(exported)
@@ -40,14 +40,14 @@ def trace(model: nn.Module, exported: Exported) -> Traced:
 def traced_as(
     graph: nn.Module, given: dict[str, Tensor], free: dict[str, dict[int, Any]], outputs: tuple[str, ...], name: str
 ) -> Traced:
-    """A module as a graph; given, free: inputs as `examples` has them. Raises RefusedError that names the detector."""
+    """A module as a graph; given, free: inputs as `examples` has them. Raises ExportError that names the detector."""
     shapes: dict[str, Any] = {one: free.get(one) for one in given}
     try:
         with torch.no_grad():
             program = torch.export.export(graph, (), given, dynamic_shapes=shapes)
     except RuntimeError as error:  # what torch.export raises at code that it cannot follow
         reason = str(error).strip().splitlines()[0]
-        raise RefusedError(f"{name}: its network cannot be traced ({reason})") from None
+        raise ExportError(f"{name}: its network cannot be traced ({reason})") from None
     return Traced(program, tuple(given), outputs)
 
 

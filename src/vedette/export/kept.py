@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vedette.data.atomic import write_text
 from vedette.data.cache import cache_folder, check_cache
-from vedette.export.refused import RefusedError
+from vedette.export.error import ExportError
 from vedette.infer.backends.open import needed
 from vedette.infer.load import load
 from vedette.weights.files import read_weights
@@ -52,7 +52,7 @@ def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> P
     """The exported file of these weights; made, compared with the model and kept where there is none yet.
 
     Raises InputError where a library is missing, the weights cannot be loaded or the folder not be written, and
-    RefusedError for what cannot be exported: that alone is kept, too.
+    ExportError for what cannot be exported: that alone is kept, too.
     """
     needed(RUNS[to], f"backend {to}")
     out = cache_folder("exports") / f"{weights.path.stem}-{weights.key()}{SUFFIXES[to]}"
@@ -60,12 +60,12 @@ def kept_export(weights: Weights, to: Kept, tell: Tell = lambda line: None) -> P
         return out
     refused = out.with_suffix(f".{to}-refused.txt")
     if refused.is_file():
-        raise RefusedError(f"{refused.read_text(encoding='utf-8').strip()} (remove {refused} to try again)")
+        raise ExportError(f"{refused.read_text(encoding='utf-8').strip()} (remove {refused} to try again)")
     for package in MAKES[to]:
         needed(package, f"backend {to}")
     try:
         _make(weights, to, out, tell)
-    except RefusedError as error:
+    except ExportError as error:
         write_text(refused, f"{error}\n")
         raise
     return out

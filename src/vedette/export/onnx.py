@@ -5,8 +5,8 @@ import io
 import warnings
 from typing import Any
 
+from vedette.export.error import ExportError
 from vedette.export.graph import Traced
-from vedette.export.refused import RefusedError
 from vedette.infer.backends.open import needed
 from vedette.weights.exported import Exported, to_metadata
 
@@ -14,7 +14,7 @@ OPSET = 20
 
 
 def to_onnx(traced: Traced, exported: Exported) -> Any:
-    """An onnx.ModelProto; raises InputError where the extra is missing, RefusedError for what has no form in ONNX."""
+    """An onnx.ModelProto; raises InputError where the extra is missing, ExportError for what has no form in ONNX."""
     needed("onnx", "ONNX")
     needed("onnxscript", "ONNX")
     from vedette.export.onnx_ops import translations
@@ -39,7 +39,7 @@ def _converted(traced: Traced, table: Any) -> Any:
             )
         except torch.onnx.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
-            raise RefusedError(f"the network has no form in ONNX ({reason})") from None
+            raise ExportError(f"the network has no form in ONNX ({reason})") from None
     return program.model_proto
 
 

@@ -11,11 +11,11 @@ from vedette.data.atomic import write_whole
 from vedette.errors import InputError
 from vedette.export.check import RAW, compare, compare_raw, photographs
 from vedette.export.compiled import write_compiled
+from vedette.export.error import ExportError
 from vedette.export.graph import trace
 from vedette.export.onnx import to_onnx
 from vedette.export.openvino import write_openvino
 from vedette.export.pt2 import write_pt2
-from vedette.export.refused import RefusedError
 from vedette.infer.backends.compiled import check_compiler
 from vedette.infer.backends.open import open_session, reading
 from vedette.infer.backends.pt2 import machine
@@ -50,7 +50,7 @@ def export(
     file in that format, where there is one: OpenVINO's is translated from it. compiled: of pt2, machine code for
     machines like this one (AOTInductor). → how file and model compare.
 
-    Raises RefusedError for what cannot be exported, and for a file that is not the model's equal, and InputError for
+    Raises ExportError for what cannot be exported, and for a file that is not the model's equal, and InputError for
     what has nothing to do with the detector; no file is left then.
     """
     check_out(to, out, compiled)
@@ -105,7 +105,7 @@ def convert(
 def describe(detector: Detector, raw: bool = False, compiled: bool = False) -> Exported:
     """What the file will say of itself.
 
-    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions; RefusedError
+    Raises InputError for what is an exported file already, and for raw outputs of what looks at regions; ExportError
     for a detector of one's own that finds in a way that no graph can call.
     """
     model: Any = detector.model
@@ -113,7 +113,7 @@ def describe(detector: Detector, raw: bool = False, compiled: bool = False) -> E
         raise InputError("it is exported already: give the weights that it was made from")
     name = detector.name or type(model).__name__
     if not raw and not hasattr(model, "find"):
-        raise RefusedError(f"{name}: has no method find(predictions, score), which a graph is made of (docs/own.md)")
+        raise ExportError(f"{name}: has no method find(predictions, score), which a graph is made of (docs/own.md)")
     if raw and isinstance(model, REGION_DETECTORS):
         raise InputError(f"{name}: looks at regions, not at its anchors alone; leave --raw out")
     return Exported(
@@ -138,12 +138,12 @@ def place(made: Path, out: Path, to: Format) -> None:
 
 
 def compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: bool) -> str:
-    """Raises RefusedError where the file is not run, or is not the model's equal."""
+    """Raises ExportError where the file is not run, or is not the model's equal."""
     pictures = photographs(check)
     try:
         session = open_session(made)
     except InputError as error:
-        raise RefusedError(f"the file is not run by its own library and is not written: {error}") from None
+        raise ExportError(f"the file is not run by its own library and is not written: {error}") from None
     if raw:
         worst = compare_raw(detector, session, pictures)
         report, same = f"{len(pictures)} pictures, outputs differ by {worst:.2g} of their largest value", worst <= RAW
@@ -151,5 +151,5 @@ def compared(detector: Detector, made: Path, check: Sequence[str | Path], raw: b
         found = compare(detector, detector_of(session), pictures)
         report, same = str(found), found.same
     if not same:
-        raise RefusedError(f"the file is not the model's equal and is not written: {report}")
+        raise ExportError(f"the file is not the model's equal and is not written: {report}")
     return report

@@ -60,6 +60,11 @@ def labels_of(detector: Labels, classes: Sequence[str | int]) -> set[int]:
     return {known[str(one)] for one in classes}
 
 
+def split_names(texts: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The names in texts that have commas between them; a name of the classes may have commas of its own."""
+    return [part.strip() for text in texts for part in ([text] if text in names else text.split(","))]
+
+
 def lowest(least: Iterable[Least]) -> float:
     """The lowest of all: what is found from it on holds what is found from any of them on."""
     return min(min(one) if isinstance(one, tuple) else one for one in least)

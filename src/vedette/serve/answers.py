@@ -1,9 +1,7 @@
 """What was found, as JSON or as a picture with the boxes on it."""
 
-from collections.abc import Collection
 from io import BytesIO
 
-import torch
 from pydantic import BaseModel
 
 from vedette.serve.refusal import RefusedError
@@ -61,11 +59,6 @@ def rows(found: Detections) -> list[Found]:
         Found(box=tuple(round(side, 3) for side in box), score=round(score, 6), label=label, name=name)
         for box, score, label, name in values
     ]
-
-
-def only(found: Detections, classes: Collection[str]) -> Detections:
-    """Those of the classes of these names; all of them where none is named."""
-    return found[torch.tensor([name in classes for name in found.names], dtype=torch.bool)] if classes else found
 
 
 def annotated(found: Detections) -> bytes:

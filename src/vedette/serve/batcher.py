@@ -10,7 +10,7 @@ from PIL import Image
 
 from vedette.infer.detector import Detector
 from vedette.infer.multiscale import plan_passes
-from vedette.infer.scores import Least, least_scores, lowest, reaching
+from vedette.infer.scores import Least, lowest, reaching
 from vedette.serve.limits import Limits
 from vedette.serve.metrics import Metrics
 from vedette.serve.pace import Passes
@@ -23,7 +23,7 @@ class Job:
     """A picture that waits, the least scores that are asked for, and who is told."""
 
     picture: Image.Image
-    score: Least
+    least: Least
     found: asyncio.Future[Detections]
 
 
@@ -63,9 +63,9 @@ class Batcher:
         alone, whole = (self.see(some, 0.5)[1] for some in (pictures[:1], pictures))
         self.at_start = Passes(alone, whole, self.limits.batch)
 
-    async def find(self, picture: Image.Image, score: float | None) -> Detections:
-        """What is on it with at least that score, or the detector's own. Raises what the network raises."""
-        job = Job(picture, least_scores(self.detector, score), asyncio.get_running_loop().create_future())
+    async def find(self, picture: Image.Image, least: Least) -> Detections:
+        """What is on it with at least these scores. Raises what the network raises."""
+        job = Job(picture, least, asyncio.get_running_loop().create_future())
         self.waiting.put_nowait(job)
         return await job.found
 
@@ -91,7 +91,7 @@ class Batcher:
         """One pass for all of them; each is told its own."""
         try:
             found, seconds = await asyncio.get_running_loop().run_in_executor(
-                self.network, self.see, [job.picture for job in batch], lowest(job.score for job in batch)
+                self.network, self.see, [job.picture for job in batch], lowest(job.least for job in batch)
             )
         except Exception as error:
             self.fault = f"{self.name}: {type(error).__name__}: {error}"
@@ -104,7 +104,7 @@ class Batcher:
         self.metrics.looked(self.name, len(batch), seconds)
         for job, one in zip(batch, found, strict=True):
             if not job.found.done():
-                job.found.set_result(reaching(one, job.score))
+                job.found.set_result(reaching(one, job.least))
 
     def see(self, pictures: Sequence[Image.Image], score: float) -> tuple[list[Detections], float]:
         """In the network's thread: what is found, and the seconds that it took.

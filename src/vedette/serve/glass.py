@@ -11,13 +11,13 @@ from PIL import Image
 
 from vedette.glass.page import View, page
 from vedette.glass.trace import explain
-from vedette.infer.scores import least_scores, lowest
+from vedette.infer.scores import lowest
 from vedette.serve.batcher import Batcher
 from vedette.serve.bodies import one_picture
 from vedette.serve.page import FOLDER
 from vedette.serve.refusal import RESPONSES, RefusedError
 from vedette.serve.routes import ONE_PICTURE, Name, Score
-from vedette.serve.service import Service
+from vedette.serve.service import Service, least_of
 
 HTML = "text/html; charset=utf-8"
 POLICY = (
@@ -58,5 +58,5 @@ def routes(service: Service) -> APIRouter:
 
 def _page(model: Batcher, picture: Image.Image, score: float | None) -> str:
     """In the network's thread; a trace has one floor for all classes, the lowest of the weights' own."""
-    floor = lowest([least_scores(model.detector, score)])
+    floor = lowest([least_of(model, score)])
     return page([View(model.name, explain(model.detector, picture, score=floor))], "the picture")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from vedette import __version__
 from vedette.serve.bodies import from_base64, parsed
 from vedette.serve.refusal import RESPONSES, RefusedError
-from vedette.serve.service import LEAST_SCORE, Service, in_thread
+from vedette.serve.service import LEAST_SCORE, Service, in_thread, least_of
 from vedette.structures import Detections
 
 VERSION = "1"  # of every model: a file is served until the service ends
@@ -155,7 +155,7 @@ def _add_model(router: APIRouter, service: Service, path: str) -> None:
         model = service.model(name)
         _known(version)
         asked, pictures = await in_thread(service.decoders, _read, await request.body())
-        found = await service.find(model, pictures, asked.parameters.score)
+        found = await service.find(model, pictures, least_of(model, asked.parameters.score))
         outputs = _outputs([_whole(one) for one in found])
         wanted = None if asked.outputs is None else {output.name for output in asked.outputs}
         outputs = [output for output in outputs if wanted is None or output.name in wanted]

@@ -13,13 +13,12 @@ from vedette.serve.answers import (
     Failed,
     OneOfSeveral,
     annotated,
-    only,
     rows,
     wants_picture,
 )
 from vedette.serve.bodies import FORM, JSON, OnePicture, Pictures, one_picture, several_pictures
 from vedette.serve.refusal import RESPONSES, RefusedError
-from vedette.serve.service import LEAST_SCORE, Service, in_thread
+from vedette.serve.service import LEAST_SCORE, Service, in_thread, least_of
 from vedette.structures import Detections
 
 Name = Annotated[str | None, Query(description="One of GET /models; the first without it.")]
@@ -90,10 +89,10 @@ def _add_detect(router: APIRouter, service: Service) -> None:
     ) -> Answer | Response:
         """The objects in one picture, as JSON or, where Accept prefers image/jpeg, drawn on it."""
         start, chosen = time.perf_counter(), service.model(model)
-        (found,) = await service.find(chosen, [await one_picture(request)], score)
+        least = least_of(chosen, score, classes)
+        (found,) = await service.find(chosen, [await one_picture(request)], least)
         if isinstance(found, RefusedError):
             raise found
-        found = only(found, _named(classes))
         if wants_picture(request.headers.get("accept", "")):
             return Response(await in_thread(service.decoders, annotated, found), media_type=JPEG)
         return Answer(model=chosen.name, milliseconds=_since(start), **_of_one(found))
@@ -112,11 +111,10 @@ def _add_batch(router: APIRouter, service: Service) -> None:
     ) -> Answers:
         """The objects in several pictures, in their order; a bad picture has an error in its place."""
         start, chosen = time.perf_counter(), service.model(model)
-        found = await service.find(chosen, await several_pictures(request), score)
+        least = least_of(chosen, score, classes)
+        found = await service.find(chosen, await several_pictures(request), least)
         results = [
-            Failed(error=one.detail) if isinstance(one, RefusedError) else OneOfSeveral(**_of_one(only(one, named)))
-            for named in [_named(classes)]
-            for one in found
+            Failed(error=one.detail) if isinstance(one, RefusedError) else OneOfSeveral(**_of_one(one)) for one in found
         ]
         return Answers(model=chosen.name, results=results, milliseconds=_since(start))
 
@@ -153,10 +151,6 @@ def _model(name: str, service: Service) -> Model:
 def _of_one(found: Detections) -> dict[str, Any]:
     assert found.image is not None
     return {"width": found.image.width, "height": found.image.height, "detections": rows(found)}
-
-
-def _named(classes: str | None) -> list[str]:
-    return [name.strip() for name in classes.split(",")] if classes else []
 
 
 def _since(start: float) -> float:

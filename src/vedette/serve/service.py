@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from PIL import Image
 
-from vedette.errors import likely
+from vedette.errors import InputError, likely
 from vedette.infer.decoded import DECODERS
 from vedette.infer.detector import Detector
+from vedette.infer.scores import Least, least_scores, split_names
 from vedette.serve.batcher import Batcher
 from vedette.serve.decode import decode, size_of
 from vedette.serve.limits import Limits
@@ -66,18 +67,16 @@ class Service:
             if model.fault is not None:
                 raise RefusedError(503, model.fault)
 
-    async def find(
-        self, model: Batcher, pictures: Sequence[bytes], score: float | None
-    ) -> list[Detections | RefusedError]:
+    async def find(self, model: Batcher, pictures: Sequence[bytes], least: Least) -> list[Detections | RefusedError]:
         """What is on each encoded picture, or why it is refused. Raises RefusedError where there is no room."""
         with self.room.hold(len(pictures)), self.metrics.holding(len(pictures)):
-            return await asyncio.gather(*(self.find_one(model, data, score) for data in pictures))
+            return await asyncio.gather(*(self.find_one(model, data, least) for data in pictures))
 
-    async def find_one(self, model: Batcher, data: bytes, score: float | None) -> Detections | RefusedError:
+    async def find_one(self, model: Batcher, data: bytes, least: Least) -> Detections | RefusedError:
         """For a picture that has room."""
         try:
             async with self.decoded(data) as picture:
-                return await model.find(picture, score)
+                return await model.find(picture, least)
         except RefusedError as error:
             return error
 
@@ -102,6 +101,18 @@ class Service:
         width, height = await in_thread(self.decoders, size_of, data, self.limits.pixels)
         async with self.room.hold_pixels(width * height):
             yield await in_thread(self.decoders, decode, data)
+
+
+def least_of(model: Batcher, score: float | None, classes: str | None = None) -> Least:
+    """What a request asks of a model; classes: names with commas between them, None for all.
+
+    Raises RefusedError for a class that there is not.
+    """
+    names = split_names([classes], model.detector.classes or ()) if classes else None
+    try:
+        return least_scores(model.detector, score, names)
+    except InputError as error:
+        raise RefusedError(422, str(error)) from None
 
 
 async def in_thread(threads: ThreadPoolExecutor, call: Callable[..., Given], *what: object) -> Given:

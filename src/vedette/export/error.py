@@ -3,5 +3,5 @@
 from vedette.errors import InputError
 
 
-class RefusedError(InputError):
+class ExportError(InputError):
     """A detector that has no form in a format, or whose file is not its equal."""
