@@ -4,7 +4,8 @@
 
 Each run is `vedette train MODEL` with nothing chosen but `--epochs`, on the first pictures of DATA's training split in
 an order drawn by the seed, measured on at most `--measured` pictures of the other. Rows that FILE has already are not
-run again, so that it may be stopped; `--table` prints what is there.
+run again, so that it may be stopped, and a run that was stopped goes on where it was, in FILE's name with `-runs`;
+`--table` prints what is there.
 
     python benchmarks/short_runs.py DATA --val DATA:SPLIT --out FILE.jsonl --first-steps
 
@@ -15,7 +16,7 @@ at the smallest input that the detector takes.
 import argparse
 import json
 import random
-import tempfile
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import torch
 import vedette
 from vedette.errors import InputError
 from vedette.train.around import Around
+from vedette.train.checkpoint import has_state
 from vedette.train.halt import NotFiniteError
 from vedette.train.plan import Wanted, new_run, read_data
 from vedette.train.run import start
@@ -33,28 +35,30 @@ from vedette.zoo import RCNN, SPPNET, known, names
 
 def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int) -> dict[str, Any]:
     """One run: whether it ended finite, with which losses and which mAP."""
-    with tempfile.TemporaryDirectory() as folder:
-        ways: dict[str, Any] = {"device": arguments.device, "few": arguments.measured, "say": lambda line: None}
-        around = Around(folder=Path(folder) / "run", **ways)
-        dataset = read_data([arguments.data], "train", around)
-        order = list(range(len(dataset)))
-        random.Random(0).shuffle(order)
-        part = dataset.part(sorted(order[:pictures]))
-        chosen: dict[str, Any] = {"kind": arguments.recipe, "recipe": {"epochs": epochs}}
-        if arguments.first_steps:
-            chosen |= {"recipe": {"epochs": 1, "batch_size": 2}, "backbone": "random", "config": smallest(model)}
-        wanted = Wanted(model=model, data=[arguments.data], val=arguments.val, **chosen)
-        run, began = new_run(wanted, part, around.device), time.monotonic()
-        row: dict[str, Any] = {"model": model, "pictures": pictures, "epochs": epochs}
-        row |= {"config": dict(wanted.config)} | {
-            name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")
-        }
-        try:
-            start(run, around, part)
-            log = [json.loads(line) for line in (around.folder / "log.jsonl").read_text().splitlines()]
-            row |= {"finite": True, "log": [line for line in log if "epoch" in line][-1]}
-        except NotFiniteError as error:
-            row |= {"finite": False, "log": str(error)}
+    folder = arguments.out.with_name(f"{arguments.out.stem}-runs") / f"{model.replace('/', '-')}-{pictures}-{epochs}"
+    ways: dict[str, Any] = {"device": arguments.device, "few": arguments.measured, "say": lambda line: None}
+    around = Around(folder=folder, resume=has_state(folder), **ways)
+    if not around.resume:
+        shutil.rmtree(folder, ignore_errors=True)
+    dataset = read_data([arguments.data], "train", around)
+    order = list(range(len(dataset)))
+    random.Random(0).shuffle(order)
+    part = dataset.part(sorted(order[:pictures]))
+    chosen: dict[str, Any] = {"kind": arguments.recipe, "recipe": {"epochs": epochs}}
+    if arguments.first_steps:
+        chosen |= {"recipe": {"epochs": 1, "batch_size": 2}, "backbone": "random", "config": smallest(model)}
+    wanted = Wanted(model=model, data=[arguments.data], val=arguments.val, **chosen)
+    run, began = new_run(wanted, part, around.device), time.monotonic()
+    row: dict[str, Any] = {"model": model, "pictures": pictures, "epochs": epochs}
+    row |= {"config": dict(wanted.config), "resumed": around.resume}
+    row |= {name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")}
+    try:
+        start(run, around, part)
+        log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        row |= {"finite": True, "log": [line for line in log if "epoch" in line][-1]}
+    except NotFiniteError as error:
+        row |= {"finite": False, "log": str(error)}
+    shutil.rmtree(folder)
     return row | {"seconds": round(time.monotonic() - began)}
 
 
