@@ -8,10 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import vedette
-from contenders import ROWS, Row, ways
+from contenders import DEMO, ROWS, Row, ways
 
-DEMO = Path(vedette.__file__).parent / "assets" / "demo"
 PHOTO = DEMO / "astronaut.jpg"
 THEIR_START = """
 import torch
