@@ -86,10 +86,10 @@ def detect(
     check_options(given_options(context))
     sources = _found(source, videos=not ray)
     check_asked(sources, every, track, as_json, save)
-    cut = read_tiles(tiles, overlap)
     from vedette.zoo import weight_file
 
     weights = weight_file(model)  # before torch is imported, which takes seconds
+    cut = read_tiles(tiles, overlap)
     asked = _asked(context.params, weights)
     if ray:
         return detect_on_ray(wanted_of(sources.files, weights, asked, context.params))
