@@ -132,7 +132,7 @@ def _asked(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
 def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves, tiles: Tiles | None) -> dict[str, Any]:
     """The same of what --ray does not have."""
     names = ("backend", "fp32", "tiles", *(("every", "track") if videos else ()))
-    own = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
+    own: dict[str, Any] = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
     own["overlap"] = None if tiles is None else tiles.overlap
     return {name: values[name] for name in names} | own
 
