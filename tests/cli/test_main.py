@@ -150,6 +150,11 @@ def test_what_does_not_compute_imports_no_torch(tmp_path: Path) -> None:
         f"detect {tmp_path / 'absent.jpg'}": 2,
         f"detect {photo} --model refinedet320-lite": 2,
         "data check /absent": 2,
+        f"data stats {photo} --model refinedet320-lite": 2,
+        "data stats /absent --model refinedet320-lite0 --set image_size=512": 2,
+        f"data proposals {photo} --model refinedet320-lite": 2,
+        "train refinedet320-lite0 --data /absent --out y": 2,
+        f"train refinedet320-lite0 --data {photo} --val /absent --out y": 2,
         "--version": 0,
     }
     code = (
@@ -161,7 +166,7 @@ def test_what_does_not_compute_imports_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "did you mean refinedet320-lite0?" in done.stderr
+    assert done.stderr.count("did you mean refinedet320-lite0?") == 6
 
 
 @pytest.mark.parametrize(
@@ -182,3 +187,21 @@ def test_a_shell_completes_verbs_names_and_options(words: str, offered: list[str
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=os.environ | asked
     )
     assert done.stdout.split() == offered, done.stderr
+
+
+def test_letters_that_the_terminal_has_no_sign_for_are_written_as_numbers(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [\u732b\u00e9]\n", encoding="utf-8")
+    code = "import sys\nfrom vedette.cli.main import main\nsys.argv = ['vedette', 'data', 'check', '.']\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"  0 \\u732b\xe9\n" in done.stdout

@@ -110,3 +110,19 @@ def test_marks_and_ids_are_kept(coco: Write, tmp_path: Path, marks: dict) -> Non
     before, after = splits_of(source)["train"], splits_of(tmp_path / "out")["train"]
     assert after.all_flags.tolist() == before.all_flags.tolist()
     assert (after.category_ids, after.image_ids.tolist()) == (before.category_ids, [7, 3])
+
+
+def test_voc_images_of_small_letters_are_left_out_as_well(voc: Write, tmp_path: Path) -> None:
+    source = voc({"a": [("cat", 1, 1, 9, 9)], "b": [("dog", "x", 1, 9, 9)]})
+    (source / "Annotations" / "xmls").mkdir()
+    for key in "ab":
+        (source / "Annotations" / f"{key}.xml").rename(source / "Annotations" / "xmls" / f"{key}.xml")
+    (source / "Annotations").rename(source / "annotations")
+    assert fix(source, tmp_path / "out").images == 1
+    (one,) = json.loads((tmp_path / "out" / "all.json").read_text())["images"]
+    assert Path(one["file_name"]).name == "a.jpg"
+    fixes = json.loads((tmp_path / "out" / "fixes.json").read_text())["fixes"]
+    assert {one["kind"]: one["done"] for one in fixes} == {
+        "annotation unreadable": "left out",
+        "image without boxes": "kept, if nothing else was found about it",
+    }

@@ -25,6 +25,10 @@ SHORT = {"id": 1, "image": "/data/upload/a.jpg", "annotator": 1, "annotation_id"
         ({"export.json": [TASK]}, "an export of Label Studio as JSON, .* export it there once more, as COCO"),
         ({"export.json": [SHORT]}, "an export of Label Studio as JSON"),
         ({"classes.txt": "cat", "labels/a.txt": "0 .5 .5 .5 .5"}, "YOLO labels without a data.yaml: write one"),
+        (
+            {"birds.yaml": "train: images\nnames: [owl]", "labels/a.txt": ""},
+            "birds.yaml for data.yaml: give .*/birds.yaml",
+        ),
         ({"a.xml": "<annotation/>"}, "VOC XML outside of Annotations/"),
         ({"train/a.xml": "<annotation/>"}, "VOC XML outside of Annotations/"),
         ({"readme.txt": "hello", "a.json": "{"}, "no data set found"),

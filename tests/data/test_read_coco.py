@@ -321,7 +321,10 @@ def test_a_box_is_that_of_its_polygons(coco: Write) -> None:
     folder = coco([[0, 0, 0, 0]] * 4, change=change)
     assert settle(parse_coco(folder / "train.json"))[0].boxes(0).tolist() == [[2, 5, 20, 15.5]]
     assert kinds(folder) == [
-        ("annotation unreadable", "annotation 101: bbox [] is not four numbers"),
+        (
+            "annotation unreadable",
+            "annotation 101: it has no bbox, and its segmentation is no list of polygons of three points or more",
+        ),
         (
             "annotation unreadable",
             "annotation 102: it has no bbox, and its segmentation is a mask; write the bbox of the mask beside it",
@@ -432,3 +435,31 @@ def test_an_area_that_is_none_is_the_boxs(coco: Callable[..., Path], area: objec
     """Tools that reckon none write 0: every box would be a small one."""
     folder = coco(change=lambda content: content["annotations"][0].update(area=area))
     assert settle(parse_coco(folder / "train.json"))[0].all_areas.tolist() == [100]
+
+
+def test_captions_beside_any_split_are_passed_over(coco: Write) -> None:
+    folder = coco()
+    captions = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": [{"id": 1, "image_id": 7, "caption": "!"}]}
+    (folder / "captions_train.json").write_text(json.dumps(captions))
+    (folder / "captions_val.json").write_text(json.dumps(captions | {"info": " " * 2**20}))  # too large to be parsed
+    assert list(coco_splits(folder)) == ["train"]
+
+
+def test_other_splits_beside_instances_are_not_lost(coco: Write) -> None:
+    folder = coco(file="annotations/instances_val2017.json")
+    coco(file="annotations/night.json")
+    coco(file="train.json")
+    coco(file="annotations/person_keypoints_val2017.json")
+    assert list(coco_splits(folder)) == ["instances_val2017", "train", "night"]
+
+
+def test_polygons_that_are_none_are_called_so(coco: Write) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["annotations"][0] |= {"bbox": None, "segmentation": [1, 1, 20, 1, 20, 20]}
+
+    assert kinds(coco(change=change)) == [
+        (
+            "annotation unreadable",
+            "annotation 100: it has no bbox, and its segmentation is no list of polygons of three points or more",
+        )
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from vedette.data.draft import settle
+from vedette.data.read import read_dataset
 from vedette.data.read_voc import VOC_CLASSES, voc_splits
 
 Write = Callable[..., Path]
@@ -319,3 +320,25 @@ def test_a_rotated_box_is_called_so(voc: Write) -> None:
     (folder / "Annotations" / "a.xml").write_text(f"<annotation>{text}</annotation>")
     detail = "object 1, cat: there is no <bndbox>, but a rotated <robndbox>; write the box around it"
     assert ("annotation unreadable", "a.xml", detail) in found_in(folder, "train")
+
+
+def test_the_folder_of_annotations_may_be_in_small_letters(voc: Write) -> None:
+    folder = voc({"a": [CAT]})
+    (folder / "Annotations").rename(folder / "annotations")
+    (folder / "JPEGImages").rename(folder / "images")
+    found = read_dataset(folder)
+    assert (found.file(0).name, found.boxes(0).tolist()) == ("a.jpg", [[2, 3, 20, 25]])
+
+
+def test_a_split_may_be_called_after_another(voc: Write) -> None:
+    folder = voc({"a": [CAT], "b": [CAT]}, train="a", night_train="b", cat_train="a", sofa_train="a")
+    assert list(voc_splits(folder)) == ["night_train", "train"]
+
+
+def test_two_names_of_the_file_are_found(voc: Write) -> None:
+    folder = rewrite(
+        voc({"a": [CAT]}, train="a"), "a", "<size>", "<filename>a.jpg</filename><filename>b.jpg</filename><size>"
+    )
+    assert found_in(folder, "train") == [
+        ("annotation unreadable", "a.xml", "there are 2 <filename>, where one alone is read")
+    ]

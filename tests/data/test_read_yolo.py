@@ -361,3 +361,28 @@ def test_pictures_of_rarer_formats_are_not_passed_over(yolo: Write, suffix: str)
     (folder / "images" / "a.jpg").rename(folder / "images" / f"a{suffix}")
     dataset, _ = settle(yolo_splits(folder)["train"]())
     assert [dataset.file(index).name for index in range(len(dataset))] == [f"a{suffix}"]
+
+
+def test_a_list_may_count_from_the_yaml(yolo: Write) -> None:
+    folder = yolo({"images/a": BOX, "lists/images/b": BOX}, "train: lists/train.txt\nnames: [fish, shark]\n")
+    (folder / "lists/train.txt").write_text("images/a.jpg\nimages/b.jpg\nimages/c.jpg\n")
+    draft = yolo_splits(folder)["train"]()
+    places = ("images/a.jpg", "lists/images/b.jpg", "lists/images/c.jpg")
+    assert draft.files == [str(folder / place) for place in places]
+
+
+def test_a_list_may_count_from_the_path_of_the_yaml(yolo: Write, tmp_path: Path) -> None:
+    folder = yolo({"far/images/a": BOX}, "path: far\ntrain: ../lists/train.txt\nnames: [fish, shark]\n")
+    (folder / "lists").mkdir()
+    (folder / "lists/train.txt").write_text("images/a.jpg\n")
+    assert yolo_splits(folder)["train"]().files == [str(folder / "far/images/a.jpg")]
+
+
+def test_numbers_of_names_may_be_in_quotes(yolo: Write) -> None:
+    folder = yolo({"train/images/a": BOX}, "train: train/images\nnames: {'0': fish, '1': shark}\n")
+    assert yolo_splits(folder)["train"]().classes == ("fish", "shark")
+
+
+def test_a_number_in_quotes_and_without_is_refused(yolo: Write) -> None:
+    with pytest.raises(InputError, match="a number of a class is there twice"):
+        yolo_splits(yolo({"train/images/a": BOX}, "train: train/images\nnames: {'0': fish, 0: shark}\n"))

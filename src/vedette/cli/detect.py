@@ -86,10 +86,10 @@ def detect(
     check_options(given_options(context))
     sources = _found(source, videos=not ray)
     check_asked(sources, every, track, as_json, save)
-    cut = read_tiles(tiles, overlap)
     from vedette.zoo import weight_file
 
     weights = weight_file(model)  # before torch is imported, which takes seconds
+    cut = read_tiles(tiles, overlap)
     asked = _asked(context.params, weights)
     if ray:
         return detect_on_ray(wanted_of(sources.files, weights, asked, context.params))
@@ -132,7 +132,7 @@ def _asked(values: Mapping[str, Any], weights: Path) -> dict[str, Any]:
 def _asked_here(values: Mapping[str, Any], videos: bool, saves: Saves, tiles: Tiles | None) -> dict[str, Any]:
     """The same of what --ray does not have."""
     names = ("backend", "fp32", "tiles", *(("every", "track") if videos else ()))
-    own = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
+    own: dict[str, Any] = {"classes": list(values["classes"] or ()) or None, "crops": saves.crops is not None or None}
     own["overlap"] = None if tiles is None else tiles.overlap
     return {name: values[name] for name in names} | own
 

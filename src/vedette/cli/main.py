@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
@@ -59,7 +60,14 @@ def _options(
 def main() -> None:
     """Runs the command of `sys.argv` and exits: 0, 1 (ran, and found fault), 2 (bad input), 130 or 143 (signals)."""
     signal.signal(signal.SIGTERM, _terminate)
+    _print_any_letter()
     sys.exit(run(sys.argv[1:] or ["--help"]))
+
+
+def _print_any_letter() -> None:
+    """Where the terminal, or a file that Windows redirects to, has no sign for a letter, its number is written."""
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -70,6 +70,10 @@ def _check_ways(model: str | None, mode: Mode | None, cache: Path | None, device
         if value is not None:
             other = "selective search, and --model takes an RPN's proposals" if model is not None else "--model"
             raise InputError(f"{name} {value}: is for {other}; leave {name} out")
+    if model is not None:
+        from vedette.zoo import weight_file
+
+        weight_file(model)  # before torch is imported, which takes seconds
 
 
 def _search(dataset: Dataset, mode: Mode, limit: int, cache: Path | None, workers: int) -> list[Any]:

@@ -48,11 +48,14 @@ def stats(
     from vedette.data.read import parse_source
     from vedette.data.split import read_whole
     from vedette.data.statistics import statistics_of
+    from vedette.zoo import known
 
     check_file("--json", json_file, "boxes")
     fields = read_settings(settings or [])
     if no_anchors and (model is not None or fields):
         raise InputError("--no-anchors: --model and --set are for anchors; leave them out")
+    if model is not None and not Path(model).exists():
+        known(model)  # before torch is imported, which takes seconds
     dataset = read_whole(*parse_source(source), "train")
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -91,8 +91,9 @@ def train(
 
     check_extra()
     _check_options(given)
-    if model is not None:
-        _check_model(model, given)  # before torch is imported, which takes seconds
+    if model is not None:  # before torch is imported, which takes seconds
+        _check_model(model, given)
+        _check_data([*(data or []), *([val] if val else [])])
     check_folder("--out", out, files=["run.json"])
     around = _around(context.params)
     _check_trial(given, around)
@@ -138,6 +139,14 @@ def _check_model(model: str, given: Given) -> None:
     whole = (WEIGHTS / f"{model}.safetensors").is_file() and _kind(given) in (None, "fine-tuning")
     if found.backbone == LITE0 and not (whole and "backbone" not in given):  # a whole bundled detector may do instead
         check_package()
+
+
+def _check_data(sources: Sequence[str]) -> None:
+    """Raises InputError where nothing is at a path, or nothing that is a data set."""
+    from vedette.data.read import find_splits, parse_source
+
+    for source in sources:
+        find_splits(parse_source(source)[0])
 
 
 def _check_trial(given: Given, around: Around) -> None:

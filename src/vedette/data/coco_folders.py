@@ -13,11 +13,14 @@ from vedette.data.foreign import is_coco
 from vedette.errors import InputError
 
 EXPORTED = "_annotations.coco"  # the stem of one common exporter's file, a folder a split
+BESIDE_INSTANCES = ("captions_", "image_info_", "panoptic_", "person_keypoints_", "stuff_")  # COCO's own, of the same
 LABELS, DATA = "labels", "data"  # labels.json beside data/: of another one
 
 
 def coco_files(folder: Path) -> dict[str, Path]:
-    """The COCO JSON of every split of a folder by the split's name; files of instances alone where there are any.
+    """The COCO JSON of every split of a folder by the split's name, those of instances first.
+
+    Beside these, what else COCO publishes of the same pictures is passed over.
 
     Raises InputError where two are of one name.
     """
@@ -29,8 +32,11 @@ def coco_files(folder: Path) -> dict[str, Path]:
     files += [one / f"{LABELS}.json" for one in inner if os.path.isdir(one / DATA)]
     found = [file for file in files if file.suffix.lower() == ".json" and is_coco(file)]
     instances = [file for file in found if file.stem.startswith("instances_")]
+    others = [
+        file for file in found if not file.stem.startswith(("instances_", *(BESIDE_INSTANCES if instances else ())))
+    ]
     splits: dict[str, Path] = {}
-    for file in instances or found:
+    for file in instances + others:
         name = _split_name(file, folder)
         if name in splits:
             which = f"{file}: {splits[name]} is of the split {name} too"

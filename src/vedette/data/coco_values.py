@@ -68,6 +68,8 @@ def box_of(record: dict[str, Any]) -> Box | str:
             return around
         if isinstance(outline, dict):
             return "it has no bbox, and its segmentation is a mask; write the bbox of the mask beside it"
+        if outline:
+            return "it has no bbox, and its segmentation is no list of polygons of three points or more"
     values = [number(value) for value in bbox] if isinstance(bbox, list) and len(bbox) == 4 else []
     x, y, width, height = values or [None] * 4
     if x is None or y is None or width is None or height is None:

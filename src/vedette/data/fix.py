@@ -25,7 +25,7 @@ from vedette.data.values import counted
 from vedette.data.write_coco import write_json as write_split
 
 DONE: Mapping[Kind, str] = {
-    "image without boxes": "kept as it is",
+    "image without boxes": "kept, if nothing else was found about it",
     "picture not annotated": "not in the copy",
     "picture in two splits": "kept in both: leave it out of one",
     "degenerate box": "box removed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def is_coco(file: Path) -> bool:
         return False
     content, named = _small(file), file.stem in SPLIT_NAMES or file.stem.startswith("instances_")
     if isinstance(content, dict):
-        return named or sum(isinstance(content.get(key), list) for key in LISTS) > 1
+        return named or (sum(isinstance(content.get(key), list) for key in LISTS) > 1 and not _is_captions(content))
     return content is None and (named or _has_words(file))
 
 
@@ -49,10 +50,23 @@ def what_it_is(place: Path) -> str | None:
     if any(isinstance(content, dict) and {"shapes", "imagePath"} <= content.keys() for content in contents):
         return LABELME
     names = list_folder(place)
+    yaml = next((name for name in names if _names_classes(place / name)), None)
+    if yaml is not None:
+        return f"{yaml} for data.yaml: give {place / yaml} itself, or rename it"
     if "labels" in names and any(name.endswith(".txt") for name in list_folder(place / "labels")):
         return CLASSES_ALONE
     inner = [name for folder in [place, *(place / name for name in visible(names))] for name in list_folder(folder)]
     return XML_BESIDE if any(name.lower().endswith(".xml") for name in inner) else None
+
+
+def _names_classes(file: Path) -> bool:
+    """Whether a file is a YOLO data set's yaml, whatever its name."""
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        return False
+    try:
+        return re.search(r"^names\s*:", read_text(file), re.MULTILINE) is not None
+    except Unreadable:
+        return False
 
 
 def _some_json(folder: Path) -> Iterable[Path]:
@@ -79,7 +93,16 @@ def _has_words(file: Path) -> bool:
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if content[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):  # a list, as files of results are
             return False
+        if content.find(b'"category_id"') < 0 <= content.find(b'"caption"'):
+            return False
         return any(content.find(f'"{key}"'.encode()) >= 0 for key in LISTS[:2])
+
+
+def _is_captions(content: dict[str, Any]) -> bool:
+    """Sentences about pictures, as COCO has them too."""
+    annotations = content.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    return isinstance(first, dict) and "caption" in first and "category_id" not in first
 
 
 def _is_label_studio(content: Any) -> bool:

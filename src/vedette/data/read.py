@@ -147,4 +147,5 @@ def _splits_of_file(file: Path, shapes: bool) -> Splits:
 
 
 def _splits_of_folder(folder: Path, shapes: bool) -> Splits:
-    return yolo_splits(folder, shapes) or voc_splits(folder) or coco_splits(folder, shapes)
+    coco_or_voc = voc_splits(folder) or coco_splits(folder, shapes) or voc_splits(folder, "annotations")
+    return yolo_splits(folder, shapes) or coco_or_voc

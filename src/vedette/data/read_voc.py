@@ -1,7 +1,8 @@
 """VOC XML: Annotations/ID.xml, JPEGImages/ID.jpg, and the splits as lists of ids in ImageSets/Main/SPLIT.txt.
 
 XML files and pictures may lie in subfolders. A picture belongs to the XML of its name; where several share it, as a.jpg
-and a.png do, the XML's <filename> decides, and where none has it, the picture of that <filename> is taken.
+and a.png do, the XML's <filename> decides, and where none has it, the picture of that <filename> is taken. Some tools
+call the folders annotations/ and images/.
 
 Classes are the names that occur anywhere in Annotations/, sorted, so that all splits share them; the twenty of VOC
 where no other name occurs.
@@ -26,27 +27,27 @@ MARKS = (["1"], ["0"], ["-1"])  # what VOC's lists of one class add to an id
 EVERYTHING = "all"  # the split's name where there is no list of ids
 
 
-def voc_splits(folder: Path) -> dict[str, Callable[[], Draft]]:
+def voc_splits(folder: Path, annotations: str = "Annotations") -> dict[str, Callable[[], Draft]]:
     """The splits of a folder by name, none if it is not VOC; each a call that reads it."""
-    if not any(_is_xml(name) for _, names in walk(folder / "Annotations") for name in names):
+    if not any(_is_xml(name) for _, names in walk(folder / annotations) for name in names):
         return {}
-    voc = VocFolder(folder)
+    voc = VocFolder(folder, folder / annotations)
     names = visible(list_folder(folder / "ImageSets" / "Main"))
     lists = {Path(name).stem: name for name in names if name.lower().endswith(".txt")}
-    splits = [name for name in lists if not _is_of_one_class(name, lists)]
+    splits = [name for name in lists if not any(_is_of_one_class(name, other, voc) for other in lists)]
     return {name: partial(voc.parse, name, lists.get(name)) for name in splits or [EVERYTHING]}
 
 
 class VocFolder:
     """A folder whose XML files are read once for all of its splits."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, xml_folder: Path) -> None:
+        self.folder, self.xml_folder = folder, xml_folder
 
     @cached_property
     def files(self) -> dict[str, list[Path]]:
         """The XML files by id: their path in Annotations/ without suffix."""
-        return _by_key(self.folder / "Annotations", _is_xml)
+        return _by_key(self.xml_folder, _is_xml)
 
     @cached_property
     def keys(self) -> dict[str, list[str]]:
@@ -93,7 +94,7 @@ class VocFolder:
         for key in self.files if list_name is None else self._ids(list_name, draft):
             files = self.files.get(key)
             if files is None:
-                file = self.folder / "Annotations" / f"{key}.xml"
+                file = self.xml_folder / f"{key}.xml"
                 draft.find("missing file", file, f"no such annotation, but {split} lists it")
                 continue
             if len(files) > 1:
@@ -171,6 +172,7 @@ def _is_xml(name: str) -> bool:
     return name.lower().endswith(".xml")
 
 
-def _is_of_one_class(name: str, lists: Iterable[str]) -> bool:
-    """VOC's own folder has lists such as cat_train.txt beside train.txt: not splits."""
-    return any(name.endswith(f"_{other}") for other in lists)
+def _is_of_one_class(name: str, split: str, voc: VocFolder) -> bool:
+    """VOC's own folder has lists such as cat_train.txt beside train.txt: not splits, as night_train.txt would be."""
+    before = name.removesuffix(f"_{split}")
+    return before != name and before in (*VOC_CLASSES, *voc.classes)

@@ -12,7 +12,18 @@ from functools import partial
 from pathlib import Path
 
 from vedette.data.draft import Draft
-from vedette.data.files import Unreadable, composed, file_in, is_picture, list_folder, located, read_text, visible, walk
+from vedette.data.files import (
+    Unreadable,
+    composed,
+    file_in,
+    is_picture,
+    list_folder,
+    located,
+    missing,
+    read_text,
+    visible,
+    walk,
+)
 from vedette.data.shapes import written
 from vedette.data.values import counted
 from vedette.data.yolo_labels import are_beyond, read_lines
@@ -54,7 +65,7 @@ def parse_yolo(places: list[Path], said: YoloYaml, shapes: bool = False) -> Draf
         if not os.path.exists(place):
             draft.find("missing file", place, "no such folder or list of images, but the yaml names it")
             continue
-        for file in _images(place, draft):
+        for file in _images(place, said.roots, draft):
             reader.take(file)
     reader.find_lost_labels()
     if all(os.path.isdir(place) for place in places):
@@ -140,8 +151,8 @@ class _Reader:
                     self.draft.find("missing file", folder / name, "labels without an image of that name")
 
 
-def _images(place: Path, draft: Draft) -> Iterator[Path]:
-    """The images of a folder, at any depth, or those that a text file lists."""
+def _images(place: Path, roots: list[Path], draft: Draft) -> Iterator[Path]:
+    """The images of a folder, at any depth, or those that a file lists: from where it lies, else from the roots."""
     if place.is_dir():
         for folder, names in walk(place):
             yield from (folder / name for name in names if is_picture(name))
@@ -151,8 +162,19 @@ def _images(place: Path, draft: Draft) -> Iterator[Path]:
     except Unreadable as error:
         draft.find("annotation unreadable", place, str(error))
         return
-    files = [str(file_in(place.parent, line.strip())) for line in lines if line.strip()]
-    yield from map(Path, located(files))
+    names = [line.strip() for line in lines if line.strip()]
+    yield from map(Path, _listed(names, [place.parent, *roots]))
+
+
+def _listed(names: list[str], bases: list[Path]) -> list[str]:
+    """The file of each name in the first of the folders that has it; in the first of all where none has."""
+    files = located([str(file_in(bases[0], name)) for name in names])
+    for base in bases[1:]:
+        absent = missing(files)
+        others = located([str(file_in(base, names[index])) for index in absent])
+        for place in set(range(len(others))).difference(missing(others)):
+            files[absent[place]] = others[place]
+    return files
 
 
 def label_file(image: Path) -> Path:

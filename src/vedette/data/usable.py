@@ -66,6 +66,6 @@ def _plain(file: Path) -> str:
 
 def _voc_key(file: Path) -> str:
     """.../Annotations/sub/b.xml → sub/b, VOC's id of an image."""
-    parts = file.parts
-    start = len(parts) - parts[::-1].index("Annotations") if "Annotations" in parts else len(parts) - 1
+    parts, plain = file.parts, [part.lower() for part in file.parts]
+    start = len(parts) - plain[::-1].index("annotations") if "annotations" in plain else len(parts) - 1
     return composed(os.path.splitext(PurePath(*parts[start:]).as_posix())[0])

@@ -120,7 +120,8 @@ def _only(element: Element, tag: str, where: str, faults: list[str]) -> Element 
     """The element's child of a name; which of several is meant cannot be told."""
     found = element.findall(tag)
     if len(found) > 1:
-        faults.append(f"{where}there are {len(found)} <{tag}>, where one alone is read; write an <object> for each box")
+        advice = "; write an <object> for each box" if tag == "bndbox" else ""
+        faults.append(f"{where}there are {len(found)} <{tag}>, where one alone is read{advice}")
     return found[0] if found else None
 
 

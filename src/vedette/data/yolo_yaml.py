@@ -22,6 +22,7 @@ OPTIONAL = "test"  # exporters write it in any case; the others must exist where
 NOT_SPLITS = ("path", "names", "download")
 NOT_A_SPLIT = (*NOT_SPLITS, "nc", "kpt_shape")  # keys that mean something else, or nothing
 MOST_CLASSES = 100_000
+MOST_DIGITS = 18  # of the number of a class
 MOST_ALIASES = 10  # *name for &name: a few hundred bytes of them can stand for more than all memory
 LARGEST = 2**20  # letters
 DEEPEST = 50  # lists in lists; YAML's reader takes seconds over thousands
@@ -33,13 +34,15 @@ class YoloYaml:
 
     names: dict[int, str]  # the classes by their number
     splits: dict[str, list[Path]]  # by key: folders of images, or files that list images
+    roots: list[Path]  # what places count from
     keypoints: tuple[int, int] | None  # how many an object has, and values each; None: objects have none
 
 
 def read_yaml(file: Path) -> YoloYaml:
     """What a yaml says. Raises InputError for what cannot be understood."""
     content = _load(file)
-    return YoloYaml(_names(content, file), _splits(content, file), _keypoints(content, file))
+    roots = _roots(content.get("path"), file.parent)
+    return YoloYaml(_names(content, file), _splits(content, file, roots), roots, _keypoints(content, file))
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -105,6 +108,11 @@ def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
         return dict(enumerate(all_unnamed(count)))
     if isinstance(names, list):
         names = dict(enumerate(names))
+    if isinstance(names, dict):
+        numbered = {int(key) if _is_digits(key) else key: name for key, name in names.items()}
+        if len(numbered) < len(names):
+            raise InputError(f'{file}: a number of a class is there twice in "names"')
+        names = numbered
     if not isinstance(names, dict) or not names or not all(_is_number_of_class(key) for key in names):
         raise InputError(f'{file}: "names" is neither a list of class names nor names by number')
     if count is not None and count != len(names):
@@ -122,11 +130,20 @@ def _names(content: dict[Any, Any], file: Path) -> dict[int, str]:
     return named
 
 
+def _is_digits(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdigit() and len(key) <= MOST_DIGITS
+
+
 def _is_number_of_class(key: object) -> bool:
     return isinstance(key, int) and not isinstance(key, bool) and key >= 0 and fits_int64(key)
 
 
-def _splits(content: dict[Any, Any], file: Path) -> dict[str, list[Path]]:
+def _roots(path: object, folder: Path) -> list[Path]:
+    """What the places in a yaml count from: its `path`, and where it lies."""
+    return [file_in(folder, path), folder] if isinstance(path, str) and path else [folder]
+
+
+def _splits(content: dict[Any, Any], file: Path, roots: list[Path]) -> dict[str, list[Path]]:
     """The places of every split; other keys whose value names folders or lists are splits too.
 
     Raises InputError for a split whose value names nothing. An empty one is none.
@@ -140,7 +157,7 @@ def _splits(content: dict[Any, Any], file: Path) -> dict[str, list[Path]]:
             if key in SPLITS:
                 raise InputError(f'{file}: "{key}" is {brief(value)}, which names no folder: write it in quotes')
             continue
-        places = [_find(entry, content.get("path"), file.parent) for entry in entries]
+        places = [_find(entry, roots) for entry in entries]
         if any(is_root(place) for place in places):
             raise InputError(
                 f'{file}: "{shown(str(key))}" is {brief(value)}, the whole disk: name the folder of its images'
@@ -155,17 +172,16 @@ def _holds_images(place: Path) -> bool:
     return os.path.isdir(place) or (os.path.isfile(place) and place.suffix.lower() == ".txt")
 
 
-def _find(entry: str, path: object, folder: Path) -> Path:
+def _find(entry: str, roots: list[Path]) -> Path:
     """Where an entry of the yaml is: under its `path`, beside the yaml, or there in spite of a leading ../
 
     Beside the yaml where it is nowhere.
     """
-    bases = [file_in(folder, str(path)), folder] if isinstance(path, str) and path else [folder]
     inner = entry.replace("\\", "/")
     while inner.startswith("../"):
         inner = inner.removeprefix("../")
-    candidates = [file_in(base, one) for one in (entry, inner) for base in bases]
-    return next((candidate for candidate in candidates if os.path.exists(candidate)), folder / entry)
+    candidates = [file_in(base, one) for one in (entry, inner) for base in roots]
+    return next((candidate for candidate in candidates if os.path.exists(candidate)), roots[-1] / entry)
 
 
 def _keypoints(content: dict[Any, Any], file: Path) -> tuple[int, int] | None:
