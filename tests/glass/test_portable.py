@@ -142,6 +142,14 @@ def test_what_is_told_of_a_trace() -> None:
     assert any("0.01" in sentence for sentence in told["left_out"])
 
 
+def test_what_one_look_lacks_says_which_look_it_is_of() -> None:
+    torch.manual_seed(5)
+    detector = Detector(tiny.refinedet(candidates=3), device="cpu")
+    told = portable(vedette.explain(detector, a_picture(), score=0.3, scales=(64, 128)))["left_out"]
+    assert told[0].startswith("pairs with a score below")  # of both
+    assert [sentence[:10] for sentence in told[1:]] == ["of look 1,", "of look 2,"]
+
+
 def test_several_looks_are_told() -> None:
     torch.manual_seed(5)
     trace = vedette.explain(Detector(tiny.ssd(), device="cpu"), a_picture(), score=0.3, flip=True, vote=True)
