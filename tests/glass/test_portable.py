@@ -16,6 +16,7 @@ from glass.detectors import noise
 from papers import tiny
 from papers.shared import overlap
 from vedette.glass.columns import column, quantised, quantised_boxes
+from vedette.glass.portable import portable
 from vedette.glass.record import REASONS, Reason
 from vedette.infer.detector import Detector
 from vedette.structures import Detections
