@@ -16,6 +16,7 @@ from glass.detectors import noise
 from papers import tiny
 from papers.shared import overlap
 from vedette.glass.columns import column, quantised, quantised_boxes
+from vedette.glass.portable import portable
 from vedette.glass.record import REASONS, Reason
 from vedette.infer.detector import Detector
 from vedette.structures import Detections
@@ -140,6 +141,14 @@ def test_what_is_told_of_a_trace() -> None:
     assert kept[candidates["by"][suppressed]].all()
     assert [step["name"] for step in look["steps"]] == [step.name for step in trace.steps]
     assert any("0.01" in sentence for sentence in told["left_out"])
+
+
+def test_what_one_look_lacks_says_which_look_it_is_of() -> None:
+    torch.manual_seed(5)
+    detector = Detector(tiny.refinedet(candidates=3), device="cpu")
+    told = portable(vedette.explain(detector, a_picture(), score=0.3, scales=(64, 128)))["left_out"]
+    assert told[0].startswith("pairs with a score below")  # of both
+    assert [sentence[:10] for sentence in told[1:]] == ["of look 1,", "of look 2,"]
 
 
 def test_several_looks_are_told() -> None:

@@ -12,6 +12,7 @@ import vedette
 from glass.detectors import detector_of, every_detector, pictures
 from papers import tiny
 from vedette.glass.guide import Guide
+from vedette.glass.life import Life
 from vedette.glass.phrases import apart, many
 from vedette.glass.record import Reason
 from vedette.glass.tour import tour
@@ -51,6 +52,9 @@ def test_every_stop_opens_a_step_and_shows_what_there_is(
             elif one["selection"]:
                 assert len(one["selection"]["box"]) == 4
                 assert 0 <= one["selection"]["label"] < 3
+                look = trace.passes[one["selection"]["look"]]
+                end = Life(look, one["selection"]["row"], one["selection"]["label"]).end
+                assert one["selection"]["box"] == [round(side, 1) for side in end.tolist()]
 
 
 def test_the_strongest_detection_is_followed() -> None:

@@ -11,6 +11,7 @@ import torch
 import vedette
 from glass.detectors import detector_of
 from vedette.glass.page import View, page, save_page
+from vedette.glass.tour import tour
 from vedette.glass.trace import Trace
 from vedette.infer.detector import Detector
 from vedette.parts.detection import unpad
@@ -268,6 +269,79 @@ def test_nothing_found_and_several_looks(
         see_who_saw_it(tab, several, place)
     open_steps(tab, several)
     ask_about_places(tab)
+
+
+def test_the_tour_shows_whom_it_tells_of(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second and the one that just missed end where the tour says; numbers beside it are the same."""
+    trace = trace_of("RefineDet", monkeypatch, tmp_path, scales=(64, 128))
+    stops = {stop["title"]: stop["text"] for stop in tour(trace)}
+    tab = opened(saved(tmp_path, trace), reduced_motion="reduce")
+    tab.click("[data-part=begin-tour]")
+    told = {}
+    for title in stops:
+        assert tab.locator("[data-tour=title]").inner_text() == title
+        told[title] = " ".join(tab.locator("[data-part=card]:visible, [data-part=step]:visible").inner_text().split())
+        tab.click("[data-tour=next]")
+    assert "it ends here" in told["Just missed"]
+    assert "Why not the second?" not in stops or "✕" in told["Why not the second?"]
+    overlap = stops["One of them"].removesuffix(".").rsplit(" ", 1)[-1]
+    assert f"IoU with its end {overlap}" in told["One of them"]
+    count = stops["Boxes everywhere"].split(" boxes, ")[0].rsplit(" ", 1)[-1]
+    assert f"{count} came in" in told["Boxes everywhere"]
+
+
+def test_one_chooses_which_look_is_told_of(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trace = trace_of("RefineDet", monkeypatch, tmp_path, scales=(64, 128), flip=True)
+    tab = opened(saved(tmp_path, trace), reduced_motion="reduce")
+    choice = tab.locator("[data-part=looks]")
+    for number, look in enumerate(trace.passes):
+        choice.select_option(str(number))
+        assert tab.locator("[data-part=near] .item").count() <= 4
+        tab.keyboard.press("g")
+        levels = tab.locator("[data-part=level] option").all_inner_texts()
+        grids = [(level.rows, level.columns) for level in trace.levels(number)]
+        assert levels == [f"level {at}: {rows} × {columns}" for at, (rows, columns) in enumerate(grids, 1)]
+        tab.click("[data-tab=network]")
+        tab.locator("[data-part=figure] [data-step=floor]").first.click()
+        step = next(one for one in trace.steps if one.look == number and one.name == "floor")
+        card = tab.locator("[data-part=step]").inner_text()
+        assert f"Of look {number + 1} of 4, {look}." in card
+        assert f"{len(step):,} came in, {int(step.kept.sum()):,} went on" in card
+        assert f"{len(step):,} pairs of anchor and class came in" in card
+        tab.keyboard.press("Escape")
+
+
+def test_a_click_on_what_was_found_shows_its_own_box(opened: Callable[..., Any], tmp_path: Path) -> None:
+    """Also where the box that says most of the point is another, which gave way to it."""
+    trace = vedette.explain(vedette.load("refinedet320-lite0", device="cpu"), DEMO / "astronaut.jpg")
+    tab = opened(saved(tmp_path, trace), reduced_motion="reduce")
+    place = tab.locator("[data-part=stage]").bounding_box()
+    found = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in trace.detections.boxes.tolist()]
+    for across, down in ((0.2, 0.2), (0.35, 0.5), (0.1, 0.8), (0.6, 0.6)):
+        tab.mouse.click(place["x"] + across * place["width"], place["y"] + down * place["height"])
+        answer = tab.locator("[data-part=answer] .answer", has_text="person, found").first
+        assert "was found here." in answer.inner_text()
+        drawn = tab.locator("[data-part=marks] rect.over.kept").evaluate_all(
+            "all => all.map(one => ['x', 'y', 'width', 'height'].map(side => Number(one.getAttribute(side))))"
+        )
+        assert drawn == [pytest.approx(one, abs=0.1) for one in found]
+
+
+def test_what_was_nearly_found_is_no_double_of_what_was(opened: Callable[..., Any], tmp_path: Path) -> None:
+    """One by one as the detector finds them at the lowest floor."""
+    detector = vedette.load("refinedet320-lite0", device="cpu")
+    tab = opened(saved(tmp_path, vedette.explain(detector, DEMO / "astronaut.jpg")), reduced_motion="reduce")
+    near = tab.locator("[data-part=near] .item", has_text="under the floor").all_inner_texts()
+    lower = detector.detect(DEMO / "astronaut.jpg", score=0.01)
+    missed = [(name, score) for name, score in zip(lower.names, lower.scores.tolist(), strict=True) if score < 0.5]
+    told = [words.split()[1:3] for words in near]
+    assert [name for name, _ in told] == [name for name, _ in missed[: len(told)]]
+    assert [float(score) for _, score in told] == pytest.approx([score for _, score in missed[: len(told)]], abs=0.001)
+    assert told
 
 
 def see_who_saw_it(tab: Any, trace: Trace, number: int) -> None:

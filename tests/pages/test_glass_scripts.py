@@ -120,6 +120,10 @@ def test_numbers_are_told_so_that_they_do_not_contradict(tmp_path: Path) -> None
     run_node("phrases", tmp_path)
 
 
+def test_names_on_the_picture_do_not_hide_one_another(tmp_path: Path) -> None:
+    run_node("spread", tmp_path)
+
+
 @pytest.mark.parametrize("count", [15, pytest.param(200, marks=pytest.mark.slow)])
 def test_it_finds_the_same_boxes_at_any_setting(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []

@@ -71,4 +71,5 @@ class Guide:
             return None
         if life is self.hero and self.found:
             return {"detection": 0}
-        return {"box": [round(side, 1) for side in life.end.tolist()], "label": life.label}
+        box = [round(side, 1) for side in life.end.tolist()]
+        return {"box": box, "label": life.label, "look": self.trace.passes.index(life.look), "row": life.row}

@@ -90,8 +90,8 @@ def page_trace(trace: Trace) -> dict[str, Any]:
 
 
 def _told(view: View) -> dict[str, Any]:
-    told = {"trace": page_trace(view.trace), "words": words(view.trace), "tour": tour(view.trace)}
-    return told | {"taught": taught(view.trace)}
+    each = [words(view.trace, look) for look in range(len(view.trace.passes))]
+    return {"trace": page_trace(view.trace), "words": each, "tour": tour(view.trace), "taught": taught(view.trace)}
 
 
 def _panel(view: View, told: dict[str, Any]) -> dict[str, Any]:

@@ -79,8 +79,8 @@ SIGMA = signature(soft_nms).parameters["sigma"].default
 
 def portable(trace: "Trace", receptive: bool = False) -> dict[str, Any]:
     """The trace as what `json` writes, as this module's docstring has it."""
-    lowest, left_out = min(LOWEST, trace.score), list[str]()
-    passes = [_pass(trace, one, number, lowest, left_out, receptive) for number, one in enumerate(trace.passes)]
+    lowest, left_out = min(LOWEST, trace.score), [list[str]() for _ in trace.passes]
+    passes = [_pass(trace, one, n, lowest, left_out[n], receptive) for n, one in enumerate(trace.passes)]
     config = trace.detector.model.config
     return {
         "format": FORMAT,
@@ -96,7 +96,7 @@ def portable(trace: "Trace", receptive: bool = False) -> dict[str, Any]:
         "passes": passes,
         "merge": None if trace.merge is None else _merge(trace.merge, config, trace.score),
         "detections": _detections(trace.detections),
-        "left_out": list(dict.fromkeys(left_out)),
+        "left_out": _of_looks(left_out),
     }
 
 
@@ -106,6 +106,16 @@ def _merge(merge: Merge, config: Any, score: float) -> dict[str, Any]:
     fates[merge.keep.rows] = merge.keep.reasons
     columns = {"looks": column(merge.looks), "fates": column(fates), "by": column(merge.suppress.by)}
     return {"rule": rule, "votes": merge.votes is not None} | columns
+
+
+def _of_looks(sentences: list[list[str]]) -> list[str]:
+    """One after the other; what is not true of every look says which it is of."""
+    told = [
+        sentence if all(sentence in other for other in sentences) else f"of look {look}, {sentence}"
+        for look, own in enumerate(sentences, 1)
+        for sentence in own
+    ]
+    return list(dict.fromkeys(told))
 
 
 def _pass(

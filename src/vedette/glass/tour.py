@@ -4,7 +4,8 @@
         print(stop["title"], stop["text"])
 
 A stop is {"title", "text", "step", "selection"}: `step` is the name of the step to open, `selection` what to show on
-the picture: {"detection": number}, {"box": [x1, y1, x2, y2], "label": class} in the picture's pixels, or None.
+the picture: {"detection": number}, {"box": [x1, y1, x2, y2], "label": class, "look": number, "row": number} of a
+candidate of that look's last stage, in the picture's pixels, or None.
 """
 
 from typing import Any

@@ -19,22 +19,25 @@ from vedette.glass.words_refine import refine, too_small
 from vedette.pages.mathml import mathml
 
 
-def words(trace: Trace) -> dict[str, dict[str, str]]:
-    """Of every step of the trace, by its name."""
-    values = {step.name: values_of(trace, step) for step in reversed(trace.steps)}  # of several looks the first's
-    return {name: told | {"text": say(told["text"], values[name])} for name, told in templates(trace).items()}
+def words(trace: Trace, look: int = 0) -> dict[str, dict[str, str]]:
+    """Of every step of a look, by its name; and of how several looks are merged."""
+    values = {step.name: values_of(trace, step) for step in _steps(trace, look)}
+    return {name: told | {"text": say(told["text"], values[name])} for name, told in templates(trace, look).items()}
 
 
-def templates(trace: Trace) -> dict[str, dict[str, str]]:
+def templates(trace: Trace, look: int = 0) -> dict[str, dict[str, str]]:
     """The same, where "text" has places for the picture's own numbers, which are those of `values_of`."""
     paper, told = paper_of(trace.detector.model), dict[str, dict[str, str]]()
-    for step in trace.steps:
-        if step.name not in told:
-            soft = trace.passes[0].stages[-1].search.method != "hard" and not step.name.startswith("rpn")
-            own, place = _tell(trace, step), cited(paper, step.name, soft)
-            equation = mathml(own.equation) if own.equation else ""
-            told[step.name] = {"title": own.title, "text": own.text, "equation": equation, **place._asdict()}
+    for step in _steps(trace, look):
+        soft = trace.passes[0].stages[-1].search.method != "hard" and not step.name.startswith("rpn")
+        own, place = _tell(trace, step), cited(paper, step.name, soft)
+        equation = mathml(own.equation) if own.equation else ""
+        told[step.name] = {"title": own.title, "text": own.text, "equation": equation, **place._asdict()}
     return told
+
+
+def _steps(trace: Trace, look: int) -> list[Step]:
+    return [step for step in trace.steps if step.look == look or step.name.startswith("merge ")]
 
 
 def values_of(trace: Trace, step: Step) -> dict[str, str | int | float]:

@@ -1,5 +1,6 @@
 // Asking about a place: a click anywhere, or a box that is drawn, and the answer which step lost what is there.
 
+import { cut } from "./boxes.js";
 import { element, signOf } from "./draw.js";
 import { cellAt } from "./grid.js";
 import { classIn, hypotheses, likeliest } from "./here.js";
@@ -24,7 +25,7 @@ export function listenToPicture(pane) {
     const point = pane.pointOf(event);
     if (from && isBox(pane, from, point)) pane.store.change({ drawing: spanned(from, point) });
     else if (["grid", "heat"].includes(pane.store.now.layer))
-      pane.store.change({ cell: cellAt(pane.trace, pane.store.now.level, point) });
+      pane.store.change({ cell: cellUnderPointer(pane, point) });
   });
   stage.addEventListener("pointerup", (event) => {
     if (!from) return;
@@ -39,6 +40,10 @@ export function listenToPicture(pane) {
   });
 }
 
+function cellUnderPointer({ trace, store: { now } }, point) {
+  return cellAt(trace.passes[now.look], now.level, point);
+}
+
 function isBox({ unit }, [ax, ay], [bx, by]) {
   return Math.min(Math.abs(ax - bx), Math.abs(ay - by)) > A_BOX * unit();
 }
@@ -48,18 +53,19 @@ export function spanned([ax, ay], [bx, by]) {
 }
 
 /** What to answer for a point, or a box: [{lost, label, box}], the likeliest first. */
-export function answersFor(trace, { outcome, knobs, asked }, place) {
+export function answersFor(trace, { outcome, knobs, asked, look }, place) {
   const lost = (box, label) => ({ box, label, lost: lostAt(trace, outcome, knobs, box, label) });
-  if (place.length === 4) return [lost(place, asked ?? classIn(trace, place))];
-  const had = hypotheses(trace, place, asked);
-  if (!had.length && trace.passes[0].stages.length > 1) {
-    const box = likeliest(trace, place);
+  if (place.length === 4) return [lost(place, asked ?? classIn(trace, look, place))];
+  const had = hypotheses(trace, look, place, asked);
+  if (!had.length && trace.passes[look].stages.length > 1) {
+    const box = likeliest(trace, look, place);
     return box ? [lost(box, asked ?? 0)] : [];
   }
   return had.map((one) => {
     const answer = lost(one.box, one.label);
-    const isOwn = answer.lost.reason === KEPT;
-    return isOwn ? answer : { ...answer, lost: fateOf(trace, outcome, knobs, one) };
+    if (answer.lost.reason !== KEPT) return { ...answer, lost: fateOf(trace, outcome, knobs, one) };
+    const found = { ...answer.lost, iou: null }; // nobody drew a box to compare with
+    return { ...answer, box: cut(found.box, trace.picture), lost: found };
   });
 }
 

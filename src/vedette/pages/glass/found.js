@@ -1,15 +1,19 @@
 // The list of what was found, each a button that selects it; and what came near to being found.
 
+import { boxAt, iou, toPicture } from "./boxes.js";
 import { element, signOf } from "./draw.js";
+import { find } from "./find.js";
 import { MOST_LISTED, MOST_NEAR } from "./limits.js";
 import { article, many, plain, score } from "./phrases.js";
 import { lastStage } from "./outcome.js";
 import { BEYOND_KEEP, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
 
+const SAME = 0.5; // IoU from which on two looks' boxes are of one object
+
 export function showFound(pane) {
   const [list, near, sum] = ["found", "near", "sum"].map((name) => pane.root.querySelector(`[data-part=${name}]`));
   pane.store.whenChanged((now, changed) => {
-    if (!["outcome", "selected", "subject"].some((name) => changed.has(name))) return;
+    if (!["outcome", "selected", "subject", "look"].some((name) => changed.has(name))) return;
     sum.textContent = sumOf(pane.trace, now);
     const shown = now.outcome.detections.slice(0, MOST_LISTED);
     list.replaceChildren(...shown.map((one, place) => foundButton(pane, now, one, place)));
@@ -17,6 +21,7 @@ export function showFound(pane) {
     if (rest) list.append(element("li", { class: "soft" }, `and ${many(rest, "more", "more")} of lower score`));
     const missed = nearMisses(pane.trace, now);
     near.parentElement.hidden = !missed.length;
+    if (pane.trace.merge) near.parentElement.querySelector("h3").textContent = `Nearly found by look ${now.look + 1}`;
     near.replaceChildren(...missed.map((one) => nearButton(pane, now, one)));
   });
 }
@@ -47,23 +52,30 @@ function foundButton(pane, now, { score: value, label }, place) {
   return element("li", {}, button);
 }
 
-/** The best candidates that each reason lost: what one asks about first. */
-function nearMisses(trace, { outcome }) {
-  const { candidates } = lastStage(trace.passes[0]);
-  const { fates } = outcome.looks[0];
-  const first = (fate) => fates.indexOf(fate);
-  const places = [UNDER_FLOOR, SUPPRESSED, WEAKENED, BEYOND_KEEP].map(first).filter((place) => place >= 0);
-  const under = fates.indexOf(UNDER_FLOOR, first(UNDER_FLOOR) + 1);
-  const more = first(UNDER_FLOOR) >= 0 && under >= 0 ? [under] : [];
-  return [...places, ...more].slice(0, MOST_NEAR).map((place) => ({
+/** What a lower floor would find, and the best candidate that each other reason lost: what one asks about first. */
+function nearMisses(trace, { outcome, knobs, look }) {
+  const { candidates, rule } = lastStage(trace.passes[look]);
+  const { fates } = outcome.looks[look];
+  const lower = find(candidates, { ...rule, ...knobs, floor: trace.lowest });
+  const isNew = (place) => fates[place] === UNDER_FLOOR && !isElsewhere(trace, outcome, look, place);
+  const under = lower.kept.filter(isNew); // no doubles of what was found
+  const gone = [SUPPRESSED, WEAKENED, BEYOND_KEEP].map((fate) => fates.indexOf(fate)).filter((place) => place >= 0);
+  return [...under.slice(0, MOST_NEAR - gone.length), ...gone].map((place) => ({
     ...{ place, fate: fates[place], label: candidates.labels[place], score: candidates.scores[place] },
     subject: {
-      look: 0,
-      stage: trace.passes[0].stages.length - 1,
+      look,
+      stage: trace.passes[look].stages.length - 1,
       row: candidates.rows[place],
       label: candidates.labels[place],
     },
   }));
+}
+
+/** Whether another look found it. */
+function isElsewhere(trace, { merged, detections }, look, place) {
+  const { labels, boxes } = lastStage(trace.passes[look]).candidates;
+  const box = toPicture(trace.passes[look].input, boxAt(boxes, place));
+  return merged !== null && detections.some((one) => one.label === labels[place] && iou(one.box, box) >= SAME);
 }
 
 function nearButton(pane, now, { fate, label, score: value, subject }) {

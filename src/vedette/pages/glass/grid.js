@@ -11,14 +11,13 @@ import { asksForObjects, isBarred } from "./rows.js";
 const DASHES = ["", "7 4", "2 4", "12 4", "7 3 2 3", "1 3", "12 3 3 3", "4 8", "16 6"]; // one for each shape of a cell
 
 /** The cell of the level under a point of the picture. */
-export function cellAt(trace, level, [x, y]) {
-  const look = trace.passes[0];
+export function cellAt(look, level, [x, y]) {
   const [px, py] = toInput(look.input, [x, y, x, y]);
   return cellUnder(look.levels[level], look.stages[0].references, [px, py]);
 }
 
-export function drawGrid({ trace, unit }, { level, cell }) {
-  const look = trace.passes[0];
+export function drawGrid({ trace, unit }, { level, cell, look: number }) {
+  const look = trace.passes[number];
   const own = look.levels[level];
   const { references } = look.stages[0];
   const marks = [];
@@ -53,26 +52,25 @@ function receptiveLines(look, level, cell) {
 }
 
 /** The same of a heat map: the value of the cell. */
-export function wordsOfHeat(trace, { heat, level, cell }) {
+export function wordsOfHeat(look, { heat, level, cell }) {
   const words = "Bright: more likely. Each square is a cell of the level.";
   if (!cell) return words;
-  const value = heatOf(trace, heat, level)[cell.row * trace.passes[0].levels[level].columns + cell.column];
+  const value = heatOf(look, heat, level)[cell.row * look.levels[level].columns + cell.column];
   return `${words} Row ${cell.row + 1}, column ${cell.column + 1}: ${value.toFixed(3)}.`;
 }
 
 /** The cell in words, for the line under the picture. */
-export function wordsOfCell(trace, { level, cell, knobs }) {
-  const look = trace.passes[0];
+export function wordsOfCell(trace, { level, cell, knobs, look: number }) {
+  const look = trace.passes[number];
   const { rows, columns, stride, shapes } = look.levels[level];
   const grid = `${rows} × ${columns} cells, one every ${Math.round(stride[0])} px of the input`;
   if (!cell) return `${grid}: point at a cell, or choose one with the arrow keys.`;
   const sizes = shapes.map(([wide, high]) => `${Math.round(wide)} × ${Math.round(high)}`).join(", ");
-  const said = saidOf(trace, level, cell, knobs);
+  const said = saidOf(trace, look, level, cell, knobs);
   return `${grid}. Row ${cell.row + 1}, column ${cell.column + 1}: anchors of ${sizes}.${said}`;
 }
 
-function saidOf(trace, level, cell, knobs) {
-  const look = trace.passes[0];
+function saidOf(trace, look, level, cell, knobs) {
   const [stage] = look.stages;
   const anchors = anchorsOf(look, level, cell.row, cell.column);
   const words = [];

@@ -24,8 +24,7 @@ export function heatChoices(trace) {
 }
 
 /** The value of each cell of a level, row by row. */
-export function heatOf(trace, of, level) {
-  const look = trace.passes[0];
+export function heatOf(look, of, level) {
   const { rows, columns } = look.levels[level];
   const value = of === "object" ? objectnessAt : of === "any" ? bestAt : classAt;
   const cells = Array.from({ length: rows * columns }, (_, cell) => cell);
@@ -33,13 +32,11 @@ export function heatOf(trace, of, level) {
 }
 
 /** Paints the values; the highest is said beside the map. → the highest */
-export function paintHeat(canvas, trace, values, level) {
-  const look = trace.passes[0];
+export function paintHeat(canvas, { width, height }, look, values, level) {
   const { rows, columns } = look.levels[level];
   const highest = values.reduce((most, value) => Math.max(most, value), 0);
   const context = canvas.getContext("2d");
-  canvas.width = trace.picture.width;
-  canvas.height = trace.picture.height;
+  Object.assign(canvas, { width, height });
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const box = toPicture(look.input, cellBox(look.levels[level], look.stages[0].references, row, column));

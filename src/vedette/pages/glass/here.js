@@ -9,11 +9,11 @@ const SAME = 0.5; // IoU from which on two boxes of a class are one answer
 const NARROW = 0.35; // of half a box's sides: how near its centre a point must be to count for much
 
 /**
- * The boxes that say most of a point, each of another class, the best first; of one class where a label is given.
- * → [{look: 0, stage, row, label, box, score, exact}]
+ * The boxes of a look that say most of a point, each of another class, the best first; of one class where a label is
+ * given. Of what the detector all but excludes the likeliest alone. → [{look, stage, row, label, box, score, exact}]
  */
-export function hypotheses(trace, point, label = null) {
-  const look = trace.passes[0];
+export function hypotheses(trace, number, point, label = null) {
+  const look = trace.passes[number];
   const stage = lastStage(look);
   const offers = [];
   for (let row = 0; row < stage.rows; row++) {
@@ -27,15 +27,16 @@ export function hypotheses(trace, point, label = null) {
   const chosen = [];
   for (const offer of offers) {
     const known = chosen.some((one) => one.label === offer.label);
-    if (!known) chosen.push({ look: 0, stage: look.stages.length - 1, ...offer });
+    const counts = !chosen.length || offer.score >= trace.lowest;
+    if (!known && counts) chosen.push({ look: number, stage: look.stages.length - 1, ...offer });
     if (chosen.length === MOST_ANSWERS) break;
   }
   return chosen;
 }
 
 /** The box at a point that the first step holds most likely to be an object: where nothing was proposed. */
-export function likeliest(trace, point) {
-  const look = trace.passes[0];
+export function likeliest(trace, number, point) {
+  const look = trace.passes[number];
   const [stage] = look.stages;
   let best = { box: null, weight: 0 };
   for (let row = 0; row < stage.rows; row++) {
@@ -54,8 +55,8 @@ function nearness([x1, y1, x2, y2], [x, y]) {
 }
 
 /** The class that scores best on the rows whose box agrees with one that was drawn; of none, of the nearest row. */
-export function classIn(trace, box) {
-  const look = trace.passes[0];
+export function classIn(trace, number, box) {
+  const look = trace.passes[number];
   const stage = lastStage(look);
   let best = { label: 0, score: -1 };
   let nearest = { label: 0, overlap: -1 };

@@ -41,10 +41,10 @@ function moveCross({ trace, store }, [across, down], far, corner) {
 
 function moveCell(pane, [across, down]) {
   const { trace, store } = pane;
-  const { level, cell } = store.now;
-  const look = trace.passes[0];
+  const { level, cell, look: number } = store.now;
+  const look = trace.passes[number];
   const { rows, columns } = look.levels[level];
-  const middle = cellAt(trace, level, [trace.picture.width / 2, trace.picture.height / 2]);
+  const middle = cellAt(look, level, [trace.picture.width / 2, trace.picture.height / 2]);
   const { row, column } = cell ?? middle;
   const within = (value, count) => Math.min(Math.max(value, 0), count - 1);
   store.change({ cell: { row: within(row + down, rows), column: within(column + across, columns) } });

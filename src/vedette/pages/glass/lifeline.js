@@ -48,7 +48,7 @@ function momentButton(pane, now, { step, fate }, number) {
   );
 }
 
-function cardOf(pane, { step, text, facts, fate }, { trail, moment }) {
+function cardOf(pane, { step, text, facts, fate }, { trail, moment, subject }) {
   const head = element("h3", {}, `${moment + 1} of ${trail.length}: ${pane.titleOf(step)}`);
   const said = element(
     "p",
@@ -56,7 +56,7 @@ function cardOf(pane, { step, text, facts, fate }, { trail, moment }) {
     fate === KEPT ? text : `${markOf(fate).sign} ${text}`,
   );
   const rows = facts.map(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]).flat();
-  return [head, said, element("dl", {}, ...rows), pane.wordsOf(step)];
+  return [head, said, element("dl", {}, ...rows), pane.wordsOf(step, subject.look)];
 }
 
 /** Plays the moments; whoever wants no motion sees them change at once. */

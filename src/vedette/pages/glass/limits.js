@@ -21,7 +21,7 @@ export function keptBack(views) {
     "of a heat map the highest anchor of each cell; of Soft-NMS the better box that overlaps most",
   ];
   if (views.some(({ trace }) => trace.passes.length > 1)) {
-    sentences.push("of several looks the first one’s steps, grid and heat maps, and its answers to a click");
+    sentences.push("of several looks the figure tells the first; steps, grid, heat maps and answers to a click are those of the look that is chosen");
   }
   if (views.some(({ taught }) => taught)) {
     sentences.push(

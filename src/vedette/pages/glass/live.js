@@ -69,7 +69,7 @@ function show(page, trace, { address, name }) {
   for (const [where, fresh] of page.blank) document.querySelector(where).replaceWith(fresh.cloneNode(true));
   document.body.classList.remove("touring");
   document.body.classList.add("seen");
-  const view = { trace, words: wordsOf(page.data.words, trace), tour: tourOf(page.data.tour, trace) };
+  const view = { trace, words: [wordsOf(page.data.words, trace)], tour: tourOf(page.data.tour, trace) };
   fillFigure(document.querySelector("[data-part=figure]"), trace, address);
   document.querySelector("[data-part=picture]").alt = name;
   const { width, height } = trace.picture;

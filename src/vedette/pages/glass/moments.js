@@ -18,14 +18,14 @@ export function moment(own, step, box, text, facts, more = {}) {
 }
 
 export function entering(own) {
-  const { look, stage, row, label } = own;
+  const { trace, look, stage, row, label } = own;
   const box = firstBox(look, stage, row);
   const moment = { step: stage.enter, box, fate: KEPT, by: null };
   if (stage.enter === "regions") return { ...moment, ...ofRegion(own, box) };
   const { level, row: down, column, shape } = cellOf(look.levels, row);
   const { rows, columns, per_cell: many, stride, shapes } = look.levels[level];
   const [wide, high] = shapes[shape].map(Math.round);
-  const agreement = iou(box, finalBox(look, stage, row, label));
+  const agreement = iou(box, cut(finalBox(look, stage, row, label), trace.picture)); // as the tour tells it
   return {
     ...moment,
     text:

@@ -1,6 +1,7 @@
 // The paper's figure: each block opens its step on the picture, and the words of the step stand beside it.
 
 import { element, signOf } from "./draw.js";
+import { nameOfLook } from "./looks.js";
 import { number } from "./phrases.js";
 import { countsAt } from "./steplines.js";
 
@@ -14,7 +15,7 @@ export function showNetwork(pane) {
     if (openFrom(pane, event.target)) event.preventDefault();
   });
   store.whenChanged((now, changed) => {
-    if (!["step", "outcome", "trail", "moment"].some((name) => changed.has(name))) return;
+    if (!["step", "outcome", "trail", "moment", "look"].some((name) => changed.has(name))) return;
     const shown = now.trail ? now.trail[now.moment].step : now.step;
     for (const block of figure.querySelectorAll("[data-step]")) {
       block.setAttribute("aria-pressed", String(block.dataset.step === shown));
@@ -34,14 +35,17 @@ function hint() {
 }
 
 function stepCard(pane, now, name) {
-  const counts = countsAt(pane.trace, now, name);
-  const told = pane.trace.passes[0].steps.find((step) => step.name === name);
+  const at = now.trail ? now.subject.look : now.look;
+  const counts = countsAt(pane.trace, now, name, at);
+  const told = pane.trace.passes[at].steps.find((step) => step.name === name);
   const lines = [element("h3", {}, pane.titleOf(name))];
+  const ofLook = name.startsWith("merge ") ? "" : nameOfLook(pane.trace, at);
+  if (ofLook) lines.push(element("p", { class: "soft" }, `Of look ${ofLook}.`));
   if (counts) {
     lines.push(element("p", { class: "count" }, `${number(counts.came)} came in, ${number(counts.went)} went on`));
   }
   if (told && !now.turned) lines.push(legendOf(pane, told));
-  return [...lines, pane.wordsOf(name)];
+  return [...lines, pane.wordsOf(name, at)];
 }
 
 /** Each reason with the line that it has on the picture. */

@@ -34,6 +34,7 @@ export function makePane(root, view, linked) {
     cross: null,
     asked: null,
     layer: "found",
+    look: 0,
     level: 0,
     cell: null,
     heat: null,
@@ -66,9 +67,9 @@ function measures(root, { picture }) {
 /** What a step is called, and what is told of it. */
 function wordsFrom({ words }) {
   return {
-    titleOf: (step) => words[step]?.title ?? step,
-    wordsOf: (step) => {
-      const told = words[step];
+    titleOf: (step) => words[0][step]?.title ?? step,
+    wordsOf: (step, look) => {
+      const told = words[look][step];
       if (!told) return "";
       const equation = element("div", { class: "equation" });
       equation.innerHTML = told.equation; // MathML that Python wrote
@@ -125,6 +126,10 @@ function actions(pane) {
       store.change({ ...NOTHING, layer: "truth", lesson });
       pane.tabs.open("truth");
     },
+    chooseLook: (look) => {
+      store.change({ look, cell: null });
+      if (store.now.place) pane.ask(store.now.place);
+    },
     showLayer: (layer) => {
       if (layer === "truth") return pane.openTruth();
       pane.player.stop();
@@ -151,6 +156,10 @@ function choices(pane) {
   };
   return {
     followObject,
+    followPair: ({ look, row, label }) => {
+      const stage = trace.passes[look].stages.length - 1;
+      pane.follow({ look, stage, row, label }, article(nameOf(label)));
+    },
     select: (place, tell = true) => {
       const one = store.now.outcome.detections[place];
       if (!one) return;

@@ -9,6 +9,7 @@ import { lostOf, truthLines } from "./lessons.js";
 import { MOST_TAGS } from "./limits.js";
 import { score } from "./phrases.js";
 import { markOf } from "./reasons.js";
+import { spread } from "./spread.js";
 import { linesOfStep } from "./steplines.js";
 
 export function showPicture(pane) {
@@ -18,16 +19,19 @@ export function showPicture(pane) {
   marks.setAttribute("viewBox", `0 0 ${width} ${height}`);
   store.whenChanged((now, changed) => {
     marks.replaceChildren(...layersOf(pane, now));
-    tags.replaceChildren(...tagsOf(pane, now));
-    if (["layer", "level", "heat"].some((name) => changed.has(name))) drawHeat(pane, canvas, now);
+    const named = tagsOf(pane, now);
+    tags.replaceChildren(...named.toReversed()); // the best on top
+    spread(named, tags);
+    if (["layer", "level", "heat", "look"].some((name) => changed.has(name))) drawHeat(pane, canvas, now);
   });
 }
 
-function drawHeat({ trace, root }, canvas, { layer, level, heat }) {
+function drawHeat({ trace, root }, canvas, { layer, level, heat, look: number }) {
   canvas.hidden = layer !== "heat";
   root.querySelector("[data-part=scale]").hidden = layer !== "heat";
   if (layer !== "heat") return;
-  const highest = paintHeat(canvas, trace, heatOf(trace, heat, level), level);
+  const look = trace.passes[number];
+  const highest = paintHeat(canvas, trace.picture, look, heatOf(look, heat, level), level);
   root.querySelector("[data-part=highest]").textContent = highest.toFixed(highest < 0.1 ? 3 : 2);
 }
 
@@ -86,7 +90,7 @@ function crossLines({ unit }, point) {
   return [dot(point, 7 * unit(), "cross"), dot(point, 1.5 * unit(), "cross-centre")];
 }
 
-/** A name at each box: of what was found, of the life line's box. */
+/** A name at each box, the best first: of what was found, of the life line's box. */
 function tagsOf(pane, now) {
   if (now.trail) {
     const { box, fate } = now.trail[now.moment];
@@ -97,7 +101,7 @@ function tagsOf(pane, now) {
   if (now.step || now.layer === "grid") return [];
   if (now.layer === "truth") return truthTags(pane, now);
   const shown = now.outcome.detections.slice(0, MOST_TAGS);
-  return shown.map((one, place) => foundTag(pane, one, place, shown.length)).reverse();
+  return shown.map((one, place) => foundTag(pane, one, place, shown.length));
 }
 
 function answerTag(pane, answer, place) {

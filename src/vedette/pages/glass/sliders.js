@@ -1,6 +1,7 @@
 // The knobs: score, NMS and its IoU, θ, σ. What they change is on the picture at once.
 
 import { lastStage, outcomeOf } from "./outcome.js";
+import { plain } from "./phrases.js";
 
 export function showSliders(pane) {
   const { root, store, trace } = pane;
@@ -30,7 +31,13 @@ function showKnob(root, input, knobs, trace) {
   if (knobs[name] === null) return;
   input.value = knobs[name];
   const output = row.querySelector("output");
-  if (output) output.textContent = Number(knobs[name]).toFixed(3).replace(/0$/, "");
+  if (output) output.textContent = toldOf(Number(knobs[name]));
+}
+
+/** Two or three digits; more where the value has more, as they are told elsewhere. */
+function toldOf(value) {
+  const text = value.toFixed(3);
+  return Number(text) === value ? text.replace(/0$/, "") : plain(value);
 }
 
 /** What changes where knobs are turned: the outcome, and whether they differ from the trace's own. */

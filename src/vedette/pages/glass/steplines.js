@@ -20,7 +20,7 @@ function placeOfStep(look, name) {
 }
 
 export function linesOfStep(pane, now) {
-  const look = pane.trace.passes[0];
+  const look = pane.trace.passes[now.look];
   if (now.step.startsWith("merge ")) return mergeLines(now.outcome.merged);
   const place = placeOfStep(look, now.step);
   if (place.step === -1) return enterLines(pane, look, place.stage);
@@ -66,9 +66,9 @@ function moveLines(pane, look, stage, now) {
 }
 
 /** Candidates that came to a step: solid where they go on, dashed where not; suppressed ones tied to who did it. */
-function rivalLines(pane, look, { stage, step }, { outcome }) {
+function rivalLines(pane, look, { stage, step }, { outcome, look: number }) {
   const { boxes } = stage.candidates;
-  const found = stage === lastStage(look) ? outcome.looks[0] : stage.candidates;
+  const found = stage === lastStage(look) ? outcome.looks[number] : stage.candidates;
   const box = (place) => toPicture(look.input, boxAt(boxes, place));
   const here = Array.from(found.fates.keys()).filter((place) => LOST_IN[found.fates[place]] >= step);
   const isOn = (place) => found.fates[place] === KEPT || LOST_IN[found.fates[place]] > step;
@@ -84,13 +84,14 @@ function rivalLines(pane, look, { stage, step }, { outcome }) {
   return [...lines, ...on.reverse().map((place) => outline(box(place), { kind: "kept", width: 3 }))];
 }
 
-/** How many went through a step at the knobs as they are: {came, went}, from the trace where nothing was turned. */
-export function countsAt(trace, now, name) {
-  const told = trace.passes[0].steps.find((step) => step.name === name);
+/** How many of a look went through a step at the knobs as they are: {came, went}; the trace's where none was turned. */
+export function countsAt(trace, now, name, number) {
+  const look = trace.passes[number];
+  const told = look.steps.find((step) => step.name === name);
   if (name.startsWith("merge ")) return mergeCounts(now.outcome.merged, name);
-  const place = placeOfStep(trace.passes[0], name);
+  const place = placeOfStep(look, name);
   if (!now.turned || !place || !place.stage.last || place.step < 2) return told && { came: told.in, went: told.on };
-  const depths = Array.from(now.outcome.looks[0].fates, (fate) => LOST_IN[fate]);
+  const depths = Array.from(now.outcome.looks[number].fates, (fate) => LOST_IN[fate]);
   const reached = (step) => depths.filter((depth) => depth >= step).length;
   return { came: reached(place.step), went: reached(place.step + 1) };
 }

@@ -71,7 +71,8 @@ function lifeOf({ trace, look, stage }, pair) {
 /** What a candidate is on the page: a detection, or an object that one asks for. */
 function selectionOf({ hero, found }, life) {
   if (life === hero && found.length) return { detection: 0 };
-  return { box: life.end.map((side) => Math.round(side * 10) / 10), label: life.label };
+  const box = life.end.map((side) => Math.round(side * 10) / 10);
+  return { box, label: life.label, look: 0, row: life.row };
 }
 
 function opening({ trace, look, found, hero, floor }) {

@@ -11,7 +11,7 @@ export function showTour(dock, stops, pane) {
     part("text").textContent = text;
     part("back").disabled = at === 0;
     part("next").textContent = at === stops.length - 1 ? "Done" : "Next →";
-    show(pane, stops[at]);
+    show(pane, stops, stops[at]);
   };
   const open = () => {
     dock.hidden = false;
@@ -31,10 +31,12 @@ export function showTour(dock, stops, pane) {
   return { open, close, isOpen: () => !dock.hidden };
 }
 
-function show(pane, { step, selection }) {
+function show(pane, stops, { step, selection }) {
   pane.turn(pane.own);
+  const [hero] = stops.map((stop) => stop.selection).filter(Boolean);
+  pane.chooseLook(hero?.look ?? pane.store.now.outcome.detections[0]?.look ?? 0); // whose numbers are told
   if (!selection) return pane.openStep(step);
   if (selection.detection !== undefined) pane.select(selection.detection, false);
-  else pane.followObject(selection.box, selection.label);
+  else pane.followPair(selection); // this very one: asked by its box, a better one would answer
   pane.goToStep(step);
 }

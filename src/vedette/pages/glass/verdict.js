@@ -6,13 +6,13 @@ import { KEPT, MISPLACED, NOT_PROPOSED, NO_ANCHOR, UNDER_FLOOR } from "./reasons
 /** lost: an answer of `lostAt` or `fateOf`. */
 export function whyOf({ trace, titleOf }, knobs, lost) {
   const name = trace.detector.classes[lost.label];
-  const overlap = lost.iou.toFixed(2);
+  const overlap = lost.iou?.toFixed(2);
   const value = nearly(lost.score, lost.exact, trace.lowest, knobs.floor);
   const near = `the best box has an IoU of ${overlap} with it`;
   const step = `in the step “${titleOf(lost.step)}”`;
   switch (lost.reason) {
     case KEPT:
-      return `${capital(article(name))} of score ${score(lost.score)} was found here, with an IoU of ${overlap}.`;
+      return `${capital(article(name))} of score ${score(lost.score)} was found here${overlap ? `, with an IoU of ${overlap}` : ""}.`;
     case NO_ANCHOR:
       return nothingNear(lost);
     case UNDER_FLOOR: {

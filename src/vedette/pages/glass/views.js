@@ -9,7 +9,7 @@ import { showTour } from "./tour.js";
 
 const SAME = 0.5; // IoU from which on two detectors' boxes are of one object
 
-/** data: {views: [{trace, words, tour, taught}], looks}; picture: its address. → a function that ends what listens to the page */
+/** data: {views: [{trace, words: of each look, tour, taught}], looks}; picture: its address. → a function that ends what listens to the page */
 export function showViews({ views, looks }, picture) {
   const panes = [];
   const link = (from, detection, place) =>
