@@ -62,7 +62,8 @@ def compare(model: Detector, file: Detector, pictures: Sequence[Image.Image]) ->
     found, score = _both(model, file, pictures, SCORE - SCORES), SCORE
     if not any(bool((one.scores >= SCORE).any()) for one, _ in found):
         found, score = _both(model, file, pictures, 0.0), 0.0
-    each = [_paired(one, other, score) for one, other in found]
+    most = getattr(getattr(model.model, "config", None), "keep", None)
+    each = [_paired(one, other, _least(one, other, score, most)) for one, other in found]
     return Comparison(
         pictures=len(pictures),
         score=score,
@@ -81,6 +82,14 @@ def _both(
         ours, theirs = (one.detect(list(pictures), score, size, keep_image=False) for one in (model, file))
         rows += zip(ours, theirs, strict=True)
     return rows
+
+
+def _least(ours: Detections, theirs: Detections, score: float, most: int | None) -> float:
+    """From which score on a picture's detections are compared; most: how many of a picture the model keeps.
+
+    Where so many are kept, which of several alike is the last one is chance: those near it are partners alone.
+    """
+    return max([score, *(float(one.scores.min()) + SCORES for one in (ours, theirs) if len(one) == most)])
 
 
 class _Paired(NamedTuple):
