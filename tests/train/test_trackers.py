@@ -96,7 +96,9 @@ def test_a_tracker_that_is_not_installed_is_named(
         check_trackers(["mlflow"])
     with pytest.raises(InputError, match="--tracker wand: give one of wandb, mlflow, trackio"):
         check_trackers(["wand"])
-    words = ["train", "refinedet320-lite0", "--data", "nowhere", "--out", str(tmp_path / "run"), "--tracker", "wandb"]
+    (tmp_path / "train.json").write_text('{"images": [], "annotations": [], "categories": []}')
+    words = ["train", "refinedet320-lite0", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    words += ["--tracker", "wandb"]
     assert run(words) == 2
     assert capsys.readouterr().err == "error: --tracker wandb: is not installed: pip install wandb\n"
     assert not (tmp_path / "run").exists()
