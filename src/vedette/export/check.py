@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from vedette.data.decode import decode_image
 from vedette.infer.backends.session import Session
@@ -63,7 +64,7 @@ def compare(model: Detector, file: Detector, pictures: Sequence[Image.Image]) ->
     if not any(bool((one.scores >= SCORE).any()) for one, _ in found):
         found, score = _both(model, file, pictures, 0.0), 0.0
     most = getattr(getattr(model.model, "config", None), "keep", None)
-    each = [_paired(one, other, _least(one, other, score, most)) for one, other in found]
+    each = [_paired(one, other, score, most) for one, other in found]
     return Comparison(
         pictures=len(pictures),
         score=score,
@@ -84,14 +85,6 @@ def _both(
     return rows
 
 
-def _least(ours: Detections, theirs: Detections, score: float, most: int | None) -> float:
-    """From which score on a picture's detections are compared; most: how many of a picture the model keeps.
-
-    Where so many are kept, which of several alike is the last one is chance: those near it are partners alone.
-    """
-    return max([score, *(float(one.scores.min()) + SCORES for one in (ours, theirs) if len(one) == most)])
-
-
 class _Paired(NamedTuple):
     pairs: int
     alone: int
@@ -99,23 +92,31 @@ class _Paired(NamedTuple):
     scores: float
 
 
-def _paired(ours: Detections, theirs: Detections, score: float) -> _Paired:
+def _paired(ours: Detections, theirs: Detections, score: float, most: int | None = None) -> _Paired:
     """Of what either has from `score` on. Both were asked for somewhat weaker ones too, so that one just above the
     score need not be taken on trust: its partner just below is there.
 
-    There is no allowance for ties: a file that takes another of two equals is refused, as is one that is wrong.
+    There is no allowance for ties: a file that takes another of two equals is refused, as is one that is wrong. But of
+    the `most` that the model keeps of a picture, which of several alike is the last is chance.
     """
     first, second = _places(ours), _places(theirs)
     pairs = torch.tensor([(first[key], second[key]) for key in first.keys() & second.keys()], dtype=torch.int64)
-    one, other = (side[places] for side, places in zip((ours, theirs), pairs.view(-1, 2).T, strict=True))
+    places = pairs.view(-1, 2).T
+    one, other = (side[own] for side, own in zip((ours, theirs), places, strict=True))
     strong = torch.maximum(one.scores, other.scores) >= score
     one, other, count = one[strong], other[strong], int(strong.sum())
-    found, partnered = ([int((part.scores >= score).sum()) for part in both] for both in ((ours, theirs), (one, other)))
-    alone = sum(found) - sum(partnered)
-    if not count:
-        return _Paired(0, alone, 0.0, 0.0)
-    pixels, scores = (float((getattr(one, name) - getattr(other, name)).abs().max()) for name in ("boxes", "scores"))
+    apart = [(getattr(one, name) - getattr(other, name)).abs() for name in ("boxes", "scores")]
+    pixels, scores = (float(each.max()) if count else 0.0 for each in apart)
+    last = [float(side.scores.min()) + scores for side in (ours, theirs) if len(side) == most]
+    alone = sum(_alone(side, own, max([score, *last])) for side, own in zip((ours, theirs), places, strict=True))
     return _Paired(count, alone, pixels, scores)
+
+
+def _alone(found: Detections, partnered: Tensor, least: float) -> int:
+    """How many from this score on have no partner."""
+    without = torch.ones(len(found), dtype=torch.bool)
+    without[partnered] = False
+    return int((found.scores[without] >= least).sum())
 
 
 def _places(found: Detections) -> dict[tuple[int, int], int]:
