@@ -107,8 +107,8 @@ def _paired(ours: Detections, theirs: Detections, score: float, most: int | None
     one, other, count = one[strong], other[strong], int(strong.sum())
     apart = [(getattr(one, name) - getattr(other, name)).abs() for name in ("boxes", "scores")]
     pixels, scores = (float(each.max()) if count else 0.0 for each in apart)
-    last = [float(side.scores.min()) + scores for side in (ours, theirs) if len(side) == most]
-    alone = sum(_alone(side, own, max([score, *last])) for side, own in zip((ours, theirs), places, strict=True))
+    cuts = [float(side.scores.min()) + scores if len(side) == most else score for side in (theirs, ours)]
+    alone = sum(map(_alone, (ours, theirs), places, (max(score, cut) for cut in cuts)))
     return _Paired(count, alone, pixels, scores)
 
 
