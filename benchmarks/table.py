@@ -62,11 +62,11 @@ class Record:
             stream.write(json.dumps({"part": part, "values": self.parts[part]}) + "\n")
 
 
-def timed(calls: Mapping[str, Callable[[], object]], budget: float, least: int) -> Values:
+def timed(calls: Mapping[str, Callable[[], object]], budget: float, least: int, untimed: int = 0) -> Values:
     """Milliseconds of each call, round by round: as many rounds as the seconds allow, after one that warms up."""
     first = in_turns(calls, 1, 0)
     rounds = min(MOST_ROUNDS, max(least, int(budget / sum(sum(times) for times in first.values()))))
-    return {name: [1000 * one for one in times] for name, times in in_turns(calls, rounds, 0).items()}
+    return {name: [1000 * one for one in times] for name, times in in_turns(calls, rounds, 0, untimed).items()}
 
 
 def measure_row(record: Record, row: Row, arguments: argparse.Namespace) -> None:
@@ -76,7 +76,7 @@ def measure_row(record: Record, row: Row, arguments: argparse.Namespace) -> None
     record.take(f"{row.key}/same", lambda: {name: same(made[OURS], way) for name, way in made.items()})
     for count in (1, 2 if arguments.quick else MANY):
         least = min(arguments.least, 3 if count == 1 else 2)
-        budget = (arguments.seconds, least)
+        budget = (arguments.seconds, least, int(count == 1))
         record.take(f"{row.key}/jpeg/{count}", partial(from_jpeg, made, count, *budget))
         record.take(f"{row.key}/network/{count}", partial(network, made, count, *budget))
     record.take(f"{row.key}/flops", lambda: flops(made[OURS]))
@@ -87,15 +87,16 @@ def measure_row(record: Record, row: Row, arguments: argparse.Namespace) -> None
     )
 
 
-def from_jpeg(made: Mapping[str, Way], count: int, budget: float, least: int) -> Values:
+def from_jpeg(made: Mapping[str, Way], count: int, budget: float, least: int, untimed: int) -> Values:
     """From so many files, two photographs in turns, to boxes."""
     photos = ([PHOTO, DEMO / "chelsea.jpg"] * count)[:count]
-    return timed({name: partial(way.detect, photos) for name, way in made.items()}, budget, least)
+    return timed({name: partial(way.detect, photos) for name, way in made.items()}, budget, least, untimed)
 
 
-def network(made: Mapping[str, Way], count: int, budget: float, least: int) -> Values:
+def network(made: Mapping[str, Way], count: int, budget: float, least: int, untimed: int) -> Values:
     """The networks alone, on one picture so many times."""
-    return timed({name: way.network(PHOTO, count) for name, way in made.items() if way.network}, budget, least)
+    calls = {name: way.network(PHOTO, count) for name, way in made.items() if way.network}
+    return timed(calls, budget, least, untimed)
 
 
 def same(ours: Way, other: Way) -> Values:

@@ -15,7 +15,8 @@ python benchmarks/table.py --prepare                     # weights, and files of
 python benchmarks/table.py --out docs/benchmarks.md      # this page
 ```
 
-The ways of a detector have the same weights (random, but where it says bundled) and run in turns, once a round.
+The ways of a detector have the same weights (random, but where it says bundled) and run in turns, once a round; one
+picture is looked at twice in a turn and the second look counts, as it would be among many.
 
 - Times are medians of rounds in milliseconds, with quartiles; those of several pictures are per picture.
 - *Ratio*: torchvision's time in fp32, as it is shipped, over the way's (ours in fp32 where torchvision has no such

@@ -18,11 +18,19 @@ class Comparison(NamedTuple):
     high: float
 
 
-def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
-    """Seconds of each call, all of them once a round, so that a busy machine slows all."""
+def in_turns(
+    calls: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 1, untimed: int = 0
+) -> dict[str, list[float]]:
+    """Seconds of each call, all of them once a round, so that a busy machine slows all.
+
+    untimed: calls of a turn before the one that counts, which finds its weights in the caches and its threads awake as
+    the next of many pictures does.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for round_ in range(warm_up + rounds):
         for name, call in calls.items():
+            for _ in range(untimed):
+                call()
             _finish()
             start = time.perf_counter()
             call()
