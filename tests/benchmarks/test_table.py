@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from plain_port import detect
 from processes import PHOTO
 from table import compared, timed
 from table_page import of_rounds, ratio, spread, table
+from timing import in_turns
 
 ROOT = Path(__file__).parents[2]
 LITE = next(row for row in ROWS if row.key == "refinedet320")
@@ -25,6 +27,13 @@ def test_numbers_of_rounds() -> None:
     assert spread([10.0, 20.0, 30.0, 40.0, 50.0]) == "30.0 (20.0 to 40.0)"
     assert spread([1600.0], per=16) == "100 (100 to 100)"
     assert of_rounds([10.0, 30.0, 20.0], [5.0, 10.0, 5.0]) == "3.00 (2.50 to 3.50)"
+
+
+def test_calls_of_a_turn_that_do_not_count() -> None:
+    heard: list[str] = []
+    times = in_turns({name: partial(heard.append, name) for name in "ab"}, 2, 1, untimed=1)
+    assert "".join(heard) == "aabb" * 3
+    assert [len(each) for each in times.values()] == [2, 2]
 
 
 def test_a_ratio_is_to_torchvision_where_it_is_there_else_to_ours() -> None:
