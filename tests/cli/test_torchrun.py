@@ -127,6 +127,6 @@ def test_two_processes_train_one_model_and_resume(tmp_path: Path) -> None:
     assert read_state(out / "last.pt")["steps"] == 4  # 8 images, two processes of two an epoch
     assert len(list((out / "tensorboard").iterdir())) == 2  # one of the run, one of its second part
     printed = done.stdout.splitlines()
-    assert sum("8 images of 1 classes" in line for line in printed) == 2  # once a part, not once a process
+    assert sum("8 images of 1 class," in line for line in printed) == 2  # once a part, not once a process
     ends = [line for line in printed if line.startswith("epoch")]
     assert [line.split("images/s")[1].split()[0] for line in ends] == ["0:00", "0:00"]  # every process's images count
