@@ -155,14 +155,14 @@ def test_four_steps_from_pictures_to_pictures(
     assert json.loads((out / "run.json").read_text())["recipe"]["alternating"] is True
     printed = capsys.readouterr().out
     assert "alternating True" in printed
-    assert "step 1: the RPN, from the start weights, 1 of 1 epochs" in printed
+    assert "step 1: the RPN, from the start weights, 1 of 1 epoch\n" in printed
     assert run([*words, *begin]) == 2
     assert "already holds a run: go on with --resume" in capsys.readouterr().err
     assert run([*words, "--resume", "--epochs", "2"]) == 2
     assert "--epochs 2: the run was started with 1; leave --epochs out" in capsys.readouterr().err
     assert run([*words, "--resume"]) == 0
     printed = capsys.readouterr().out
-    assert "step 1: the RPN, from the start weights, 0 of 1 epochs" in printed
+    assert "step 1: the RPN, from the start weights, 0 of 1 epoch\n" in printed
     assert [printed.count(f"step {number}: epoch") for number in (1, 2, 3, 4)] == [0, 1, 1, 1]
     assert [printed.count(f"step {number}: epoch 1.00  class") for number in (2, 4)] == [1, 1]
     assert printed.count("mAP") == 2  # of the networks of steps 1 and 2, and of step 4's
