@@ -11,9 +11,9 @@ openvino: Any = pytest.importorskip("openvino")
 ops: Any = pytest.importorskip("openvino.opset11")
 
 
-def graph(shape: list[int], count: int, mode: str) -> Any:
+def graph(shape: list[int], count: int, mode: str, axis: int = -1) -> Any:
     values = ops.parameter(shape, np.float32)
-    best = ops.topk(values, ops.constant(np.int64(count)), -1, mode, "value", "i64")
+    best = ops.topk(values, ops.constant(np.int64(count)), axis, mode, "value", "i64")
     model = openvino.Model([best.output(0), best.output(1)], [values])
     order_equals(model)
     return openvino.Core().compile_model(model, "CPU")
@@ -38,3 +38,12 @@ def test_by_hand() -> None:
     best, places = graph([1, 6], 4, "max")(values).values()
     assert best.tolist() == [[3, 3, 2, 2]]
     assert places.tolist() == [[1, 3, 2, 4]]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_over_any_axis(axis: int) -> None:
+    values = np.random.default_rng(0).integers(0, 4, (20, 30, 40)).astype(np.float32)
+    best, places = graph([-1, -1, -1], 5, "max", axis)(values).values()
+    order = np.argsort(-values, axis, kind="stable").take(range(5), axis)
+    assert np.array_equal(places, order)
+    assert np.array_equal(best, np.take_along_axis(values, order, axis))

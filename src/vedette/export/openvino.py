@@ -31,19 +31,22 @@ def order_equals(graph: Any) -> None:
 
 
 def _stable_topk(node: Any) -> tuple[Any, Any]:
-    """Values and places of a TopK over the last axis, the first of equals first.
+    """Values and places of a TopK, the first of equals first.
 
-    OpenVINO has a stable TopK, but sorts all by exchange for it: 233 ms of the 127,500 scores of a RefineDet on two
-    cores, where this takes two. The value of the k-th is the same however equals are taken; whoever is before it is in,
-    then those that equal it, by their places; and the stable sort is left with k.
+    OpenVINO has a stable TopK, but sorts all by exchange for it, which takes longer than the network where there are
+    many scores. The value of the k-th is the same however equals are taken; whoever is before it is in, then those that
+    equal it, by their places; and the stable sort is left with k. So it is done over the last axis, where scores are.
     """
     ops: Any = needed("openvino.opset11", "OpenVINO")
     kind, values, count = node.get_attributes(), node.input_value(0), node.input_value(1)
     largest = kind["mode"] == "max"
 
-    def topk(of: Any, mode: str, stable: bool = False) -> Any:
-        return ops.topk(of, count, -1, mode, "value", kind["index_element_type"], stable=stable)
+    def topk(of: Any, mode: str, stable: bool = False, axis: int = -1) -> Any:
+        return ops.topk(of, count, axis, mode, "value", kind["index_element_type"], stable=stable)
 
+    if kind["axis"] not in (-1, values.get_partial_shape().rank.get_length() - 1):
+        best = topk(values, kind["mode"], stable=True, axis=kind["axis"])
+        return best.output(0), best.output(1)
     last = (ops.reduce_min if largest else ops.reduce_max)(topk(values, kind["mode"]).output(0), -1, keep_dims=True)
     zero, one, end = (ops.constant(np.int32(number)) for number in (0, 1, -1))
     size = ops.gather(ops.shape_of(values, "i32"), end, zero)
