@@ -84,6 +84,7 @@ def test_two_detectors_on_one_page(weights: str, tmp_path: Path, capsys: pytest.
         (["--live", "--beside", "refinedet320-lite0"], "--beside: not of --live; leave it out"),
         (["--live", "--data", "data:val"], "--data: not of --live; leave it out"),
         (["--live", str(CAT)], "say what to explain: IMAGE, --live, or --data PATH with --lost"),
+        ([str(CAT), "--out", "step.svg"], "--out step.svg: a page is written; give a name that ends in .html"),
     ],
 )
 def test_bad_input_gets_one_line(

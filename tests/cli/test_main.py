@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from typer.main import get_command
 
+from vedette import __version__
 from vedette.cli import main
 from vedette.cli.main import app, run
 from vedette.errors import InputError
@@ -62,6 +63,11 @@ def test_help_does_not_wait_for_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_python_runs_the_package() -> None:
+    told = subprocess.run([sys.executable, "-m", "vedette", "--version"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"vedette {__version__}\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,7 @@ def test_a_picture_where_nothing_is_found() -> None:
     assert "nothing was found" in first["text"]
     assert f"with {float(scores.max()):.2f}." in first["text"]
     assert "is under the floor" in stop(trace, "Where it ended")["text"]
-    assert last["text"].startswith("That is the whole way: 255 → 765 → 0.")
+    assert last["text"].startswith("That is the whole way, from anchors to what was found: 255 → 765 → 0.")
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,7 @@ def take_the_tour(tab: Any) -> None:
     assert tab.locator("[data-tour=title]").inner_text() == titles[0]
     tab.click("[data-tour=close]")
     assert not tab.locator("#tour").is_visible()
+    assert tab.locator("[data-tab=follow]").first.get_attribute("aria-selected") == "true"
 
 
 def test_numbers_can_be_read_on_the_colours_of_classes(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PAGE, FOLDER = Path("page.html"), Path("pages")
 SUFFIXES = {".html", ".htm"}
+OF_OTHER_FILES = {".svg", ".png", ".jpg", ".jpeg", ".webp", ".pdf", ".json"}  # no folder is meant by such a name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,11 @@ def _pages(out: Path | None, files: Sequence[Path]) -> list[tuple[Path, Path]]:
     if several and out is not None and out.suffix.lower() in SUFFIXES and not out.is_dir():
         raise InputError(f"--out {out}: {len(files)} pictures have a page each; give the name of a folder")
     place = out or (FOLDER if several else PAGE)
+    if place.suffix.lower() in OF_OTHER_FILES and not place.is_dir():
+        raise InputError(
+            f"--out {place}: a page is written; give a name that ends in .html, or a folder (for a step as SVG: "
+            "trace.figure in Python; for the numbers: --json)"
+        )
     if not several and not place.is_dir() and place.suffix.lower() in SUFFIXES:
         pages = [place]
     else:

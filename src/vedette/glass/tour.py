@@ -211,7 +211,7 @@ def _merging(guide: Guide) -> Stop | None:
 def _end(guide: Guide) -> Stop:
     counts = [len(step) for step in guide.steps.values()] + [guide.found]
     way = [f"{count:,}" for place, count in enumerate(counts) if not place or count != counts[place - 1]]
-    return _stop("end", {"way": " → ".join(way)}, guide.trace.steps[-1].name)
+    return _stop("end", {"way": " → ".join(way), "thing": guide.thing}, guide.trace.steps[-1].name)
 
 
 STOPS = (

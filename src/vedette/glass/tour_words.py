@@ -121,7 +121,8 @@ TOUR = {  # of each kind of stop its title and its text, as `vedette.glass.say` 
     ),
     "end": (
         "Now you",
-        "That is the whole way: {way}. Move the sliders to see what another floor or another overlap would have found, "
+        "That is the whole way, from {thing}s to what was found: {way}. Where the number grows, each box has become "
+        "one pair with every class. Move the sliders to see what another floor or another overlap would have found, "
         "and click anywhere on the picture to ask which step lost what you see there.",
     ),
 }

@@ -95,8 +95,7 @@ def block(x: float, bottom: float, size: tuple[float, float, float], kind: str) 
 
 
 def block_size(columns: int, rows: int, channels: int, largest: float, cells: int) -> tuple[float, float, float]:
-    """Width, height and depth of a map's block: square roots of its sides and channels; `cells` a side are "
-    "`largest`."""
+    """Width, height and depth of a map's block: roots of its sides and channels; `cells` a side are `largest`."""
     unit = largest / sqrt(cells)
     return max(5.0, sqrt(columns) * unit), max(5.0, sqrt(rows) * unit), 3 + sqrt(channels) / 2.4
 

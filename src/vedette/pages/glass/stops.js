@@ -181,7 +181,7 @@ function end({ look, found }) {
   const counts = [...look.steps.map((step) => step.in), found.length];
   const way = counts.filter((count, place) => !place || count !== counts[place - 1]);
   const said = way.map((count) => say("{count}", { count })).join(" → ");
-  return { kind: "end", values: { way: said }, step: look.steps.at(-1).name };
+  return { kind: "end", values: { way: said, thing: "anchor" }, step: look.steps.at(-1).name };
 }
 
 const STOPS = [

@@ -24,6 +24,7 @@ export function showTour(dock, stops, pane) {
     document.body.classList.remove("touring");
     at = -1;
     pane.leave();
+    pane.tabs.open("follow"); // where the page says what one may do next
   };
   part("next").addEventListener("click", () => (at === stops.length - 1 ? close() : go(at + 1)));
   part("back").addEventListener("click", () => go(at - 1));
