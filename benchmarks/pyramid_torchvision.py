@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torchvision.models import detection
 
 import vedette
@@ -24,14 +23,17 @@ from vedette.weights.layouts import faster_rcnn_torchvision, retinanet_torchvisi
 CLASSES = 20
 FLOOR = 0.05
 ASPECT = 4 / 3
+SPREAD = 4.0  # of RetinaNet's logits: as it begins, none of its 865,000 scores would reach the floor
 
 
-def their_model(kind: str, side: int) -> nn.Module:
+def their_model(kind: str, side: int) -> Any:
     """torchvision's, always with the same random weights: of an untrained network few scores are above the floor."""
     torch.manual_seed(0)
     options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": CLASSES + 1}
     build = detection.fasterrcnn_resnet50_fpn if kind == "faster-rcnn" else detection.retinanet_resnet50_fpn
-    theirs: nn.Module = build(**options, min_size=side, max_size=longest(side))
+    theirs: Any = build(**options, min_size=side, max_size=longest(side))
+    if kind == "retinanet":
+        theirs.head.classification_head.cls_logits.weight.data *= SPREAD
     return theirs
 
 
