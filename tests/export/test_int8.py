@@ -19,6 +19,7 @@ from vedette.export import int8, int8_onnx, int8_openvino
 from vedette.export.check import photographs
 from vedette.export.int8 import Judged, choose, export_int8
 from vedette.infer.backends.open import open_session
+from vedette.infer.backends.openvino import core_for
 from vedette.structures import Detections
 
 onnx = pytest.importorskip("onnx")
@@ -100,15 +101,13 @@ def test_onnx_leaves_layers_out(tmp_path: Path) -> None:
 def plain(tmp_path: Path) -> Path:
     """The network as an IR."""
     openvino = pytest.importorskip("openvino")
-    graph = openvino.Core().read_model(str(write_network(tmp_path / "small.onnx")))
+    graph = core_for("a test").read_model(str(write_network(tmp_path / "small.onnx")))
     openvino.save_model(graph, str(tmp_path / "small.xml"), compress_to_fp16=False)
     return tmp_path / "small.xml"
 
 
 def test_openvino_knows_what_is_behind_the_network(plain: Path) -> None:
-    import openvino
-
-    graph = openvino.Core().read_model(str(plain))
+    graph = core_for("a test").read_model(str(plain))
     behind = [node for node in graph.get_ordered_ops() if node.get_friendly_name() in int8_openvino.behind(graph)]
     assert [node.get_type_name() for node in behind] == ["Add", "Softmax"]
 
@@ -125,10 +124,8 @@ def test_openvino_does_not_touch_what_is_behind_the_network(plain: Path) -> None
 
 def rounded(made: Path, plain: Path, left_out: list[str]) -> int:
     """How many values but weights are rounded in the INT8 form."""
-    import openvino
-
     int8_openvino.quantise(plain, ROWS, left_out, made)
-    nodes = openvino.Core().read_model(str(made)).get_ordered_ops()
+    nodes = core_for("a test").read_model(str(made)).get_ordered_ops()
     found = [node for node in nodes if node.get_type_name() == "FakeQuantize"]
     return sum(node.input_value(0).get_node().get_type_name() not in ("Constant", "Convert") for node in found)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vedette.export.openvino import order_equals
+from vedette.infer.backends.openvino import core_for
 
 openvino: Any = pytest.importorskip("openvino")
 ops: Any = pytest.importorskip("openvino.opset11")
@@ -16,7 +17,7 @@ def graph(shape: list[int], count: int, mode: str, axis: int = -1) -> Any:
     best = ops.topk(values, ops.constant(np.int64(count)), axis, mode, "value", "i64")
     model = openvino.Model([best.output(0), best.output(1)], [values])
     order_equals(model)
-    return openvino.Core().compile_model(model, "CPU")
+    return core_for("a test").compile_model(model, "CPU")
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from vedette.export.openvino import save_openvino
 from vedette.infer.backends.open import needed
+from vedette.infer.backends.openvino import core_for
 from vedette.weights.exported import Exported
 
 WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
@@ -62,4 +63,4 @@ def _weighted(graph: Any) -> Iterator[Any]:
 
 
 def _read(file: Path) -> Any:
-    return needed("openvino", "--int8").Core().read_model(str(file))
+    return core_for("--int8").read_model(str(file))

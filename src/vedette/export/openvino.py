@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 
 from vedette.infer.backends.open import needed
-from vedette.infer.backends.openvino import SECTION
+from vedette.infer.backends.openvino import SECTION, core_for
 from vedette.weights.exported import Exported, to_metadata
 
 
 def write_openvino(model: bytes, exported: Exported, path: Path) -> None:
     """Writes what an ONNX file holds as .xml, and the weights, in float32, as .bin beside it."""
-    openvino = needed("openvino", "OpenVINO")
+    core = core_for("OpenVINO")
     with TemporaryDirectory() as folder:
         onnx = Path(folder) / "model.onnx"
         onnx.write_bytes(model)
-        graph = openvino.Core().read_model(str(onnx))
+        graph = core.read_model(str(onnx))
         order_equals(graph)
         save_openvino(graph, exported, path)
 

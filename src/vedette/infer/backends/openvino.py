@@ -1,6 +1,7 @@
 """An OpenVINO IR, .xml beside .bin, run by OpenVINO on the CPU."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ ROOT, HEAD = b"<net", 1024  # how its XML begins, and within how many bytes: oth
 
 def open_session(path: Path, bf16: bool = False) -> Session:
     """Raises InputError as `open.open_session` does, and where the .bin beside the .xml is missing."""
-    openvino = needed("openvino", str(path))
+    core = core_for(str(path))
     with path.open("rb") as file:
         if ROOT not in file.read(HEAD):
             raise InputError(f"{path}: is no graph of OpenVINO's; give a file that `vedette export` wrote")
     weights = path.with_suffix(".bin")
     if not weights.is_file():
         raise InputError(f"{path}: {weights.name} is not beside it, which has the weights; keep the two together")
-    core = openvino.Core()
     with reading(path):
         graph = core.read_model(str(path))
         section = graph.get_rt_info(SECTION).value if graph.has_rt_info(SECTION) else {}
@@ -33,6 +33,18 @@ def open_session(path: Path, bf16: bool = False) -> Session:
     exported = of_metadata(path, metadata)
     with reading(path):
         return Session(path, exported, OpenVino(core, graph, bf16), bf16)
+
+
+def core_for(wanted: str) -> Any:
+    """OpenVINO's core, one for the process; raises InputError where OpenVINO, which is `wanted`, is not installed."""
+    return _core(needed("openvino", wanted))
+
+
+@cache
+def _core(openvino: Any) -> Any:
+    # A core puts a stack of its own under the process for signals, and when it is closed the one that was there before.
+    # Two that are closed in the order they came leave one that is gone: the next Ctrl-C would be a segmentation fault.
+    return openvino.Core()
 
 
 def _value(graph: Any, name: str) -> Any:
