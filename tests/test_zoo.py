@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,3 +97,23 @@ def test_numbers_of_numpys_are_numbers_of_classes() -> None:
     for wrong in (0, -1, 2.5, "3"):
         with pytest.raises(InputError, match="give a whole number from 1 on"):
             vedette.build("ssd300-lite0", num_classes=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("runs/mine/best.safetensors", "no such file; check the path"),
+        ("model.ONNX", "no such file; check the path"),
+        ("/weights", "no such file; check the path"),
+        ("folder", "a folder without best.safetensors; give a weight file, or the folder of a training"),
+        ("refinedet320-lite", "neither a weight file nor a model's name; did you mean refinedet320-lite0"),
+    ],
+)
+def test_what_is_no_weight_file_is_told(
+    source: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError) as told:
+        weight_file(source)
+    assert str(told.value).startswith(f"{source}: {line}")

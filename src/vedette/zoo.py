@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vedette.weights.files import WeightFile
 
 Fields = dict[str, Any]  # of a detector's config
+OF_FILES = {".safetensors", ".onnx", ".xml", ".pt2", ".pth", ".pt", ".ckpt", ".bin"}  # no name ends so
 WEIGHTS = Path(str(files("vedette"))) / "assets" / "weights"  # the bundled ones, and what they reached
 
 
@@ -263,6 +264,12 @@ def weight_file(source: str | Path) -> Path:
         return path / "best.safetensors"
     if find(str(source)) is not None:
         raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
+    if path.is_dir():
+        raise InputError(
+            f"{source}: a folder without best.safetensors; give a weight file, or the folder of a training"
+        )
+    if path.suffix.lower() in OF_FILES or path.is_absolute():
+        raise InputError(f"{source}: no such file; check the path")
     meant = likely(str(source), names()) or f"; the names: {', '.join(names())}"
     raise InputError(f"{source}: neither a weight file nor a model's name{meant}")
 
