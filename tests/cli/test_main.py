@@ -86,6 +86,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["detect", "a.jpg", "--score", "high"], "--score"),
         (["detect", "a.jpg", "--score", "1.5"], "--score"),
         (["detect", "a.jpg", "--batch-size", "0"], "--batch-size"),
+        (["detect", "a.jpg", "--nms", "none"], "'--nms': 'none' is not one of 'hard', 'linear', 'gaussian'"),
         (["data"], "error: Missing command. (see vedette data --help)"),
         (["weights"], "error: Missing command. (see vedette weights --help)"),
     ],

@@ -91,7 +91,8 @@ def _told(error: Exception) -> int:
     if isinstance(error, typer.TyperException):  # an option that does not exist, a value that is no number
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "vedette"
-        return _fail(f"{error.format_message()} (see {command} --help)")
+        told = error.format_message().replace(": Value error, ", ": ")  # as Pydantic, which reads the values, begins
+        return _fail(f"{told} (see {command} --help)")
     own = faults.fault_of(error)
     if own is not None and not os.environ.get(TRACEBACK):
         return _fail(f"{own}; the whole traceback: {TRACEBACK}=1 vedette …")
