@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 DEMO := demo-output
-# A process for each of the cores, with one thread: what tests of one file share is made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile
+# A process for each of the cores, with one thread: what tests of one file share is made once. What hangs or crashes is seen.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile --timeout 900
 UV_HTTP_TIMEOUT ?= 300
 export UV_HTTP_TIMEOUT
 
