@@ -27,7 +27,7 @@ SPREAD = 4.0  # of RetinaNet's logits: as it begins, none of its 865,000 scores 
 
 
 def their_model(kind: str, side: int) -> Any:
-    """torchvision's, always with the same random weights: of an untrained network few scores are above the floor."""
+    """torchvision's, always with the same random weights; RetinaNet's logits are spread."""
     torch.manual_seed(0)
     options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": CLASSES + 1}
     build = detection.fasterrcnn_resnet50_fpn if kind == "faster-rcnn" else detection.retinanet_resnet50_fpn
