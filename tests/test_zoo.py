@@ -105,7 +105,7 @@ def test_numbers_of_numpys_are_numbers_of_classes() -> None:
         ("runs/mine/best.safetensors", "no such file; check the path"),
         ("model.ONNX", "no such file; check the path"),
         ("/weights", "no such file; check the path"),
-        ("folder", "a folder without best.safetensors; give a weight file, or the folder of a training"),
+        ("folder", "a folder without best.safetensors; give a weight file, or a training's folder"),
         ("refinedet320-lite", "neither a weight file nor a model's name; did you mean refinedet320-lite0"),
     ],
 )

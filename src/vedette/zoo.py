@@ -250,24 +250,17 @@ def restore(
 
 def weight_file(source: str | Path) -> Path:
     """The file behind a bundled name or a path; raises InputError where there is none."""
-    if not isinstance(source, str | Path):
-        raise InputError(f"{source!r} is no model: give a weight file or a name; the names: {', '.join(names())}")
-    if not str(source):
-        raise InputError(f"an empty name is no model: give a weight file or a name; the names: {', '.join(names())}")
-    bundled = WEIGHTS / f"{source}.safetensors"
+    if not isinstance(source, str | Path) or not str(source):
+        what = "an empty name" if source == "" else repr(source)
+        raise InputError(f"{what} is no model: give a weight file or a name; the names: {', '.join(names())}")
     path = Path(source)
-    if bundled.is_file():
-        return bundled
-    if path.is_file():
-        return path
-    if path.is_dir() and (path / "best.safetensors").is_file():
-        return path / "best.safetensors"
+    for file in (WEIGHTS / f"{source}.safetensors", path, path / "best.safetensors"):
+        if file.is_file():
+            return file
     if find(str(source)) is not None:
         raise InputError(f"{source}: no weights are bundled for it; train it, or give the path of a weight file")
     if path.is_dir():
-        raise InputError(
-            f"{source}: a folder without best.safetensors; give a weight file, or the folder of a training"
-        )
+        raise InputError(f"{source}: a folder without best.safetensors; give a weight file, or a training's folder")
     if path.suffix.lower() in OF_FILES or path.is_absolute():
         raise InputError(f"{source}: no such file; check the path")
     meant = likely(str(source), names()) or f"; the names: {', '.join(names())}"
