@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -128,6 +129,7 @@ def main() -> int:
                 f"{out.name}: {kills} kills so far; {'differs in ' + ', '.join(differing) if differing else 'the same'}"
             )
             faults += bool(differing)
+            shutil.rmtree(out)  # fifty runs' checkpoints fill a disk
     print(f"{arguments.kind}: {kills} kills in {runs} runs, {faults} runs that came to something else")
     return int(faults > 0)
 
