@@ -75,7 +75,7 @@ def test_trains_resumes_detects_and_starts_another(
     assert json.loads((out / "run.json").read_text())["recipe"]["epochs"] == 1
     assert train(data, out, "--epochs", "2", "--resume") == 0
     assert train(data, out, "--epochs", "2", "--resume", "--recipe", "paper") == 0
-    told = "note: --resume goes on as the run was started; --recipe, --backbone is not looked at"
+    told = "note: --resume goes on as the run was started; --recipe, --backbone are not looked at"
     assert told in capsys.readouterr().out
     assert train(data, out, "--resume", "--set", "tcb=false") == 2
     assert "leave --set out of --resume" in capsys.readouterr().err

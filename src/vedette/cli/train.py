@@ -98,7 +98,8 @@ def train(
     around = _around(context.params)
     _check_trial(given, around)
     if around.resume and (ignored := _named(given, OF_A_BEGINNING)):
-        around.tell(f"note: --resume goes on as the run was started; {', '.join(ignored)} is not looked at")
+        verb = "is" if len(ignored) == 1 else "are"
+        around.tell(f"note: --resume goes on as the run was started; {', '.join(ignored)} {verb} not looked at")
     elif init and backbone:
         around.tell("note: --init has the backbone's weights too; --backbone is not looked at")
     from vedette.train.plan import plan, repeated
