@@ -30,6 +30,7 @@ from vedette.train.checkpoint import has_state
 from vedette.train.halt import NotFiniteError
 from vedette.train.plan import Wanted, new_run, read_data
 from vedette.train.run import start
+from vedette.train.run_file import Run
 from vedette.zoo import RCNN, SPPNET, known, names
 
 
@@ -48,7 +49,7 @@ def of_one(model: str, arguments: argparse.Namespace, pictures: int, epochs: int
     if arguments.first_steps:
         chosen |= {"recipe": {"epochs": 1, "batch_size": 2}, "backbone": "random", "config": smallest(model)}
     wanted = Wanted(model=model, data=[arguments.data], val=arguments.val, **chosen)
-    run, began = new_run(wanted, part, around.device), time.monotonic()
+    run, began = Run.read(folder) if around.resume else new_run(wanted, part, around.device), time.monotonic()
     row: dict[str, Any] = {"model": model, "pictures": pictures, "epochs": epochs}
     row |= {"config": dict(wanted.config), "resumed": around.resume}
     row |= {name: getattr(run.recipe, name) for name in ("optimizer", "batch_size", "lr")}
