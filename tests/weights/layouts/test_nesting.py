@@ -58,6 +58,9 @@ def copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         (lambda w: {"model": w, "optimizer": {"state": {"exp_avg": copies(w)}, "param_groups": []}}, "model"),
         (lambda w: {"model": w, "model_again": dict(w)}, "model"),
         (lambda w: {"a": [], "model_state_dict": collections.defaultdict(list, w)}, "model_state_dict"),
+        (lambda w: (prefixed("module.", w), {"epoch": 3}), "0"),
+        (lambda w: {"models": [7, (prefixed("model.", w),)]}, "models.1.0.model"),
+        (lambda w: {"ema": argparse.Namespace(decay=0.9, weights=w)}, "ema.weights"),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
