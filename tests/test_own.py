@@ -112,6 +112,10 @@ def test_the_script_runs(here: Path) -> None:
             "def build(**fields): ...",
             r"mine:biuld: mine \(.*\) has no function biuld; did you mean build\?",
         ),
+        ("mine:x", "x = 3", r"mine:x: mine \(.*mine\.py\) has no function x$"),
+        ("sys:biuld", "", r"sys:biuld: sys \(built in\) has no function biuld$"),
+        ("folder:build", "", r"folder:build: folder \(.*folder\) has no function build$"),
+        ("mine.py:build", "", r"mine\.py:build: write mine:build, without \.py"),
         ("mine:build", "def build(width): ...", "^mine:build: .*num_classes"),
         ("os:getcwd", "", "^os:getcwd: .* write def getcwd"),
         ("mine:build", "def build(**fields): return 3", "mine:build: gives a int, not a torch.nn.Module"),
@@ -124,6 +128,7 @@ def test_the_script_runs(here: Path) -> None:
 )
 def test_what_is_no_detector_is_told(here: Path, name: str, text: str, line: str) -> None:
     (here / "mine.py").write_text(text)
+    (here / "folder").mkdir()
     try:
         with pytest.raises(InputError, match=line):
             build_own(name, {"num_classes": 2})
