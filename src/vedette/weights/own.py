@@ -37,7 +37,8 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
         if module.endswith(".py"):
             meant = f"{module.removesuffix('.py')}:{function}"
             raise InputError(f"{name}: write {meant}, without .py, in the folder of that file") from None
-        raise InputError(f"{name}: there is no module {error.name} in {here} or among the packages") from None
+        where = f"in {here} or among the packages; go to the folder of {module.partition('.')[0]}.py, or install it"
+        raise InputError(f"{name}: there is no module {error.name} {where}") from None
     except SystemExit:
         raise InputError(
             f"{name}: {module} ends the program when it is imported; put what it does as a script under "
