@@ -291,8 +291,9 @@ def test_bad_input_is_one_line(run, data, tmp_path):
         assert "\n" not in str(exception)
     assert isinstance(run("--data", data, "--json", tmp_path / "file" / "x.json").exception, InputError)
     for option in ("--report", "--results"):
-        exception = run("--data", data, option, data / "images").exception
-        assert str(exception) == f"{option} {data / 'images'}: pictures of --data lie there; give another folder"
+        for folder in (data / "images", data / "images" / "report"):
+            exception = run("--data", data, option, folder).exception
+            assert str(exception) == f"{option} {folder}: pictures of --data lie there; give another folder"
 
 
 def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):

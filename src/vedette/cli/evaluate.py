@@ -95,7 +95,7 @@ def evaluate(
     looks = [_load(model, context.params, sizes) for model in models]
     dataset = read_annotated(data)
     for option, folder in {"--report": report, "--results": results}.items():
-        check_outside(option, folder, map(dataset.file, range(len(dataset))))
+        check_outside(option, folder, dataset.files, data)
     images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
     every = _measured(looks, images, context.params)
     aims = Aims(at_score, at_precision, at_recall)

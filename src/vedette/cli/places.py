@@ -82,9 +82,12 @@ def check_apart(places: dict[str, Path | None]) -> None:
             raise InputError(f"{option} {place}: is {other}'s place too; give each its own")
 
 
-def check_outside(option: str, folder: Path | None, pictures: Iterable[Path]) -> None:
-    """Raises InputError for a folder in which pictures of the data lie: what is written there would be data, too."""
-    if folder is not None and folder.resolve() in {parent.resolve() for parent in {one.parent for one in pictures}}:
+def check_outside(option: str, folder: Path | None, pictures: Iterable[str], data: Iterable[str]) -> None:
+    """Raises InputError for a folder in or below which pictures of the data, PATH[:SPLIT] each, lie."""
+    from vedette.data.files import lie_around
+    from vedette.data.read import parse_source
+
+    if folder is not None and lie_around(pictures, folder, [parse_source(one)[0] for one in data]):
         raise InputError(f"{option} {folder}: pictures of --data lie there; give another folder")
 
 

@@ -41,6 +41,7 @@ def show(
 
     Example: vedette data show my-photos:train --out sheet.jpg --count 30 --classes cat,dog
     """
+    from vedette.data.files import refuse_among
     from vedette.data.findings import shown
     from vedette.data.read import parse_source
     from vedette.data.show import show as draw
@@ -49,6 +50,7 @@ def show(
     path, split = parse_source(source)
     names = [name.strip() for name in classes.split(",") if name.strip()] if classes is not None else []
     sheet = draw(path, split, count, names, seed, columns, faults, _watched)
+    refuse_among(sheet.files, out, path)
     _save(sheet.picture, out)
     for line in sheet.unreadable:
         typer.echo(f"left out: {shown(line)}", err=True)
