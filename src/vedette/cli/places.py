@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -76,9 +77,9 @@ def check_pages(option: str, folder: Path | None, names: Iterable[str]) -> None:
 
 def check_apart(places: dict[str, Path | None]) -> None:
     """Raises InputError for two options that name one place."""
-    seen: dict[Path, str] = {}
+    seen: dict[str, str] = {}
     for option, place in places.items():
-        if place is not None and (other := seen.setdefault(place.resolve(), option)) != option:
+        if place is not None and (other := seen.setdefault(os.path.realpath(place), option)) != option:
             raise InputError(f"{option} {place}: is {other}'s place too; give each its own")
 
 
@@ -93,7 +94,9 @@ def check_outside(option: str, folder: Path | None, pictures: Iterable[str], dat
 
 def check_writable(option: str, place: Path, folder: Path) -> None:
     """Raises InputError where a folder cannot be made, or nothing be written in it."""
-    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(one))
+    if existing.is_symlink() and not existing.exists():
+        raise InputError(f"{option} {place}: {existing} is a link that leads nowhere; give a place in a folder")
     if not existing.is_dir():
         raise InputError(f"{option} {place}: {existing} is a file; give a place in a folder")
     try:

@@ -49,7 +49,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     folder, and where nothing can be written.
     """
     refuse_filled(path)
-    place = path.resolve()
+    place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

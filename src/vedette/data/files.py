@@ -62,9 +62,10 @@ def lie_around(pictures: Iterable[str], place: Path, roots: Iterable[Path]) -> b
 
     roots: where the data are. Of pictures that lie in a root itself, as beside their JSON, folders below it are free.
     """
-    held = {Path(folder).resolve() for folder in {os.path.dirname(picture) for picture in pictures}}
-    own = {(root if root.is_dir() else root.parent).resolve() for root in roots}
-    return place.resolve() in held or not (held - own).isdisjoint(place.resolve().parents)
+    held = {os.path.realpath(folder) for folder in {os.path.dirname(picture) for picture in pictures}}
+    own = {os.path.realpath(root if root.is_dir() else root.parent) for root in roots}
+    real = os.path.realpath(place)
+    return real in held or not (held - own).isdisjoint(map(str, Path(real).parents))
 
 
 def refuse_among(pictures: Iterable[str], place: Path, source: str | Path) -> None:
