@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -73,6 +74,22 @@ def check_pages(option: str, folder: Path | None, names: Iterable[str]) -> None:
     for page in [] if folder is None else [folder / name for name in names]:
         if page.is_file() and not is_our_page(page):
             raise InputError(f"{option} {folder}: {page} is no page of a report; give another folder")
+
+
+def check_result_files(option: str, folder: Path | None) -> None:
+    """Raises InputError for a folder in which a file has the name of one of results, and is none."""
+    for file in [] if folder is None else [folder / "results.json", *sorted(folder.glob("comp4_det_*.txt"))]:
+        if file.is_file() and not _is_result(file):
+            raise InputError(f"{option} {folder}: {file.name} there holds no results; give another folder")
+
+
+def _is_result(file: Path) -> bool:
+    """COCO's list of detections, VOC's lines of them, or nothing."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        beginning = stream.read(4096)
+    if file.suffix == ".json":
+        return re.match(r'\s*(\[\s*(\]|\{\s*"image_id")|$)', beginning) is not None
+    return not beginning or re.match(r"\S+( -?[\d.e+-]+){5}\n", beginning) is not None
 
 
 def check_apart(places: dict[str, Path | None]) -> None:
