@@ -102,7 +102,9 @@ def test_numbers_of_numpys_are_numbers_of_classes() -> None:
 
 @pytest.mark.parametrize("name", ["./mine:build", "mine:", ":build", "mine:part.build", "my module:build"])
 def test_how_ones_own_is_written_is_told(name: str) -> None:
-    with pytest.raises(InputError, match=f"no model '{re.escape(name)}'; one of your own is MODULE:FUNCTION"):
+    with pytest.raises(
+        InputError, match=f"no model '{re.escape(name)}'; one of your own is MODULE:FUNCTION, as my_module:build;"
+    ):
         vedette.build(name)
 
 
