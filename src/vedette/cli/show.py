@@ -90,7 +90,7 @@ def _save(sheet: Image.Image, out: Path) -> None:
     if FORMATS[out.suffix.lower()] == "JPEG":
         if max(sheet.size) > 65500:
             raise InputError(
-                f"--out {out}: the sheet is too long or wide for a JPEG; give fewer pictures, or as many --columns as rows"
+                f"--out {out}: the sheet is too long or wide for a JPEG; give fewer pictures, or other --columns"
             )
         write_whole(out, lambda file: sheet.save(file, "JPEG", quality=90, comment=OURS))
         return
