@@ -73,6 +73,13 @@ def test_weights_are_found_wherever_they_are(
     assert found.others == ()
 
 
+def test_the_same_tensors_under_another_key_may_be_asked_for(tmp_path: Path) -> None:
+    """As where an average shares its tensors with the model, or a teacher with its student."""
+    found = picked(tmp_path / "a.pth", {"model": PLAIN, "model_ema": dict(PLAIN)}, "model_ema")
+    assert same(found.tensors)
+    assert found.others == ()
+
+
 def test_a_wrapper_in_the_middle_of_names_is_taken_out() -> None:
     names = {"body._orig_mod.0.weight": 1, "head.module.conv.weight": 2, "module_list.0": 3}
     from vedette.weights.layouts.nesting import _unwrapped

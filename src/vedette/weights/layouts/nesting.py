@@ -31,6 +31,7 @@ class Weights(NamedTuple):
 
     place: str  # its keys and prefix: what `--key` is given
     tensors: dict[str, Any]  # by name, prefix taken off; whatever else is among them too
+    copies: tuple[str, ...] = ()  # other places of the same tensors
 
     @property
     def averaged(self) -> bool:
@@ -113,5 +114,6 @@ def _without_copies(found: list[Weights]) -> list[Weights]:
     """The same tensors under two keys are one state dict."""
     kept: dict[tuple[tuple[str, int], ...], Weights] = {}
     for one in found:
-        kept.setdefault(tuple((name, id(tensor)) for name, tensor in one.tensors.items()), one)
+        first = kept.setdefault(key := tuple((name, id(tensor)) for name, tensor in one.tensors.items()), one)
+        kept[key] = first if first is one else first._replace(copies=(*first.copies, one.place))
     return list(kept.values())

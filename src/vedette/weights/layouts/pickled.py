@@ -78,7 +78,7 @@ def _found(path: Path, content: Any, has: str | None) -> list[Weights]:
 def _chosen(path: Path, found: list[Weights], key: str | None) -> Weights:
     places = ", ".join(one.place for one in found)
     if key is not None:
-        named = [one for one in found if one.place == key]
+        named = [one for one in found if key in (one.place, *one.copies)]
         if not named:
             raise InputError(f"--key {key}: {path} has no weights there; it has {places}")
         return named[0]
