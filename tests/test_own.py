@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from PIL import Image
 import vedette
 from vedette.cli.main import run
 from vedette.errors import InputError
+from vedette.ops.boxes import giou
+from vedette.structures import Target, pad_targets
 from vedette.train.plan import Wanted, recipe_of
 from vedette.weights.own import build_own
 
@@ -77,6 +80,22 @@ def test_examples_train_and_load_again(here: Path, capsys: pytest.CaptureFixture
     assert run([*again, "--trust", "--show"]) == 0
 
 
+def test_each_box_learns_from_its_own_object_alone(here: Path) -> None:
+    model: Any = vedette.build("my_loss:build", num_classes=1, image_size=64, max_side=64)
+    squares = [[[4.0, 4.0, 40.0, 40.0], [30.0, 20.0, 60.0, 50.0]], [[10.0, 8.0, 50.0, 60.0]]]
+    targets = [Target(torch.tensor(boxes), torch.zeros(len(boxes), dtype=torch.int64)) for boxes in squares]
+    predictions = model(torch.rand(2, 3, 64, 64))
+    pairs = model.assign(predictions, pad_targets(targets, predictions.anchors.device)).tolist()
+    losses = []
+    for image, row in enumerate(pairs):
+        for anchor, matched in enumerate(row):
+            if matched >= 0:
+                box = model.coder.decode(predictions.deltas[image, anchor], predictions.anchors[anchor])
+                losses.append(1 - giou(box[None], torch.tensor([squares[image][matched]])).item())
+    assert len(losses) > 3
+    assert model.loss(predictions, targets)["giou"].item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
 def test_a_distrusted_module_is_not_even_imported(here: Path) -> None:
     model = vedette.build("my_detector:build", num_classes=1, image_size=64)
     from vedette.weights.files import save_weights
@@ -106,12 +125,20 @@ def test_the_script_runs(here: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "line"),
     [
-        ("absent_module:build", "", "absent_module:build: there is no module absent_module in "),
+        (
+            "absent_module:build",
+            "",
+            r"absent_module:build: there is no module absent_module in .*; go to the folder of absent_module\.py",
+        ),
         (
             "mine:biuld",
             "def build(**fields): ...",
             r"mine:biuld: mine \(.*\) has no function biuld; did you mean build\?",
         ),
+        ("mine:x", "x = 3", r"mine:x: mine \(.*mine\.py\) has no function x$"),
+        ("sys:biuld", "", r"sys:biuld: sys \(built in\) has no function biuld$"),
+        ("folder:build", "", r"folder:build: folder \(.*folder\) has no function build$"),
+        ("mine.py:build", "", r"mine\.py:build: write mine:build, without \.py"),
         ("mine:build", "def build(width): ...", "^mine:build: .*num_classes"),
         ("os:getcwd", "", "^os:getcwd: .* write def getcwd"),
         ("mine:build", "def build(**fields): return 3", "mine:build: gives a int, not a torch.nn.Module"),
@@ -124,6 +151,7 @@ def test_the_script_runs(here: Path) -> None:
 )
 def test_what_is_no_detector_is_told(here: Path, name: str, text: str, line: str) -> None:
     (here / "mine.py").write_text(text)
+    (here / "folder").mkdir()
     try:
         with pytest.raises(InputError, match=line):
             build_own(name, {"num_classes": 2})

@@ -1,5 +1,6 @@
 """Loading with other settings than those stored."""
 
+import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_numbers_of_numpys_are_numbers_of_classes() -> None:
     for wrong in (0, -1, 2.5, "3"):
         with pytest.raises(InputError, match="give a whole number from 1 on"):
             vedette.build("ssd300-lite0", num_classes=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["./mine:build", "mine:", ":build", "mine:part.build", "my module:build"])
+def test_how_ones_own_is_written_is_told(name: str) -> None:
+    with pytest.raises(
+        InputError, match=f"no model '{re.escape(name)}'; one of your own is MODULE:FUNCTION, as my_module:build;"
+    ):
+        vedette.build(name)
 
 
 @pytest.mark.parametrize(

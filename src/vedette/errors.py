@@ -11,8 +11,13 @@ class InputError(ValueError):
 
 
 def likely(given: str, known: Iterable[str]) -> str:
-    """The end of a sentence on a name that there is not: "; did you mean …?", or nothing where none is like it."""
+    """The end of a sentence on a name that there is not: "; did you mean …?", or nothing where none is like it.
+
+    Capitals do not count, and names of the same letters are alike however short they are ("dgo", "dog").
+    """
     from difflib import get_close_matches
 
-    found = get_close_matches(given, list(known), n=1, cutoff=0.7)
-    return f"; did you mean {found[0]}?" if found else ""
+    names, letters = {name.casefold(): name for name in known}, sorted(given.casefold())
+    anagrams = [name for name in names if sorted(name) == letters]
+    found = anagrams or get_close_matches(given.casefold(), names, n=1, cutoff=0.7)
+    return f"; did you mean {names[found[0]]}?" if found else ""

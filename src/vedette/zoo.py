@@ -296,7 +296,7 @@ def known(name: str) -> Model:
     """The model of that name; raises InputError for a name that there is not."""
     model = find(name)
     if model is None:
-        meant = likely(name, names())
+        meant = "; one of your own is MODULE:FUNCTION, as my_module:build;" if ":" in name else likely(name, names())
         text = ", ".join([*names(), *(model.name.format("<name>") for model in ON_TIMM)])
         where = f"{meant} `vedette models` lists all" if meant else f"; the names: {text}"
         raise InputError(f"there is no model {name!r}{where}")

@@ -128,6 +128,21 @@ def test_files_of_results(run, data, tmp_path):
     assert [(row["image_id"], row["category_id"]) for row in rows[:2]] == [(0, 9), (0, 7)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("results.json", "[1, 2]"), ("results.json", '{"mAP": 0.3}'), ("comp4_det_val_cat.txt", "cats that were seen\n")],
+)
+def test_only_results_are_written_over_by_results(run, data, tmp_path, name, content):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text(content)
+    for metric in ("coco", "voc12"):
+        exception = run("--data", f"{data}:val", "--metric", metric, "--results", tmp_path / "mine").exception
+        assert str(exception) == f"--results {tmp_path / 'mine'}: {name} there holds no results; give another folder"
+    assert (tmp_path / "mine" / name).read_text() == content
+    for metric in ("coco", "voc12", "coco", "voc12"):
+        assert run("--data", f"{data}:val", "--metric", metric, "--results", tmp_path / "new").exit_code == 0
+
+
 def test_two_results_want_two_places(run, data, tmp_path):
     result = run("--data", data, "--report", tmp_path / "same", "--results", tmp_path / "same")
     assert "--report" in str(result.exception)
@@ -291,8 +306,9 @@ def test_bad_input_is_one_line(run, data, tmp_path):
         assert "\n" not in str(exception)
     assert isinstance(run("--data", data, "--json", tmp_path / "file" / "x.json").exception, InputError)
     for option in ("--report", "--results"):
-        exception = run("--data", data, option, data / "images").exception
-        assert str(exception) == f"{option} {data / 'images'}: pictures of --data lie there; give another folder"
+        for folder in (data / "images", data / "images" / "report"):
+            exception = run("--data", data, option, folder).exception
+            assert str(exception) == f"{option} {folder}: pictures of --data lie there; give another folder"
 
 
 def test_hotcoco_is_missed_before_the_work(run, data, monkeypatch):

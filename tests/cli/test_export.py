@@ -8,6 +8,7 @@ from PIL import Image
 
 from infer.backends.shared import write_onnx
 from vedette.cli.main import run
+from vedette.errors import InputError
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -30,6 +31,20 @@ def test_bad_input_gets_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "model.bin").write_text("somebody's own")
     assert "model.bin, which is written beside it, is there already; give another name" in refused(capsys, *given)
     assert (tmp_path / "model.bin").read_text() == "somebody's own"
+
+
+@pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml"), ("pt2", "a.pt2")])
+def test_no_model_of_another_program_is_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, to: str, name: str
+) -> None:
+    out = tmp_path / name
+    out.write_text("somebody's own")
+    given = ("refinedet320-lite0", "--to", to, "--out", str(out))
+    assert f"--out {out}: exists, and is no result of this command; give another name" in refused(capsys, *given)
+    assert out.read_text() == "somebody's own"
+    out.write_bytes(b"\0 vedette_export \0")  # as each of the three formats has it
+    monkeypatch.setattr("vedette.infer.load.load", lambda *_, **__: (_ for _ in ()).throw(InputError("went on")))
+    assert "went on" in refused(capsys, *given)
 
 
 def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,6 +94,19 @@ def test_files_of_others_are_not_written_over(photos: None, capsys: Captured, na
     assert Path("out", name).read_bytes() != b"mine"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links that lead back are hard to make elsewhere")
+def test_a_link_that_leads_back_is_one_picture_that_cannot_be_read(photos: None, capsys: Captured) -> None:
+    Path("x/2.jpg").symlink_to("2.jpg")
+    assert run(["detect", "x", "--out", "found"]) == 1
+    rows = [json.loads(line) for line in Path("found/detections.jsonl").read_text().splitlines()]
+    assert {row["file_name"]: "error" in row for row in rows} == {"x/1.jpg": False, "x/2.jpg": True}
+    Path("loop").symlink_to("loop")
+    for arguments in (["detect", "x/1.jpg", "--out", "loop"], ["detect", "x/1.jpg", "--out", "loop/found"]):
+        capsys.readouterr()
+        assert run(arguments) == 2
+        assert capsys.readouterr().err.startswith("error: --out loop")
+
+
 def test_a_refused_run_leaves_the_results_of_another(photos: None) -> None:
     assert run(["detect", "x/1.jpg"]) == 0
     before = {file.name: file.read_bytes() for file in Path("detections").iterdir()}

@@ -35,6 +35,8 @@ def test_a_sheet_may_be_written_over_and_nothing_else(folder: Path, name: str) -
         assert sheet.size == (328, 268)
     before = (folder / "images" / "a.jpg").read_bytes()
     assert "is no sheet" in str(run(folder, "--out", folder / "images" / "a.jpg").exception)
+    assert "lies among the pictures" in str(run(folder, "--out", folder / "images" / "sheet.jpg").exception)
+    assert not (folder / "images" / "sheet.jpg").exists()
     assert (folder / "images" / "a.jpg").read_bytes() == before
 
 

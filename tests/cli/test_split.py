@@ -43,7 +43,18 @@ def test_the_table_and_the_numbers(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "train", "train=0.8", "train=0.8,val=0.3", "train=0.5,train=0.5", "a/b=1", "train=x", "a=2,b=-1", "a=nan"],
+    [
+        "",
+        "train",
+        "train=0.8",
+        "train=0.8,val=0.3",
+        "train=0.5,train=0.5",
+        "a=0.5,A=0.5",
+        "a/b=1",
+        "train=x",
+        "a=2,b=-1",
+        "a=nan",
+    ],
 )
 def test_parts_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--parts"):

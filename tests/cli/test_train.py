@@ -199,8 +199,10 @@ def test_a_run_goes_on_from_any_folder(data: Path, tmp_path: Path, monkeypatch: 
 def test_a_run_is_not_written_among_the_pictures(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert train(data, data / "images") == 2
-    assert f"--out {data / 'images'}: pictures of --data lie there; give another folder" in capsys.readouterr().err
+    assert train(data, data / "images") == train(data, data / "images" / "run") == 2
+    told = capsys.readouterr().err
+    assert f"--out {data / 'images'}: pictures of --data lie there; give another folder" in told
+    assert f"--out {data / 'images' / 'run'}: pictures of --data lie there; give another folder" in told
     assert sorted(file.suffix for file in (data / "images").iterdir()) == [".jpg"] * 5
 
 

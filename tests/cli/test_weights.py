@@ -64,6 +64,22 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return arguments
 
 
+def test_no_file_of_others_is_written_over(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checkpoint itself, say, where it is a .safetensors as well; what an import wrote may be written again."""
+    out = tmp_path / "a.safetensors"
+    common = (checkpoint, "--from", "refinedet.pytorch", "--model", "refinedet320-vgg16", "--out", out)
+    for content in (b"", b"somebody's", (WEIGHTS / "refinedet320-lite0.safetensors").read_bytes()):
+        out.write_bytes(content)
+        line = refusal(capsys, *common)
+        assert line == f"error: --out {out}: exists, and is no result of this command; give another name"
+        assert out.read_bytes() == content
+    out.unlink()
+    for _ in range(2):
+        assert run(["weights", "import", *map(str, common)]) == 0
+
+
 def test_class_names_from_a_file(
     checkpoint: Path, tmp_path: Path, saved: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

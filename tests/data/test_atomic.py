@@ -1,5 +1,6 @@
 """Files that are there whole or not at all."""
 
+import errno
 import json
 import os
 import stat
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from vedette.data.atomic import write_json, write_whole
+from vedette.data.atomic import whole_folder, write_json, write_whole
 from vedette.errors import InputError
 
 
@@ -42,6 +43,19 @@ def test_where_nothing_can_be_written_is_told_in_a_line(tmp_path: Path) -> None:
         write_json(tmp_path / "file" / "a.json", 1)
     with pytest.raises(InputError, match=r": cannot be written \(Is a directory\)$"):
         write_json(tmp_path, 1)
+
+
+def test_a_full_disk_is_told_of_the_folder_that_is_asked_for(tmp_path: Path) -> None:
+    """Not of the picture that was copied, which is whole, nor of the folder of another name that nobody knows."""
+    out = tmp_path / "out"
+    full = OSError(errno.ENOSPC, "No space left on device", "/photos/1.jpg")
+    with pytest.raises(InputError) as told, whole_folder(out):
+        raise full
+    assert str(told.value) == f"{out}: No space left on device; {out} is not written"
+    with pytest.raises(InputError) as told, whole_folder(out) as folder:
+        write_json(folder / ("x" * 300), {})
+    assert str(told.value).startswith(f"{out / ('x' * 300)}: cannot be written")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:

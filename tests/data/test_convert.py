@@ -14,6 +14,9 @@ from data.random_sets import rows_of, splits_of, write_random
 from vedette.data.annotations import CROWD, DIFFICULT
 from vedette.data.check import check
 from vedette.data.convert import convert
+from vedette.data.fix import fix
+from vedette.data.read import read_dataset
+from vedette.data.split import split_dataset
 from vedette.errors import InputError
 
 FORMATS = ("coco", "voc", "yolo")
@@ -228,6 +231,24 @@ def test_what_is_there_is_not_written_over(coco: Write, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     convert(source, "voc", tmp_path / "empty")
     assert not check(tmp_path / "empty").harmful
+
+
+def test_nothing_is_written_among_the_pictures_of_the_source(yolo: Write, tmp_path: Path) -> None:
+    """YOLO's reader looks into subfolders: the source would have every image twice."""
+    source = yolo(
+        {"images/a": "0 0.5 0.5 0.5 0.5\n", "images/b": "0 0.5 0.5 0.5 0.5\n"}, "train: images\nnames: [cat]\n"
+    )
+    inside = source / "images" / "sub" / "new"
+    for write in (
+        lambda: convert(source, "coco", inside),
+        lambda: fix(source, inside),
+        lambda: split_dataset(source, {"train": 0.5, "val": 0.5}, inside),
+    ):
+        with pytest.raises(InputError, match=r"sub/new: lies among the pictures of .*; give a place outside them"):
+            write()
+    assert not inside.parent.exists()
+    convert(source, "yolo", source / "new")
+    assert len(read_dataset(source, "train")) == 2
 
 
 def test_classes_that_voc_cannot_name_are_refused(coco: Write, tmp_path: Path) -> None:

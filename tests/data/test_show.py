@@ -1,9 +1,11 @@
 """What is on a contact sheet, and in which order."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from vedette.data.annotations import Dataset
 from vedette.data.show import SIDE, show
@@ -96,3 +98,18 @@ def test_one_picture_at_a_time_is_held(many: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Dataset, "image", counted)
     assert len(show(many).files) == 10
+
+
+def test_classes_are_told_apart_for_want_of_a_font(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.loads((many / "train.json").read_text())
+    content["categories"] = [{"id": 2, "name": "\U000f0001"}, {"id": 18, "name": "\U000f0002 dog"}]  # no font has these
+    (many / "train.json").write_text(json.dumps(content))
+    written: set[str] = set()
+
+    def draw(image: Image.Image, boxes: list, names: list[str], labels: list[int], dashed: list[bool]) -> Image.Image:
+        written.update(names)
+        return image
+
+    monkeypatch.setattr("vedette.data.show.draw_boxes", draw)
+    show(many)
+    assert written == {"class 0", "dog (class 1)"}

@@ -96,6 +96,9 @@ def test_marks_tell_the_kinds_apart(make_detections):
 def test_marks_are_those_of_the_image(scene):
     found, truths = scene
     outcomes = judge(found, truths)
+    for mark in marks_of(2, outcomes, found[2], truths[2], ("\U000f0001",), 0.5):  # which no font has
+        assert "\U000f0001" not in mark.caption
+        assert not mark.caption or "class 0" in mark.caption
     assert [mark.kind for mark in marks_of(2, outcomes, found[2], truths[2], ("cat",), 0.5)] == [
         "missed",
         "false",

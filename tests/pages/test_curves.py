@@ -55,6 +55,14 @@ def test_lines_of_little(lines):
     assert "nan" not in lines_svg(lines, "a", "epoch", whole=True)
 
 
+@pytest.mark.parametrize("value", [5e-6, 0.4, 1e17])
+def test_a_value_alone_has_an_axis_of_its_own_size(value):
+    """The rate of a run of one epoch: no ticks below zero, and none that are a hundred thousand times as large."""
+    svg = lines_svg([[(1, value)]], "learning rate", "epoch")
+    ticks = [float(text) for text in re.findall(r'text-anchor="end">([^<]*)<', svg)]
+    assert ticks == [float(f"{value * part:.2g}") for part in (0.5, 0.75, 1, 1.25, 1.5)]
+
+
 def test_epochs_have_no_parts_of_one():
     for last in (2, 7, 300):
         svg = lines_svg([[(1, 0.0), (last, 1.0)]], "a", "epoch", whole=True)

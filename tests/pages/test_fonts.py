@@ -56,6 +56,8 @@ def test_pillows_own_font_has_ascii_and_boxes_for_the_rest() -> None:
 
 def test_names_without_letters_are_told_apart_by_their_number() -> None:
     assert legible(("猫", "cat", "狗", "γάτα"), Fonts()) == ("class 0", "cat", "class 2", "class 3")
+    numbered = ("猫", "class 0", "class 2", "狗")  # one has by name what another gets for want of letters
+    assert legible(numbered, Fonts()) == ("class 0", "class 0 (class 1)", "class 2", "class 3")
 
 
 def test_two_chinese_names_are_drawn_differently() -> None:

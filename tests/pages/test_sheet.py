@@ -16,6 +16,7 @@ def test_every_picture_has_its_place() -> None:
     assert sheet.getpixel((0, 0)) == GROUND
     assert contact_sheet(pictures[:1]).size == (10 + 2 * GAP, 20 + 2 * GAP)
     assert contact_sheet(pictures, columns=1).size == (30 + 2 * GAP, 5 * (20 + GAP) + GAP)
+    assert contact_sheet(pictures, columns=400).size == (5 * (30 + GAP) + GAP, 20 + 2 * GAP)  # no empty ones
 
 
 def test_a_title_stands_below_and_a_long_one_is_cut_at_its_front() -> None:

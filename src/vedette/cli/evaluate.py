@@ -28,7 +28,7 @@ from vedette.cli.choices import (
 )
 from vedette.cli.chosen import read_choice, store
 from vedette.cli.measured import AnnotatedData, Measured, Metric, Overlap, measure, show, write_numbers
-from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages
+from vedette.cli.places import check_apart, check_file, check_folder, check_outside, check_pages, check_result_files
 from vedette.cli.progress import Counted, Progress
 from vedette.data.values import counted
 from vedette.errors import InputError
@@ -95,7 +95,7 @@ def evaluate(
     looks = [_load(model, context.params, sizes) for model in models]
     dataset = read_annotated(data)
     for option, folder in {"--report": report, "--results": results}.items():
-        check_outside(option, folder, map(dataset.file, range(len(dataset))))
+        check_outside(option, folder, dataset.files, data)
     images = AnnotatedData(dataset, ", ".join(data), metric, overlap or "above", max_detections)
     every = _measured(looks, images, context.params)
     aims = Aims(at_score, at_precision, at_recall)
@@ -173,6 +173,7 @@ def _check_places(json: Path | None, results: Path | None, report: Path | None, 
         raise InputError("--results: holds the detections of one model; leave it out, or name one model")
     check_file("--json", json, "per_class" if models == 1 else "comparisons")
     check_folder("--results", results, files=["results.json"])
+    check_result_files("--results", results)
     check_folder("--report", report, files=PAGES, folders=["pictures"])
     check_pages("--report", report, PAGES)
     if report is not None:

@@ -66,7 +66,7 @@ def export(
     from vedette.infer.load import load
 
     check_out(to, out, compiled)
-    _check_weights(out)
+    _check_free(out)
     started = time.monotonic()
 
     def tell(line: str) -> None:
@@ -84,8 +84,12 @@ def export(
     typer.echo(f"{out}: {size / 1e6:.1f} MB; {report}")
 
 
-def _check_weights(out: Path) -> None:
-    """Raises InputError where --to openvino would write over a .bin that nobody named and that is of no .xml there."""
+def _check_free(out: Path) -> None:
+    """Raises InputError for a file that is no export of ours, and for a .bin that nobody named and that has no .xml."""
+    from vedette.weights.exported import FORMAT_KEY
+
+    if out.exists() and FORMAT_KEY.encode() not in out.read_bytes():  # as it is in each format
+        raise InputError(f"--out {out}: exists, and is no result of this command; give another name")
     weights = out.with_suffix(".bin")
     if out.suffix == ".xml" and weights.exists() and not out.exists():
         raise InputError(f"--out {out}: {weights}, which is written beside it, is there already; give another name")

@@ -62,8 +62,8 @@ def check_places(out: Path, files: Iterable[Path], names: Iterable[str], own: It
 
     names: what is to be written; own: what was written by it before.
     """
-    folders = {folder for file in files for folder in (file.resolve().parent, file.parent.resolve())}
-    if out.resolve() in folders:
+    real = os.path.realpath  # of links that lead back, too
+    if real(out) in {folder for file in files for folder in (os.path.dirname(real(file)), real(file.parent))}:
         raise InputError(
             f"--out {out}: images to detect in lie there and must not be written over; give another folder"
         )

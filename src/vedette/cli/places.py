@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -74,23 +76,44 @@ def check_pages(option: str, folder: Path | None, names: Iterable[str]) -> None:
             raise InputError(f"{option} {folder}: {page} is no page of a report; give another folder")
 
 
+def check_result_files(option: str, folder: Path | None) -> None:
+    """Raises InputError for a folder in which a file has the name of one of results, and is none."""
+    for file in [] if folder is None else [folder / "results.json", *sorted(folder.glob("comp4_det_*.txt"))]:
+        if file.is_file() and not _is_result(file):
+            raise InputError(f"{option} {folder}: {file.name} there holds no results; give another folder")
+
+
+def _is_result(file: Path) -> bool:
+    """COCO's list of detections, VOC's lines of them, or nothing."""
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        beginning = stream.read(4096)
+    if file.suffix == ".json":
+        return re.match(r'\s*(\[\s*(\]|\{\s*"image_id")|$)', beginning) is not None
+    return not beginning or re.match(r"\S+( -?[\d.e+-]+){5}\n", beginning) is not None
+
+
 def check_apart(places: dict[str, Path | None]) -> None:
     """Raises InputError for two options that name one place."""
-    seen: dict[Path, str] = {}
+    seen: dict[str, str] = {}
     for option, place in places.items():
-        if place is not None and (other := seen.setdefault(place.resolve(), option)) != option:
+        if place is not None and (other := seen.setdefault(os.path.realpath(place), option)) != option:
             raise InputError(f"{option} {place}: is {other}'s place too; give each its own")
 
 
-def check_outside(option: str, folder: Path | None, pictures: Iterable[Path]) -> None:
-    """Raises InputError for a folder in which pictures of the data lie: what is written there would be data, too."""
-    if folder is not None and folder.resolve() in {parent.resolve() for parent in {one.parent for one in pictures}}:
+def check_outside(option: str, folder: Path | None, pictures: Iterable[str], data: Iterable[str]) -> None:
+    """Raises InputError for a folder in or below which pictures of the data, PATH[:SPLIT] each, lie."""
+    from vedette.data.files import lie_around
+    from vedette.data.read import parse_source
+
+    if folder is not None and lie_around(pictures, folder, [parse_source(one)[0] for one in data]):
         raise InputError(f"{option} {folder}: pictures of --data lie there; give another folder")
 
 
 def check_writable(option: str, place: Path, folder: Path) -> None:
     """Raises InputError where a folder cannot be made, or nothing be written in it."""
-    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(one))
+    if existing.is_symlink() and not existing.exists():
+        raise InputError(f"{option} {place}: {existing} is a link that leads nowhere; give a place in a folder")
     if not existing.is_dir():
         raise InputError(f"{option} {place}: {existing} is a file; give a place in a folder")
     try:

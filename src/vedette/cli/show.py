@@ -41,6 +41,7 @@ def show(
 
     Example: vedette data show my-photos:train --out sheet.jpg --count 30 --classes cat,dog
     """
+    from vedette.data.files import refuse_among
     from vedette.data.findings import shown
     from vedette.data.read import parse_source
     from vedette.data.show import show as draw
@@ -49,6 +50,7 @@ def show(
     path, split = parse_source(source)
     names = [name.strip() for name in classes.split(",") if name.strip()] if classes is not None else []
     sheet = draw(path, split, count, names, seed, columns, faults, _watched)
+    refuse_among(sheet.files, out, path)
     _save(sheet.picture, out)
     for line in sheet.unreadable:
         typer.echo(f"left out: {shown(line)}", err=True)
@@ -87,7 +89,9 @@ def _save(sheet: Image.Image, out: Path) -> None:
 
     if FORMATS[out.suffix.lower()] == "JPEG":
         if max(sheet.size) > 65500:
-            raise InputError(f"--out {out}: the sheet is too long for a JPEG; give fewer pictures or more --columns")
+            raise InputError(
+                f"--out {out}: the sheet is too long or wide for a JPEG; give fewer pictures, or other --columns"
+            )
         write_whole(out, lambda file: sheet.save(file, "JPEG", quality=90, comment=OURS))
         return
     info = PngInfo()

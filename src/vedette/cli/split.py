@@ -74,7 +74,8 @@ def read_parts(text: str) -> dict[str, float]:
             value = float(share)
         except ValueError:
             value = 0.0
-        if not NAME.fullmatch(name) or not 0 < value <= 1 or name in parts:
+        taken = name.casefold() in map(str.casefold, parts)  # one file, on a disk that knows no capitals
+        if not NAME.fullmatch(name) or not 0 < value <= 1 or taken:
             raise InputError(f"--parts {text!r}: {entry!r} is not NAME=SHARE, a new name and a number from 0 to 1")
         parts[name] = value
     if not isclose(sum(parts.values()), 1, abs_tol=1e-6):

@@ -106,7 +106,7 @@ def train(
 
     run, dataset = plan(_wanted(given), around) if from_run is None else repeated(from_run, around, trust)
     if not around.resume:
-        check_outside("--out", out, map(dataset.file, range(len(dataset))))
+        check_outside("--out", out, dataset.files, run.data)
     _do(given, run, around, dataset)
 
 

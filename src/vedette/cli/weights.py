@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,6 +61,8 @@ def import_(
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: give it the suffix .safetensors")
     check_folder("--out", out.parent)
+    if os.path.lexists(out) and "imported_from" not in _said_by(out):
+        raise InputError(f"--out {out}: exists, and is no result of this command; give another name")
     from vedette.data.findings import LONGEST_NAME, shown
 
     checkpoint = _read(source, layout, key)
@@ -82,7 +85,7 @@ def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
     try:
         checkpoint = read_foreign(source, layout, key)
     except InputError:
-        if _is_ours(source):
+        if _said_by(source):
             raise InputError(f"{source}: is a weight file of Vedette's already; use it as it is") from None
         raise
     if layout == "auto":
@@ -92,15 +95,14 @@ def _read(source: Path, layout: str, key: str | None) -> Checkpoint:
     return checkpoint
 
 
-def _is_ours(source: Path) -> bool:
-    """Whether it is what this command would make."""
+def _said_by(file: Path) -> set[str]:
+    """What a weight file of ours says of itself; nothing of another file."""
     from vedette.weights.files import read_weights
 
     try:
-        read_weights(source)
+        return {"name", *read_weights(file).extra}
     except InputError:
-        return False
-    return True
+        return set()
 
 
 def _classes(checkpoint: Checkpoint, given: Path | None) -> tuple[tuple[str, ...], tuple[int, ...] | None]:

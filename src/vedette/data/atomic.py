@@ -49,7 +49,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     folder, and where nothing can be written.
     """
     refuse_filled(path)
-    place = path.resolve()
+    place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +62,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
             place.rmdir()
         temporary.rename(place)
         _sync(place.parent)
+    except InputError as error:  # of a file in it
+        raise InputError(str(error).replace(str(temporary), str(path))) from None
     except OSError as error:
-        raise InputError(f"{error.filename or path}: {error.strerror or error}; {path} is not written") from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)  # whatever file was being copied
+        file = path if full else error.filename or path
+        raise InputError(f"{file}: {error.strerror or error}; {path} is not written") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from vedette.data.findings import STOPS, Finding, is_harmful, shown
 from vedette.data.leaks import learnt_and_measured
 from vedette.data.not_annotated import holds_all, not_annotated
 from vedette.data.read import find_splits, lack_of
+from vedette.data.threads import in_threads
 from vedette.errors import InputError
 
 Watch = Callable[[list[str]], Iterable[str]]  # such as a progress bar over the files
@@ -99,9 +100,9 @@ def _boxes_by_file(draft: Draft) -> Counter[str]:
 
 def _look_at_images(files: list[str], frames: dict[str, tuple[int, int]], watch: Watch | None) -> Iterator[Finding]:
     """Decodes the files; Pillow lets the threads run side by side."""
-    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about EXIF that it half understands
-        found = pool.map(lambda file: _look_at(file, frames[file]), files)
+        found = in_threads(lambda file: _look_at(file, frames[file]), files, (os.cpu_count() or 1) + 4)
         for _, finding in zip(watch(files) if watch else files, found, strict=True):
             if finding is not None:
                 yield finding

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from vedette.data.atomic import refuse_filled, whole_folder
+from vedette.data.files import refuse_among
 from vedette.data.findings import Finding
 from vedette.data.left_out import left_out
 from vedette.data.read import read_splits
@@ -53,10 +54,12 @@ def convert(
     outlines and keypoints, which are else kept where both formats have them. watch: is given the names of the pictures
     as they are taken up, and gives them on.
 
-    Raises InputError where there is nothing to read, or `out` is there already, or cannot be written.
+    Raises InputError where there is nothing to read, or `out` is there already, lies among the source's pictures,
+    or cannot be written.
     """
     refuse_filled(Path(out))
     read = read_splits(path, split, clip=to in ("voc", "yolo"), shapes=not boxes_only)
+    refuse_among((file for dataset, _ in read.values() for file in dataset.files), Path(out), path)
     findings = tuple(dict.fromkeys(finding for _, found in read.values() for finding in found))
     splits, lost = usable(read, path)
     if to == "voc":

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from PIL import Image
 
 from vedette.data.decode import ORIENTATION, decode_image
+from vedette.data.threads import in_threads
 from vedette.errors import InputError
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -26,9 +26,9 @@ class Extent:
 
 def measure(files: Sequence[str]) -> list[Extent | str]:
     """The extent of each image, from the files' heads; a reason where there is none."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(16) as pool:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about EXIF that it half understands
-        return list(pool.map(_measure_one, files))
+        return list(in_threads(_measure_one, files, 16))
 
 
 def _measure_one(file: str) -> Extent | str:

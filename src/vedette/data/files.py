@@ -57,6 +57,23 @@ def list_folder(folder: str | Path) -> list[str]:
         return []
 
 
+def lie_around(pictures: Iterable[str], place: Path, roots: Iterable[Path]) -> bool:
+    """Whether a place is a folder of pictures, or below one: what is written there would be data, too.
+
+    roots: where the data are. Of pictures that lie in a root itself, as beside their JSON, folders below it are free.
+    """
+    held = {os.path.realpath(folder) for folder in {os.path.dirname(picture) for picture in pictures}}
+    own = {os.path.realpath(root if root.is_dir() else root.parent) for root in roots}
+    real = os.path.realpath(place)
+    return real in held or not (held - own).isdisjoint(map(str, Path(real).parents))
+
+
+def refuse_among(pictures: Iterable[str], place: Path, source: str | Path) -> None:
+    """Raises InputError where a copy of a data set, or a sheet, would lie among the pictures of its source."""
+    if lie_around(pictures, place, [Path(source)]):
+        raise InputError(f"{place}: lies among the pictures of {source}; give a place outside them")
+
+
 def visible(names: Iterable[str]) -> list[str]:
     """The names without the hidden ones, which tools and systems leave behind: .ipynb_checkpoints, ._a.jpg …"""
     return [name for name in names if not name.startswith(".") and name != "__MACOSX"]

@@ -17,6 +17,7 @@ from vedette.data.annotations import Dataset, Texts
 from vedette.data.atomic import refuse_filled, whole_folder, write_json
 from vedette.data.check import Report, Watch, check
 from vedette.data.extents import measure
+from vedette.data.files import refuse_among
 from vedette.data.findings import Finding, Kind, is_harmful
 from vedette.data.read import read_splits
 from vedette.data.shapes import count, moved, without_mask
@@ -67,12 +68,14 @@ def fix(path: str | Path, out: str | Path, split: str | None = None, watch: Watc
 
     The source is left as it is. watch: see `check`.
 
-    Raises InputError where there is nothing to read, nothing is left, or `out` is there already.
+    Raises InputError where there is nothing to read, nothing is left, or `out` is there already or lies among the
+    source's pictures.
     """
     refuse_filled(Path(out))
+    read = read_splits(path, split, clip=True, shapes=True)
+    refuse_among((file for dataset, _ in read.values() for file in dataset.files), Path(out), path)
     report = check(path, split, watch)
     truncated = [finding for finding in report.findings if finding.kind == "truncated file"]
-    read = read_splits(path, split, clip=True, shapes=True)
     splits, lost = usable({name: (one, [*found, *truncated]) for name, (one, found) in read.items()}, path)
     scaled = {name: _scaled(dataset, _of_other_size(dataset, read[name][1])) for name, dataset in splits.items()}
     masks = sum(map(_masks, splits.values())) - sum(map(_masks, scaled.values()))

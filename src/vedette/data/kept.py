@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vedette.data.atomic import write_whole
+from vedette.data.threads import in_threads
 
 if TYPE_CHECKING:
     from vedette.data.loader import AnnotatedImages
@@ -124,9 +124,8 @@ def read_pictures(file: Path, dataset: AnnotatedImages) -> DiskPictures | None:
 
 def _decoded(dataset: AnnotatedImages, threads: int) -> Iterator[Image.Image]:
     """All pictures in order; decoders run beside one another."""
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        for at in range(0, len(dataset), AT_ONCE):
-            yield from pool.map(dataset.image, range(at, min(at + AT_ONCE, len(dataset))))
+    for at in range(0, len(dataset), AT_ONCE):
+        yield from in_threads(dataset.image, range(at, min(at + AT_ONCE, len(dataset))), max(1, threads))
 
 
 def _picture(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:

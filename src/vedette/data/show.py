@@ -15,6 +15,7 @@ from vedette.data.findings import Finding
 from vedette.data.read import read_splits
 from vedette.errors import InputError, likely
 from vedette.pages.boxes import draw_boxes
+from vedette.pages.fonts import legible
 from vedette.pages.sheet import contact_sheet, titled
 
 SIDE = 320  # pixels of a picture's longer side on the sheet
@@ -91,7 +92,8 @@ def _draw(dataset: Dataset, index: int, classes: Sequence[str]) -> Image.Image:
     boxes = dataset.all_boxes[rows] * np.tile([size[0] / width, size[1] / height], 2)
     labels, flags = dataset.all_labels[rows].tolist(), dataset.all_flags[rows].tolist()
     marks = [" (crowd)" if flag & CROWD else " (difficult)" if flag else "" for flag in flags]
-    names = [dataset.classes[label] + mark for label, mark in zip(labels, marks, strict=True)]
+    spelled = legible(dataset.classes)
+    names = [spelled[label] + mark for label, mark in zip(labels, marks, strict=True)]
     small = picture.resize((size[0], size[1]), Image.Resampling.BICUBIC)
     return draw_boxes(small, boxes.tolist(), names, labels, dashed=[flag != 0 for flag in flags])
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vedette.data.annotations import Dataset, union
 from vedette.data.atomic import refuse_filled, whole_folder
+from vedette.data.files import refuse_among
 from vedette.data.groups import group_images
 from vedette.data.read import Purpose, find_splits, read_dataset
 from vedette.data.stratify import stratify
@@ -44,10 +45,12 @@ def split_dataset(
     `group_images`, stay together. The same seed gives the same parts, in whatever order the files come and wherever
     they lie. Pictures are named by their whole path and stay where they are.
 
-    Raises InputError where the data cannot be read, or a part would have no image.
+    Raises InputError where the data cannot be read, a part would have no image, or `out` lies among the
+    pictures.
     """
     refuse_filled(Path(out))
     dataset = read_whole(path, split, shapes=True)
+    refuse_among(dataset.files, Path(out), path)
     order = _order(dataset)
     groups, ungrouped = group_images([dataset.files[index] for index in order], group_by)
     counts = _classes_shown(dataset)[order]

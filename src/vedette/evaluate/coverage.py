@@ -94,8 +94,8 @@ def input_of(model: nn.Module) -> InputSpec:
     """The detector's InputSpec; raises InputError for one without anchors."""
     if getattr(model, "anchor_cache", None) is None:
         raise InputError(
-            f"{type(model).__name__} has no anchors, it looks at proposals: `vedette data proposals` counts what those "
-            "cover; give another --model, or --no-anchors"
+            f"{type(model).__name__} has no anchors that are known beforehand (`anchor_cache`); where it looks at "
+            "proposals, `vedette data proposals` counts what those cover; give another --model, or --no-anchors"
         )
     spec: InputSpec = model.input_spec  # type: ignore[assignment]
     return spec

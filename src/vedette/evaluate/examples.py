@@ -8,6 +8,7 @@ import numpy as np
 
 from vedette.evaluate.matching import FALSE_POSITIVE, HIT, Bools, Floats, Ints, Outcomes
 from vedette.evaluate.truth import Truth
+from vedette.pages.fonts import legible
 from vedette.pages.marks import Mark
 from vedette.structures import Detections
 
@@ -50,20 +51,21 @@ def marks_of(
 ) -> list[Mark]:
     """The annotated boxes and the detections of at least `score` of one image, told apart.
 
-    Boxes in annotated pixels.
+    Boxes in annotated pixels. Names are spelled with the letters that there are fonts for.
     """
+    names = legible(classes)
     mine = np.flatnonzero(outcomes.image == image)
     shown = outcomes.score[mine] >= score
     hit = outcomes.truth[mine[shown & (outcomes.kind[mine] == HIT)]]
     rows = np.flatnonzero(outcomes.truth_image == image)
     marks = [
-        _annotated(tuple(box), classes[label], bool(outcomes.counts[row]), row in hit, crowd)
+        _annotated(tuple(box), names[label], bool(outcomes.counts[row]), row in hit, crowd)
         for row, box, label, crowd in zip(
             rows, truth.boxes.tolist(), truth.labels.tolist(), truth.crowd.tolist(), strict=True
         )
     ]
     for row in np.flatnonzero(shown)[::-1]:  # the best last, on top
-        kind, name = outcomes.kind[mine[row]], classes[outcomes.label[mine[row]]]
+        kind, name = outcomes.kind[mine[row]], names[outcomes.label[mine[row]]]
         marks.append(_detected(tuple(found.boxes[row].tolist()), name, float(outcomes.score[mine[row]]), int(kind)))
     return marks
 

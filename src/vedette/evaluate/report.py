@@ -23,7 +23,6 @@ from vedette.evaluate.thresholds import Aims, Points, Sweep
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import VocResult
 from vedette.pages.curves import curve_svg
-from vedette.pages.fonts import legible
 from vedette.pages.lines import lines_svg
 from vedette.pages.marks import COLOURS, Mark
 from vedette.pages.render import render
@@ -70,7 +69,7 @@ def write_report(
     analysis = analyse(detections, truths, classes, metric, iou, overlap, aims)
 
     def marks(index: int) -> list[Mark]:
-        return marks_of(index, analysis.outcomes, detections[index], truths[index], legible(classes), analysis.score)
+        return marks_of(index, analysis.outcomes, detections[index], truths[index], classes, analysis.score)
 
     images = score_images(analysis.outcomes, len(truths), analysis.score)
     chosen = {"worst": images.worst(examples), "best": images.best(examples)}

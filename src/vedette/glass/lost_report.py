@@ -214,10 +214,8 @@ def _marks(survey: Survey, one: LostObject) -> list[Mark]:
 
 
 def _error_marks(survey: Survey, analysis: Analysis) -> Callable[[int], list[Mark]]:
-    names = legible(survey.classes)
-
     def marks(index: int) -> list[Mark]:
         found = survey.found[index], survey.truths[index]
-        return marks_of(index, analysis.outcomes, *found, names, analysis.score)
+        return marks_of(index, analysis.outcomes, *found, survey.classes, analysis.score)
 
     return marks

@@ -157,15 +157,17 @@ def _legible(classes: tuple[str, ...], fonts: Fonts) -> tuple[str, ...]:
     names = [clean(name) for name in classes]
     fonts.learn("".join(names))
     spelled = [_spelled(name, fonts) for name in names]
-    counts = Counter(spelled)
+    lost = [plain(name) != plain(text) for name, text in zip(names, spelled, strict=True)]  # more than marks
+    numbered = {
+        label: unnamed(label)
+        for label, text in enumerate(spelled)
+        if not any(letter.isalnum() for letter in text) and (lost[label] or not text)
+    }
+    counts, taken = Counter(spelled), set(numbered.values())
     shown = []
-    for label, (name, text) in enumerate(zip(names, spelled, strict=True)):
-        lost = plain(name) != plain(text)  # more than marks
-        if not any(letter.isalnum() for letter in text) and (lost or not text):
-            shown.append(unnamed(label))
-        else:
-            alike = text != classes[label] and counts[text] > 1
-            shown.append(f"{text} ({unnamed(label)})" if lost or alike else text)
+    for label, text in enumerate(spelled):
+        alike = text in taken or (text != classes[label] and counts[text] > 1)
+        shown.append(numbered.get(label) or (f"{text} ({unnamed(label)})" if lost[label] or alike else text))
     return tuple(shown)
 
 

@@ -86,9 +86,10 @@ class Frame:
 
 
 def _range(values: Sequence[float]) -> Range:
-    """From the least to the most, never of no extent."""
+    """From the least to the most, never of no extent: half a value alone below and above it."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    half = abs(low) / 2 or 0.5
+    return (low, high) if high > low else (low - half, high + half)
 
 
 def _ticks(low: float, high: float, whole: bool) -> list[float]:

@@ -13,7 +13,7 @@ LINE = 20  # pixels of a title's height
 
 def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
     """The pictures in rows, each in a cell of the largest's size; about as many columns as rows unless given."""
-    columns = ceil(sqrt(len(pictures))) if columns is None else columns
+    columns = ceil(sqrt(len(pictures))) if columns is None else min(columns, len(pictures))
     wide, high = (max(picture.size[side] for picture in pictures) + GAP for side in (0, 1))
     sheet = Image.new("RGB", (columns * wide + GAP, ceil(len(pictures) / columns) * high + GAP), GROUND)
     for number, picture in enumerate(pictures):

@@ -149,7 +149,7 @@ def _refuse_foreign(path: Path) -> None:
     if beginning.startswith(PICKLES) or path.suffix.lower() in PICKLE_SUFFIXES:
         raise InputError(
             f"{path}: a checkpoint of another tool; bring it in with "
-            f"`vedette weights import {path} --from LAYOUT --out FILE.safetensors`"
+            f"`vedette weights import {path} --out FILE.safetensors`"
         )
     if beginning[8:] != b"{":
         raise InputError(f"{path}: not a safetensors file; give a weight file that vedette wrote")
@@ -160,7 +160,7 @@ def _check_version(path: str | Path, metadata: Mapping[str, str]) -> None:
     if version is None:
         raise InputError(
             f"{path}: a safetensors file of another tool (it does not say which detector it belongs to); "
-            "bring it in with `vedette weights import`"
+            f"bring it in with `vedette weights import {path} --out FILE.safetensors`"
         )
     if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise InputError(f"{path}: format {version}, this vedette reads up to {FORMAT_VERSION}: pip install -U vedette")

@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import nn
@@ -33,7 +34,11 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # one that the module itself imports
-        raise InputError(f"{name}: there is no module {error.name} in {here} or among the packages") from None
+        if module.endswith(".py"):
+            meant = f"{module.removesuffix('.py')}:{function}"
+            raise InputError(f"{name}: write {meant}, without .py, in the folder of that file") from None
+        where = f"in {here} or among the packages; go to the folder of {module.partition('.')[0]}.py, or install it"
+        raise InputError(f"{name}: there is no module {error.name} {where}") from None
     except SystemExit:
         raise InputError(
             f"{name}: {module} ends the program when it is imported; put what it does as a script under "
@@ -41,13 +46,18 @@ def build_own(name: str, fields: Mapping[str, Any]) -> nn.Module:
         ) from None
     builder = getattr(found, function, None)
     if not callable(builder):
-        meant = likely(function, dir(found))
-        raise InputError(f"{name}: {module} ({found.__file__}) has no function {function}{meant}")
+        meant = likely(function, (one for one in dir(found) if callable(getattr(found, one))))
+        raise InputError(f"{name}: {module} ({_place_of(found)}) has no function {function}{meant}")
     try:
         signature(builder).bind(**fields)
     except TypeError as error:
         raise InputError(f"{name}: {error}; write def {function}(**fields), of which num_classes is one") from None
     return _checked(builder(**fields), name)
+
+
+def _place_of(module: ModuleType) -> str:
+    """Its file, or the folder that was taken for a package."""
+    return getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "built in")
 
 
 def code_of(name: str) -> bytes:

@@ -58,6 +58,9 @@ def copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         (lambda w: {"model": w, "optimizer": {"state": {"exp_avg": copies(w)}, "param_groups": []}}, "model"),
         (lambda w: {"model": w, "model_again": dict(w)}, "model"),
         (lambda w: {"a": [], "model_state_dict": collections.defaultdict(list, w)}, "model_state_dict"),
+        (lambda w: (prefixed("module.", w), {"epoch": 3}), "0"),
+        (lambda w: {"models": [7, (prefixed("model.", w),)]}, "models.1.0.model"),
+        (lambda w: {"ema": argparse.Namespace(decay=0.9, weights=w)}, "ema.weights"),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
@@ -67,6 +70,13 @@ def test_weights_are_found_wherever_they_are(
     found = picked(tmp_path / "a.pth", wrap(PLAIN), _use_new_zipfile_serialization=zipped)
     assert same(found.tensors)
     assert found.place == place
+    assert found.others == ()
+
+
+def test_the_same_tensors_under_another_key_may_be_asked_for(tmp_path: Path) -> None:
+    """As where an average shares its tensors with the model, or a teacher with its student."""
+    found = picked(tmp_path / "a.pth", {"model": PLAIN, "model_ema": dict(PLAIN)}, "model_ema")
+    assert same(found.tensors)
     assert found.others == ()
 
 

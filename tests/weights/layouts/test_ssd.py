@@ -273,3 +273,17 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path, capsys: pytest.Captu
     assert run(["weights", "import", *arguments]) == 2
     error = capsys.readouterr().err
     assert "backbone.extras.9.weight has shape (256, 128, 3, 3), not (256, 128, 4, 4)" in error
+
+
+def test_quantized_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As whole numbers they would pass for floats a hundred times as large."""
+    weights = state_dict("lufficc", 512)
+    weights["backbone.extras.9.weight"] = torch.zeros(256, 128, 4, 4, dtype=torch.int8)
+    torch.save({"model": weights}, tmp_path / "a.pth")
+    arguments = [str(tmp_path / "a.pth"), "--from", "lufficc", "--out", str(tmp_path / "a.safetensors")]
+    assert run(["weights", "import", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "does not fit ssd512-vgg16: backbone.extras.9.weight is int8, as of a quantized network; save float weights"
+    )
+    assert not (tmp_path / "a.safetensors").exists()

@@ -79,6 +79,9 @@ def check_fit(checkpoint: Checkpoint, expected: Mapping[str, Tensor], source: ob
         elif tensor.shape != expected[name].shape:
             shape, right = tuple(tensor.shape), tuple(expected[name].shape)
             faults.append(f"{checkpoint.origin[name]} has shape {shape}, not {right}")
+        elif expected[name].is_floating_point() and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            faults.append(f"{checkpoint.origin[name]} is {kind}, as of a quantized network; save float weights")
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise InputError(f"{source} does not fit {model}: {'; '.join(faults[:SHOWN])}{more}")

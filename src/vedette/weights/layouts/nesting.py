@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from vedette.weights.layouts.arrays import Array
-from vedette.weights.layouts.inert import Made
+from vedette.weights.layouts.inert import Made, Names
 from vedette.weights.layouts.modules import is_module, state_dict_of
 from vedette.weights.layouts.torch_files import Stored
 
@@ -22,6 +22,7 @@ OF_TRAINING = re.compile(r"optim|lr_sched|scheduler|scaler|loops$|callbacks$", r
 AVERAGED = re.compile(r"(^|[._])(ema|swa|avg|averaged?)($|[._])", re.IGNORECASE)
 COUNTERS = ("n_averaged", "steps")  # of torch's and mmengine's averaged models, beside the model's own names
 DEEPEST, LONGEST = 8, 300  # keys in one another, letters of a name
+HOLDERS = (Mapping, Made, list, tuple)  # of weights, or of what holds some
 TOP = "."  # the name of what lies under no key and behind no prefix
 
 
@@ -30,6 +31,7 @@ class Weights(NamedTuple):
 
     place: str  # its keys and prefix: what `--key` is given
     tensors: dict[str, Any]  # by name, prefix taken off; whatever else is among them too
+    copies: tuple[str, ...] = ()  # other places of the same tensors
 
     @property
     def averaged(self) -> bool:
@@ -57,7 +59,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def _state_dicts(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    """Everything in dicts in one another that holds tensors by name, and the keys to it."""
+    """Everything in dicts, lists and objects in one another that holds tensors by name, and the keys to it."""
     seen: set[int] = set()
     waiting: deque[tuple[tuple[str, ...], Any]] = deque([((), content)])
     while waiting:
@@ -68,12 +70,21 @@ def _state_dicts(content: Any) -> Iterator[tuple[tuple[str, ...], Mapping[str, A
         if is_module(value):
             yield place, state_dict_of(value)
             continue
-        pairs = value.pairs if isinstance(value, Made) else value
-        if isinstance(pairs, Mapping):
-            if any(is_tensor(one) for one in pairs.values()):
-                yield place, pairs
-            inner = ((name, one) for name, one in pairs.items() if isinstance(one, Mapping | Made) and _is_name(name))
-            waiting += [((*place, name), one) for name, one in inner if not OF_TRAINING.search(name)]
+        pairs = _held_by(value)
+        if any(is_tensor(one) for one in pairs.values()):
+            yield place, pairs
+        inner = ((name, one) for name, one in pairs.items() if isinstance(one, HOLDERS) and _is_name(name))
+        waiting += [((*place, name), one) for name, one in inner if not OF_TRAINING.search(name)]
+
+
+def _held_by(value: Any) -> Mapping[str, Any]:
+    """What lies in it by name: of a list its places, of an inert object its attributes too."""
+    if isinstance(value, Made):
+        attributes = value.state if isinstance(value.state, Names) else {}
+        return {**attributes, **value.pairs}
+    if isinstance(value, list | tuple):
+        return {str(place): one for place, one in enumerate(value) if isinstance(one, HOLDERS)}
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_name(text: str) -> bool:
@@ -103,5 +114,6 @@ def _without_copies(found: list[Weights]) -> list[Weights]:
     """The same tensors under two keys are one state dict."""
     kept: dict[tuple[tuple[str, int], ...], Weights] = {}
     for one in found:
-        kept.setdefault(tuple((name, id(tensor)) for name, tensor in one.tensors.items()), one)
+        first = kept.setdefault(key := tuple((name, id(tensor)) for name, tensor in one.tensors.items()), one)
+        kept[key] = first if first is one else first._replace(copies=(*first.copies, one.place))
     return list(kept.values())

@@ -44,8 +44,11 @@ def read_content(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnpicklingError:
         raise InputError(f"{path}: not a PyTorch checkpoint") from None
+    except NotImplementedError as error:
+        raise InputError(f"{path}: {error}") from None
     except Exception:  # whatever a damaged file makes the readers raise
-        raise InputError(f"{path}: a damaged PyTorch checkpoint, or none at all") from None
+        kind = "safetensors file" if path.suffix == ".safetensors" else "PyTorch checkpoint"
+        raise InputError(f"{path}: a damaged {kind}, or none at all") from None
 
 
 def pick(path: Path, content: Any, has: str | None = None, key: str | None = None) -> Picked:
@@ -75,7 +78,7 @@ def _found(path: Path, content: Any, has: str | None) -> list[Weights]:
 def _chosen(path: Path, found: list[Weights], key: str | None) -> Weights:
     places = ", ".join(one.place for one in found)
     if key is not None:
-        named = [one for one in found if one.place == key]
+        named = [one for one in found if key in (one.place, *one.copies)]
         if not named:
             raise InputError(f"--key {key}: {path} has no weights there; it has {places}")
         return named[0]
@@ -124,7 +127,7 @@ def _what_it_is(value: Any) -> str:
     if isinstance(value, dict) and value:
         keys = ", ".join(repr(key[:60]) for key in list(value)[:SHOWN])
         return f"a dict of {keys}{' …' if len(value) > SHOWN else ''}"
-    return "an empty dict" if isinstance(value, dict) else f"a {type(value).__name__}"
+    return "a dict without names" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
 def _printable(name: str) -> str:

@@ -101,7 +101,8 @@ TENSORS: StandIns = {
 def read_file(path: Path) -> Any:
     """What a .pth, .pt, .pkl or .safetensors file holds: dicts, lists, `Stored` tensors and inert objects.
 
-    Raises UnpicklingError for a file of another kind, OSError, and whatever a damaged file makes the readers raise.
+    Raises UnpicklingError for a file of another kind, NotImplementedError for TorchScript, OSError, and whatever a
+    damaged file makes the readers raise.
     """
     content = path.read_bytes()
     if path.suffix == ".safetensors":
@@ -116,6 +117,8 @@ def read_file(path: Path) -> Any:
 def _read_zip(content: bytes) -> Any:
     archive = ZipFile(BytesIO(content))
     names = archive.namelist()
+    if any(name.rpartition("/")[2] == "constants.pkl" for name in names):
+        raise NotImplementedError("a TorchScript file, which is not read; save model.state_dict()")
     pickled = next((name for name in names if name.rpartition("/")[2] == "data.pkl"), None)
     if pickled is None or any(entry.compress_type != ZIP_STORED for entry in archive.infolist()):
         raise BadZipFile("not as torch.save writes them")
