@@ -10,9 +10,13 @@ import pytest
 
 from vedette.data.threads import in_threads
 
+MEASURED = "from vedette.data.extents import measure; work = lambda file: measure([file] * 2000)"
+DECODED = """
+from vedette.infer.decoded import Given, decode_ahead
+work = lambda file: [None for one in decode_ahead([Given(file)] * 2000, lambda image: image, 16, 8)]
+"""
 INTERRUPTED = """
 import signal, sys
-from vedette.data.extents import measure
 
 def interrupt(*_):
     raise KeyboardInterrupt
@@ -20,8 +24,8 @@ def interrupt(*_):
 signal.signal(signal.SIGALRM, interrupt)
 for attempt in range(400):
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.0005 + attempt * 5e-6)
-        measure([sys.argv[1]] * 2000)
+        signal.setitimer(signal.ITIMER_REAL, 1e-5 + attempt * 5e-6)
+        work(sys.argv[1])
     except KeyboardInterrupt:
         pass
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -30,9 +34,10 @@ print("interrupted 400 times")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no timer that interrupts")
-def test_a_signal_at_any_moment_ends_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", [MEASURED, DECODED], ids=["measured", "decoded"])
+def test_a_signal_at_any_moment_ends_it(what: str, tmp_path: Path) -> None:
     """In a pool of `concurrent.futures` one that comes while work is handed out can leave a lock locked: for ever."""
-    command = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "absent.jpg")]
+    command = [sys.executable, "-c", f"{what}\n{INTERRUPTED}", str(tmp_path / "absent.jpg")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.stdout == "interrupted 400 times\n", done.stderr
 

@@ -5,7 +5,6 @@ A picture's size is read from its file's header: by it pictures are put together
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, tee
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 
 from vedette.data.decode import size_in
+from vedette.data.threads import Piece, threads_for
 from vedette.errors import InputError
 from vedette.infer.multiscale import Passes
 from vedette.infer.pictures import MOST_PIXELS, ImageLike, in_batches
@@ -85,17 +85,14 @@ def decode_ahead(images: Iterable[Given], decode: Decode, ahead: int, threads: i
 
     Fewer where they are large: none is begun while those that wait would have more than MOST_PIXELS with it.
     """
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[tuple[int, Future[Decoded]]] = deque()  # pixels, picture
-    try:
+    waiting: deque[tuple[int, Piece[ImageLike, Decoded]]] = deque()  # pixels, picture
+    with threads_for(decode, threads) as hand_out:
         for one in images:
             while waiting and (len(waiting) > ahead or sum(own for own, _ in waiting) + one.pixels > MOST_PIXELS):
                 yield waiting.popleft()[1].result()
-            waiting.append((one.pixels, pool.submit(decode, one.image)))
+            waiting.append((one.pixels, hand_out(one.image)))
         while waiting:
             yield waiting.popleft()[1].result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def size_of(image: ImageLike) -> tuple[int, int]:
