@@ -227,7 +227,7 @@ def pipeline(row: Row) -> Way:
 
     def detect(photos: list[Path]) -> list[Boxes]:
         given = [Image.open(photo).convert("RGB") for photo in photos]
-        run(given, threshold=row.floor, batch_size=len(photos))
+        run(given, threshold=row.floor)  # one by one, as it is shipped: batches of unlike pictures it refuses
         return []  # of other weights: nothing to compare
 
     return Way(detect)

@@ -70,6 +70,22 @@ def test_python_runs_the_package() -> None:
     assert told.stdout == f"vedette {__version__}\n"
 
 
+def test_an_interrupt_while_the_command_is_imported_is_told_in_a_word() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'vedette.cli.models':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from importlib.metadata import entry_points\n"
+        "(program,) = entry_points(group='console_scripts', name='vedette')\n"
+        "program.load()()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from vedette import __version__
 
