@@ -48,10 +48,11 @@ def test_a_model_a_score_and_classes_are_chosen(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/detect", "/detect/batch"])
-def test_a_class_that_there_is_not_is_told(client: TestClient, path: str) -> None:
-    answer = client.post(f"{path}?classes=cat,dgo", files={"images": ("photo.jpg", PICTURE)})
+@pytest.mark.parametrize(("given", "hint"), [("dgo", "did you mean dog?"), ("horse", "it has cat, dog")])
+def test_a_class_that_there_is_not_is_told(client: TestClient, path: str, given: str, hint: str) -> None:
+    answer = client.post(f"{path}?classes=cat,{given}", files={"images": ("photo.jpg", PICTURE)})
     assert answer.status_code == 422
-    assert answer.json()["error"] == "classes: 'dgo' is no class of this detector; it has cat, dog"
+    assert answer.json()["error"] == f"classes: {given!r} is no class of this detector; {hint}"
 
 
 def test_the_weights_own_scores_are_the_default(serving: Serving, detectors: dict[str, Detector]) -> None:
