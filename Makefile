@@ -54,7 +54,7 @@ constraints: $(DEV)  ## renew constraints.txt, all but torch and torchvision
 	mv $(VENV)/constraints.all constraints.txt
 
 clean:  ## remove caches, builds and the demo's output (.venv and runs/ stay)
-	rm -rf build dist site $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist site $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment. A stamp file remembers what was installed, so that it is done again only when these files change.
