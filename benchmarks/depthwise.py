@@ -1,4 +1,4 @@
-"""A training step of RefineDet on EfficientNet-Lite0 with and without float32 for large depthwise kernels.
+"""A training step of RefineDet on EfficientNet-Lite0 with slow depthwise kernels in float32, and without that.
 
     python benchmarks/depthwise.py [--batch 16 --size 320 --repeats 5]
 
@@ -62,7 +62,7 @@ def main() -> None:
     ]
     slow, quick = (median(column) for column in zip(*rates, strict=True))
     ratios = sorted(b / a for a, b in rates)
-    print("| torch's own, images/s | float32 from 5×5 on, images/s | ratio (least to most) |\n|---|---|---|")
+    print("| torch's own, images/s | slow ones in float32, images/s | ratio (least to most) |\n|---|---|---|")
     print(f"| {slow:.1f} | {quick:.1f} | {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |")
 
 

@@ -14,16 +14,18 @@ def body() -> nn.Sequential:
         nn.Conv2d(8, 8, 5, stride=2, padding=2, groups=8),
         Conv2dSame(8, 8, 5, stride=2, groups=8, bias=False),
         nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        Conv2dSame(8, 8, 3, stride=2, groups=8, bias=False),
         nn.Conv2d(8, 8, 5, padding=2, groups=4),
         nn.Conv2d(8, 8, 5, padding=2, groups=8, padding_mode="reflect"),
     )
 
 
-def test_only_large_depthwise_kernels_are_replaced_and_all_keep_their_names() -> None:
+def test_only_depthwise_kernels_that_are_large_or_have_strides_are_replaced_and_all_keep_their_names() -> None:
     net = body()
     before = net.state_dict()
     quicken_depthwise(net, Conv2dSame)
-    assert [isinstance(module, DepthwiseConv2d) for module in net] == [False, True, True, False, False, False]
+    replaced = [isinstance(module, DepthwiseConv2d) for module in net]
+    assert replaced == [False, True, True, False, True, False, False]
     after = net.state_dict()
     assert list(after) == list(before)
     assert all(after[name].data_ptr() == before[name].data_ptr() for name in before)

@@ -1,18 +1,19 @@
-"""Depthwise convolutions with large kernels, made to train fast on a CPU."""
+"""Depthwise convolutions with strides or large kernels, made to train fast on a CPU."""
 
 import torch
 from torch import Tensor, nn
 
 from vedette.backbones.efficientnet_lite0 import pad_same
 
-SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes without its fast kernels
+SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes without its fast kernels, whatever its stride
 
 
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution that a CPU computes in float32 under autocast; parameters and results are the same.
 
-    oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions alone: those of 5×5 take four to six
-    times as long in bf16 as in float32, more than all the rest of a training step. See benchmarks/depthwise.py.
+    oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions of stride 1 alone: those of 5×5 take
+    four to six times as long in bf16 as in float32, those with a stride up to eighteen, which together is more than all
+    the rest of a training step. See benchmarks/depthwise.py.
     """
 
     def __init__(self, conv: nn.Conv2d, pads_same: bool) -> None:
@@ -47,4 +48,5 @@ def quicken_depthwise(body: nn.Module, pads_same: type[nn.Conv2d]) -> None:
 
 def _is_slow(conv: nn.Conv2d) -> bool:
     depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
-    return depthwise and conv.dilation == (1, 1) and min(conv.kernel_size) >= SLOW_FROM and conv.padding_mode == "zeros"
+    slow = min(conv.kernel_size) >= SLOW_FROM or max(conv.stride) > 1
+    return depthwise and slow and conv.dilation == (1, 1) and conv.padding_mode == "zeros"
