@@ -67,7 +67,7 @@ def loop(function: object, boxes: Tensor, scores: Tensor, groups: Tensor, *more:
     return [function(*row, *more) for row in rows]
 
 
-@pytest.mark.parametrize("block", [1, 2, 128])
+@pytest.mark.parametrize("block", [1, 2, 256])
 def test_nms_by_hand(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vedette.ops.nms.BLOCK", block)
     boxes = torch.tensor([[[0.0, 0, 10, 10], [0, 0, 10, 8], [0, 0, 10, 8], [0, 0, 10, 5], [30, 30, 40, 40]]])
@@ -94,6 +94,12 @@ def test_a_box_that_is_no_box_leaves_the_others_alone() -> None:
     assert nms(boxes, scores, groups, 0.5)[0, [0, 3, 4]].tolist() == [True, False, True]
 
 
+def test_padding_leaves_the_others_alone_wherever_it_lies_and_no_score_is_padding() -> None:
+    boxes = torch.tensor([[[0.0, 0, 1e30, 1e30], [0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9], [0, 0, 10, 10]]])
+    scores, groups = torch.tensor([[0.0, 0.8, 0.7, 0.6, nan]]), torch.tensor([[0, 1, 2, 1, 1]])
+    assert nms(boxes, scores, groups, 0.5).tolist() == [[False, True, True, False, False]]
+
+
 def test_equal_scores_keep_the_first() -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [0, 1, 10, 11], [0, 0, 10, 10]]])
     scores, groups = torch.full((1, 4), 0.5), torch.zeros(1, 4).long()
@@ -101,7 +107,7 @@ def test_equal_scores_keep_the_first() -> None:
     assert nms(boxes.flip(1), scores, groups, 0.5).tolist() == [[True, False, False, False]]
 
 
-@pytest.mark.parametrize("block", [1, 7, 128, 10_000])
+@pytest.mark.parametrize("block", [1, 7, 256, 10_000])
 def test_many_candidates_equal_the_loop(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the best down, one by one, block by block or all at once."""
     monkeypatch.setattr("vedette.ops.nms.BLOCK", block)

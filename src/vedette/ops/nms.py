@@ -20,7 +20,7 @@ from vedette.ops.boxes import area
 from vedette.ops.boxes import iou as pairwise_iou
 from vedette.ops.kernels import has_kernels, torchvision_nms
 
-BLOCK = 128  # candidates that are compared at once with what stays so far
+BLOCK = 256  # candidates that are compared at once with what stays so far
 
 
 def nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int | None = None, runs: int = 0) -> Tensor:
@@ -59,30 +59,32 @@ def _nms(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int,
     for row in range(len(boxes)):  # image by image is B times fewer pairs
         order = scores[row].argsort(descending=True, stable=True)
         order = order[scores[row, order] > 0]
-        apart = _move_apart(boxes[row, order], groups[row, order])
-        keep[row, order[find(apart, scores[row, order].double(), iou, enough)]] = True
+        keep[row, find(boxes[row], scores[row], groups[row], order, iou, enough)] = True
     return keep
 
 
-def _best_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
-    """Positions of at least the best `enough` that stay, of one image's candidates from the best down.
+def _best_that_stay(boxes: Tensor, scores: Tensor, groups: Tensor, order: Tensor, iou: float, enough: int) -> Tensor:
+    """Which of one image's candidates stay: at least the best `enough`. order: the candidates, from the best down.
 
     Block by block: those that stay so far drop what they overlap in the next block at once, and torchvision's kernel
     settles the rest of it. The kernel takes pair after pair: all at once it is several times slower.
     """
-    kernel = torchvision_nms()
-    stay = torch.zeros(0, dtype=torch.int64)
-    for block in torch.split(torch.arange(len(boxes)), BLOCK):
-        left = block[~(pairwise_iou(boxes[stay], boxes[block]) > iou).any(0)]
-        stay = torch.cat([stay, left[kernel(boxes[left], scores[left], iou)]])
+    kernel, extent = torchvision_nms(), _extent(boxes[order])
+    stay, there = order[:0], boxes.new_zeros(0, 4, dtype=torch.float64)
+    for block in torch.split(order, BLOCK):
+        apart = _move_apart(boxes[block], groups[block], extent)
+        left = (~(pairwise_iou(there, apart) > iou).any(0)).nonzero()[:, 0]
+        left = left[kernel(apart[left], scores[block[left]].double(), iou)]
+        stay, there = torch.cat([stay, block[left]]), torch.cat([there, apart[left]])
         if len(stay) >= enough:
             break
     return stay
 
 
-def _all_that_stay(boxes: Tensor, scores: Tensor, iou: float, enough: int) -> Tensor:
+def _all_that_stay(boxes: Tensor, scores: Tensor, groups: Tensor, order: Tensor, iou: float, enough: int) -> Tensor:
     """The same, where the kernel takes all pairs side by side: none is left out for being beyond `enough`."""
-    return torchvision_nms()(boxes, scores, iou)
+    apart = _move_apart(boxes[order], groups[order], _extent(boxes[order]))
+    return order[torchvision_nms()(apart, scores[order].double(), iou)]
 
 
 @torch.library.custom_op("vedette::nms", _nms, mutates_args=()).register_fake
@@ -90,17 +92,20 @@ def _(boxes: Tensor, scores: Tensor, groups: Tensor, iou: float, enough: int, ru
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-def _move_apart(boxes: Tensor, groups: Tensor) -> Tensor:
-    """Boxes in float64, each group in a place of its own.
+def _extent(boxes: Tensor) -> Tensor:
+    """How far apart groups of boxes are moved: further than any of these (N, 4) reaches."""
+    if not len(boxes):
+        return boxes.new_zeros((), dtype=torch.float64)
+    finite = boxes.double().nan_to_num(0.0, 0.0, 0.0)
+    return finite.max() - finite.min() + 1
+
+
+def _move_apart(boxes: Tensor, groups: Tensor, extent: Tensor) -> Tensor:
+    """(N, 4) boxes in float64, each group in a place of its own.
 
     In float64 the shift costs under 1e-9 of a pixel; in float32 it would move boxes of high groups by 0.1 pixel.
     """
-    boxes = boxes.double()
-    if boxes.numel() == 0:
-        return boxes
-    finite = boxes.nan_to_num(0.0, 0.0, 0.0)
-    extent = finite.max() - finite.min() + 1
-    return boxes + (groups * extent)[..., None]
+    return boxes.double() + (groups * extent)[:, None]
 
 
 def soft_nms(
