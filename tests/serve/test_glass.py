@@ -77,7 +77,7 @@ def test_its_scripts_have_an_origin_of_their_own(client: TestClient) -> None:
     ("path", "content", "status", "why"),
     [
         ("/explain?model=file", PICTURE, 400, "file: an exported file shows no steps; serve the weights it was made"),
-        ("/explain?model=other", PICTURE, 400, "UpperLeft has no `find` whose record could be told"),
+        ("/explain?model=other", PICTURE, 400, "UpperLeft has no `find` whose record could be told; docs/own.md"),
         ("/explain?model=none", PICTURE, 404, "no model none; there are tiny, file, other"),
         ("/explain?score=2", PICTURE, 422, "score: Input should be less than or equal to 1"),
         ("/explain", b"none", 400, "not a picture in a format that is read here"),

@@ -226,7 +226,8 @@ def explain(
     """
     score = check_score(score)
     if not hasattr(detector.model_look(detector.input_spec).model, "find"):
-        raise InputError(f"{type(detector.model).__name__} has no `find` whose record could be told")
+        name = type(detector.model).__name__
+        raise InputError(f"{name} has no `find` whose record could be told; docs/own.md, A detector, shows one")
     image = as_picture(picture)
     passes = plan_passes(detector.input_spec, scales, flip, vote)
     return Trace(detector, image, score, tuple(_passes(detector, image, passes, score)), vote, target)
