@@ -57,3 +57,11 @@ def test_under_autocast_the_gradient_is_computed_in_float32_and_the_type_stays()
     padded = nn.functional.pad(x.float(), (2, 2, 2, 2))
     expected = torch.stack([padded[0, :, i : i + 16, j : j + 16].sum((1, 2)) for i in range(5) for j in range(5)], 1)
     torch.testing.assert_close(grad.flatten(1), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_where_nothing_learns_it_is_the_plain_convolution_in_bf16() -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(4, 4, 5, padding=2, groups=4)
+    quick, x = DepthwiseConv2d(plain, pads_same=False), torch.randn(1, 4, 16, 16)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(quick(x), plain(x))  # weights rounded to bf16: in float32 they are not

@@ -9,7 +9,7 @@ SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes withou
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution that a CPU computes in float32 under autocast; parameters and results are the same.
+    """A depthwise convolution that learns in float32 on a CPU, under autocast too; parameters and results are the same.
 
     oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions of stride 1 alone: those of 5×5 take
     four to six times as long in bf16 as in float32, those with a stride up to eighteen, which together is more than all
@@ -27,7 +27,7 @@ class DepthwiseConv2d(nn.Conv2d):
         """(B, C, H, W) → (B, C, H', W'), in the type of `x`."""
         if self.pads_same:
             x = pad_same(x, self.kernel_size, self.stride)
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or not torch.is_grad_enabled():  # bf16 is fast where nobody asks for a gradient
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             bias = None if self.bias is None else self.bias.float()
