@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from vedette.infer.graphs import Graphs, Kept
+from vedette.infer.memory import reuse_memory
 from vedette.infer.scores import Least, floor_of, lowest, reaching
 from vedette.ops.boxes import clip, mirror
 from vedette.ops.images import Normalize, mirror_images
@@ -52,6 +53,7 @@ class Look(nn.Module):
 
     def __init__(self, model: nn.Module, spec: InputSpec, bf16: bool = False, graphs: bool = False) -> None:
         super().__init__()
+        reuse_memory()
         self.model = model.to(memory_format=torch.channels_last)  # convolutions are faster so
         self.bf16 = bf16
         self.normalize = Normalize(spec)
