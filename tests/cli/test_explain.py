@@ -104,7 +104,7 @@ def test_bad_input_gets_one_line(
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Chelsea, annotated in half of her size: an "a" and a difficult "b"; and a picture of a class that is unknown."""
+    """Chelsea, annotated in half of her size: an "a", a difficult "b", an unknown class; a picture of that alone."""
     root = tmp_path / "data"
     (root / "images").mkdir(parents=True)
     shutil.copy(CAT, root / "images" / "cat.jpg")
@@ -115,7 +115,12 @@ def data(tmp_path: Path) -> Path:
         {"id": 1, "file_name": "cat.jpg", "width": width / 2, "height": height / 2},
         {"id": 2, "file_name": "other.jpg", "width": 512, "height": 512},
     ]
-    rows = [(1, 1, [20, 10, 100, 80], 0), (1, 2, [0, 0, 30, 20], 1), (2, 9, [5, 5, 90, 90], 0)]
+    rows = [
+        (1, 1, [20, 10, 100, 80], 0),
+        (1, 2, [0, 0, 30, 20], 1),
+        (1, 9, [9, 9, 50, 50], 0),
+        (2, 9, [5, 5, 90, 90], 0),
+    ]
     annotations = [
         {"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": 0, "difficult": difficult}
         for n, (image, category, box, difficult) in enumerate(rows, 1)
@@ -127,11 +132,15 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("image", ["cat.jpg", "images/cat.jpg"])
-def test_what_is_annotated_stands_on_the_page(image: str, weights: str, data: Path, tmp_path: Path) -> None:
+def test_what_is_annotated_stands_on_the_page(
+    image: str, weights: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     page, numbers = tmp_path / "cat.html", tmp_path / "cat.json"
     named = image if "/" not in image else str(data / image)
     how = ["--data", f"{data}:val", "--model", weights, "--out", str(page), "--json", str(numbers)]
     assert run(["explain", named, *how]) == 0
+    note = "mine: 1 box of classes that the model does not know left out: 1 zebra\n"
+    assert note in capsys.readouterr().err
     assert 'data-panel="truth"' in page.read_text(encoding="utf-8")
     (told,) = json.loads(numbers.read_text(encoding="utf-8"))["pictures"][0]["traces"]
     objects = told["taught"]["objects"]

@@ -62,6 +62,21 @@ def test_a_table_and_advice_a_page_and_numbers(run: Any, data: Path, tmp_path: P
     assert json.loads(numbers.read_text())["keep"] == "100"
 
 
+def test_objects_of_unknown_classes_are_left_out_and_told(run: Any, data: Path, tmp_path: Path) -> None:
+    """The numbers are those without them."""
+    content = json.loads((data / "val.json").read_text())
+    content["categories"].append({"id": 7, "name": "yeti"})
+    content["annotations"].append({"id": 9, "image_id": 0, "category_id": 7, "bbox": [2, 2, 20, 20]})
+    (data / "val.json").write_text(json.dumps(content))
+    out, numbers = tmp_path / "out", tmp_path / "out.json"
+    result = run("--data", data, "--lost", "--out", out, "--json", numbers)
+    assert result.exit_code == 0, result.output
+    assert "1 box of classes that the model does not know left out: 1 yeti" in result.output
+    assert "2 of 3 objects are not found with a score of 0.5 or more" in result.output
+    assert "of unknown classes, left out <b>1 yeti</b>" in (out / "lost.html").read_text(encoding="utf-8")
+    assert json.loads(numbers.read_text())["of unknown classes, left out"] == "1 yeti"
+
+
 def test_what_will_not_do_is_refused_before_the_work(run: Any, data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "lost.html").write_text("mine")

@@ -8,7 +8,7 @@ import torch
 
 from vedette.errors import InputError
 from vedette.evaluate.coco import coco_average_precision
-from vedette.evaluate.measure import measure, measure_classes, truths_for
+from vedette.evaluate.measure import known_truths_for, measure, measure_classes, truths_for
 from vedette.evaluate.truth import Truth
 from vedette.evaluate.voc import voc_average_precision
 
@@ -45,6 +45,22 @@ def test_an_unknown_class_is_named():
 
 def test_an_unknown_class_without_boxes_does_not_matter():
     assert len(truths_for(Annotations(("unicorn", "dog"), [truth([1])]), ["dog"])) == 1
+
+
+def test_boxes_of_unknown_classes_can_be_left_out_and_are_counted():
+    nothing = torch.tensor([False, True, False])
+    data = Annotations(("dog", "unicorn", "cat"), [truth([0, 1, 2], nothing), truth([1])])
+    truths, unknown = known_truths_for(data, ["cat", "dog"])
+    assert unknown == {"unicorn": 2}
+    assert [one.labels.tolist() for one in truths] == [[1, 0], []]
+    assert [len(column) for column in (truths[0].boxes, truths[0].difficult, truths[0].area)] == [2, 2, 2]
+    assert not truths[0].difficult.any()
+    assert known_truths_for(data, ["cat", "dog", "unicorn"])[1] == {}
+
+
+def test_data_of_unknown_classes_alone_are_refused():
+    with pytest.raises(InputError, match="does not know these classes of the data: unicorn; it knows cat"):
+        known_truths_for(Annotations(("dog", "unicorn"), [truth([1])]), ["cat"])
 
 
 def test_data_with_nothing_to_find_is_refused():

@@ -1,5 +1,6 @@
 """The page of the glass box in a browser, from a disk and with the network off: every control, and no error."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -291,6 +292,47 @@ def test_the_tour_shows_whom_it_tells_of(
     assert f"IoU with its end {overlap}" in told["One of them"]
     count = stops["Boxes everywhere"].split(" boxes, ")[0].rsplit(" ", 1)[-1]
     assert f"{count} came in" in told["Boxes everywhere"]
+
+
+def test_an_anchor_of_two_stages_is_compared_with_what_it_ends_as(
+    opened: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not with the proposal between them, from which the last move leads far away here."""
+    detector = detector_of("FPN", monkeypatch, tmp_path)
+    model: Any = detector.model
+    torch.nn.init.constant_(model.head.deltas.bias, 3.0)
+    trace = vedette.explain(detector, DEMO / "chelsea.jpg", score=0.2)
+    told = next(stop["text"] for stop in tour(trace) if stop["title"] == "One of them")
+    tab = opened(saved(tmp_path, trace), reduced_motion="reduce")
+    tab.locator("[data-part=found] .item").first.click()
+    overlap = told.removesuffix(".").rsplit(" ", 1)[-1]
+    assert f"IoU with its end {overlap}" in " ".join(tab.locator("[data-part=card] dl").inner_text().split())
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "told", "lines"),
+    [
+        ("R-CNN", {}, "warped to 64 × 64 px, with what lies around it", 0),
+        ("SPPNet", {"scales": (70, 96), "window": 2}, r"pooled 6 × 6 bins of the map with stride 21\.9$", 10),
+        ("Fast R-CNN", {}, "pooled 3 × 3 bins of the map with stride 16$", 4),
+    ],
+)
+def test_where_a_region_is_read_is_told_and_drawn(
+    name: str,
+    config: dict[str, Any],
+    told: str,
+    lines: int,
+    opened: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """What is pooled with the lines between its bins; of R-CNN the part of the picture that is warped."""
+    detector = detector_of(name, monkeypatch, tmp_path, **config)
+    tab = opened(saved(tmp_path, vedette.explain(detector, DEMO / "chelsea.jpg", score=0.2)), reduced_motion="reduce")
+    tab.locator("[data-part=found] .item").first.click()
+    assert re.search(told, " ".join(tab.locator("[data-part=card] dl").inner_text().split()))
+    assert tab.locator("[data-part=marks] line.over.anchor").count() == lines
+    assert tab.locator("[data-part=marks] rect.over.window").count() == 1
 
 
 def test_one_chooses_which_look_is_told_of(

@@ -4,10 +4,14 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
-pytest.importorskip("mkdocs")
+from papers import tiny
+from vedette.infer.detector import Detector
+
+Files = pytest.importorskip("mkdocs.structure.files").Files
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -80,3 +84,22 @@ def test_a_symbol_is_shown_as_code_on_learn_pages_alone() -> None:
     assert "\n      heading: SSD.forward\n" in shown
     page.file.src_uri = "reference/models.md"
     assert code.on_page_markdown(text, page=page) == text
+
+
+def test_the_photographs_glass_boxes_are_pages_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Learn leads to them where the comment stands."""
+    glass = import_module("website.glass")
+    monkeypatch.setattr("vedette.load", lambda *_, **__: Detector(tiny.refinedet(), device="cpu"))
+    config: Any = SimpleNamespace(
+        site_dir="site", use_directory_urls=False, plugins=SimpleNamespace(_current_plugin="glass")
+    )
+    glass.glass_boxes.cache_clear()
+    made = {file.src_uri: file for file in glass.on_files(Files([]), config=config)}
+    glass.glass_boxes.cache_clear()
+    assert list(made) == ["learn/chelsea.html", "learn/astronaut.html"]
+    assert "<h1>What refinedet320-lite0 finds in chelsea.jpg</h1>" in made["learn/chelsea.html"].content_string
+    assert not any(file.is_documentation_page() for file in made.values())
+    learn = (TOOLS.parent / "docs" / "learn" / "refinedet.md").read_text(encoding="utf-8")
+    shown = glass.on_page_markdown(learn)
+    assert all(f"({Path(uri).name})" in shown for uri in made)
+    assert glass.PLACE not in shown

@@ -4,14 +4,14 @@ Lines are told apart by dashes and width as well as by colour; the colours are O
 can tell apart.
 """
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from PIL import Image
+
+from vedette.pages.embed import jpeg_uri
 
 Box = Sequence[float]  # x1 y1 x2 y2
 Point = tuple[float, float]
@@ -23,6 +23,7 @@ RIM = 8  # white around it
 GAP = 16
 TITLE = 26  # height of a panel's title
 SIZE = 16  # of letters
+QUALITY = 62  # of photographs
 DASHES = {"solid": "", "dashed": "9 5", "dotted": "2 5"}
 
 
@@ -172,17 +173,9 @@ def show(panel: Panel, picture: Image.Image, name: str = "photo", pixels: int = 
     if name not in panel.canvas.defs:
         panel.canvas.defs[name] = (
             f'<image id="{name}" width="{_short(wide)}" height="{_short(high)}" preserveAspectRatio="none" '
-            f'href="data:image/jpeg;base64,{_jpeg(picture, pixels)}"/>'
+            f'href="{jpeg_uri(picture, pixels, QUALITY)}"/>'
         )
     panel.canvas.add("use", href=f"#{name}", x=panel.left, y=panel.top)
-
-
-def _jpeg(picture: Image.Image, pixels: int) -> str:
-    small = picture.copy()
-    small.thumbnail((pixels, pixels))
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=62, optimize=True)
-    return base64.b64encode(stream.getvalue()).decode()
 
 
 def _short(value: Any) -> str:

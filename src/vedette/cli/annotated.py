@@ -42,6 +42,30 @@ def read_annotated(sources: Sequence[str]) -> Dataset:
     return dataset
 
 
+def known_truths_in(model: str, dataset: Dataset, classes: tuple[str, ...]) -> tuple[list[Truth], str]:
+    """The same of the classes that it knows, and how many boxes are left out, "" for none; that is told, too."""
+    from vedette.evaluate.measure import known_truths_for
+
+    try:
+        truths, unknown = known_truths_for(dataset, classes)
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from None
+    return truths, tell_left_out(f"{model}: ", unknown)
+
+
+def tell_left_out(whose: str, unknown: dict[str, int]) -> str:
+    """Tells of the boxes of unknown classes, counted by name; "2 zebra, 1 unicorn"."""
+    from vedette.data.findings import shown
+    from vedette.data.values import counted, named
+
+    most_first = sorted(unknown, key=lambda name: -unknown[name])
+    left_out = shown(named([f"{unknown[name]} {name}" for name in most_first]))
+    if unknown:
+        boxes = counted(sum(unknown.values()), "box")
+        typer.echo(f"note: {whose}{boxes} of classes that the model does not know left out: {left_out}", err=True)
+    return left_out
+
+
 def truths_in(model: str, dataset: Dataset, classes: tuple[str, ...]) -> list[Truth]:
     """What is annotated, in the model's classes; raises InputError where it does not know one of the data's."""
     from vedette.evaluate.measure import truths_for

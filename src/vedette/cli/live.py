@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from vedette.cli.model_names import called
 from vedette.cli.places import check_page
 
 
@@ -44,6 +45,6 @@ def write_live(wanted: WantedLive) -> None:
         typer.echo(f"{time.monotonic() - started:5.0f} s  {line}", err=True)
 
     detector = load(wanted.model, device="cpu", trust=wanted.trust, **wanted.config)
-    name = Path(wanted.model).stem if Path(wanted.model).is_file() else wanted.model
+    (name,) = called([wanted.model])
     size = save_live_page(wanted.out, detector, name, web, wanted.score, tell)
     typer.echo(f"{wanted.out}: {size / 1e6:.1f} MB; open it in a browser and drop a photograph on it")

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vedette.cli.annotated import load_detector, read_annotated, truths_in
+from vedette.cli.annotated import known_truths_in, load_detector, read_annotated
 from vedette.cli.progress import Progress
 from vedette.cli.reported import WantedReport
 from vedette.cli.tables import table_lines
 
 if TYPE_CHECKING:
     from vedette.data.annotations import Dataset
+    from vedette.evaluate.truth import Truth
     from vedette.glass.advice import Advice
     from vedette.glass.lost_objects import Survey
     from vedette.glass.oracle import Oracle
@@ -43,16 +44,17 @@ def explain_lost(wanted: Wanted) -> None:
     wanted.check_places(PAGE, "lost_objects")
     detector, classes = load_detector(wanted.model, wanted.device, wanted.trust, **wanted.config)
     dataset = read_annotated(wanted.data)
-    survey = _survey(wanted, detector, classes, dataset)
+    truths, left_out = known_truths_in(wanted.model, dataset, classes)
+    survey = _survey(wanted, detector, truths, dataset)
     facts = {"model": wanted.model, "data": ", ".join(wanted.data), **{k: str(v) for k, v in wanted.config.items()}}
+    facts |= {"of unknown classes, left out": left_out} if left_out else {}
     _tell(wanted, survey, dataset, facts)
 
 
-def _survey(wanted: Wanted, detector: Detector, classes: tuple[str, ...], dataset: Dataset) -> Survey:
+def _survey(wanted: Wanted, detector: Detector, truths: list[Truth], dataset: Dataset) -> Survey:
     from vedette.data.selective_search import proposals_for
     from vedette.glass.lost_objects import find_lost
 
-    truths = truths_in(wanted.model, dataset, classes)
     how: dict[str, Any] = {"score": wanted.score, "batch_size": wanted.batch_size, "workers": wanted.workers}
     proposals = proposals_for(detector.model, dataset, wanted.workers, Progress)
     with Progress(len(dataset), "images") as bar:

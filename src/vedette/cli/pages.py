@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vedette.cli.choices import read_scales
+from vedette.cli.model_names import called
 from vedette.cli.outputs import name_pictures
 from vedette.cli.places import check_apart, check_file, check_folder, check_page
 from vedette.cli.progress import Progress
@@ -68,7 +69,7 @@ def explain_pictures(wanted: WantedPages) -> None:
         weight_file(model)  # before torch is imported, which takes seconds
     read_scales(wanted.scales)
     detectors = [_load(wanted, model) for model in models]
-    told, faults = _explain(wanted, list(zip(models, detectors, strict=True)), pages, truth)
+    told, faults = _explain(wanted, list(zip(called(models), detectors, strict=True)), pages, truth)
     _tell(wanted, told, [*sources.faults, *faults])
 
 
@@ -130,8 +131,7 @@ def _views(
     from vedette.glass.trace import explain
 
     how: dict[str, Any] = {"scales": read_scales(wanted.scales), "flip": wanted.flip, "vote": wanted.vote}
-    for model, detector in detectors:
-        name = Path(model).stem if Path(model).is_file() else model
+    for name, detector in detectors:
         target = None if truth is None else truth.target(file, name, detector.classes)
         picture = file if truth is None else truth.picture(file)
         yield View(name, explain(detector, picture, target, score=wanted.score, **how))

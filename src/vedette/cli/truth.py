@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vedette.cli.annotated import read_annotated
+from vedette.cli.annotated import read_annotated, tell_left_out
 from vedette.data.findings import shown
 from vedette.data.values import counted
 from vedette.errors import InputError
@@ -45,12 +45,13 @@ class GroundTruth:
     def target(self, file: Path, model: str, classes: Sequence[str] | None) -> Target:
         """What is annotated, in pixels of `picture` and in the model's classes; difficult ones and crowds are ignored.
 
-        Raises InputError for weights without classes, and for a class of the picture that the model does not know.
+        Boxes of classes that the model does not know are left out, and told. Raises InputError for weights without
+        classes, and where the model knows none of the picture's.
         """
         from torch import from_numpy
 
         from vedette.data.windows import map_boxes
-        from vedette.evaluate.measure import labels_for
+        from vedette.evaluate.measure import known_labels_for
         from vedette.structures import Target
 
         if classes is None:
@@ -58,13 +59,14 @@ class GroundTruth:
         index = self._row(file)
         one = self.dataset.part([index])
         try:
-            labels = labels_for(one, classes)[one.labels(0)]
+            known, unknown = known_labels_for(one, classes)
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
-        size = self.picture(file).size
+        tell_left_out(f"{file}, {model}: ", unknown)
+        labels, size = known[one.labels(0)], self.picture(file).size
         frame = self.dataset.size(index) if all(self.dataset.size(index)) else size
         boxes = from_numpy(map_boxes(one.boxes(0).numpy(), window=(0.0, 0.0, *frame), size=size, flip=False))
-        seen = (boxes[:, 2:] > boxes[:, :2]).all(1)  # what lies outside is on no picture
+        seen = (boxes[:, 2:] > boxes[:, :2]).all(1) & (labels >= 0)  # what lies outside is on no picture
         return Target(boxes[seen], labels[seen], (one.difficult(0) | one.crowd(0))[seen])
 
     def _row(self, file: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 import torch
@@ -32,7 +32,22 @@ def truths_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> list[Truth]
 
     Raises InputError for a class with boxes that the model does not know, and where no box is to be found at all.
     """
-    truths = truths_of(dataset, labels_for(dataset, classes))
+    return _some_to_find(truths_of(dataset, labels_for(dataset, classes)))
+
+
+def known_truths_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> tuple[list[Truth], dict[str, int]]:
+    """The same without the boxes of classes that the model does not know, and how many those are, by name.
+
+    For what is told of single objects: a metric over a part of the data is no metric of it. Raises InputError where
+    the model knows none of the classes with boxes, and where no box is to be found at all.
+    """
+    labels, unknown = known_labels_for(dataset, classes)
+    truths = [truth.part(truth.labels >= 0) for truth in truths_of(dataset, labels)]
+    return _some_to_find(truths), unknown
+
+
+def _some_to_find(truths: list[Truth]) -> list[Truth]:
+    """Them; raises InputError where no box is to be found at all."""
     if not any(bool((~truth.difficult & ~truth.crowd).any()) for truth in truths):
         raise InputError(
             f"nothing to find in {counted(len(truths), 'image')}: no box that is neither difficult nor a crowd"
@@ -45,14 +60,37 @@ def labels_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> Tensor:
 
     Raises InputError for a class with boxes that the model does not know.
     """
-    known = {name: label for label, name in enumerate(classes)}
-    used = set(torch.cat([torch.zeros(0), *(dataset.labels(index) for index in range(len(dataset)))]).int().tolist())
-    unknown = [name for label, name in enumerate(dataset.classes) if label in used and name not in known]
+    labels, unknown = _labels_of(dataset, classes)
     if unknown:
-        raise InputError(
-            f"the model does not know these classes of the data: {', '.join(unknown)}; it knows {', '.join(classes)}"
-        )
-    return torch.tensor([known.get(name, -1) for name in dataset.classes], dtype=torch.int64)
+        raise _not_known(unknown, classes)
+    return labels
+
+
+def known_labels_for(dataset: AnnotatedClasses, classes: Sequence[str]) -> tuple[Tensor, dict[str, int]]:
+    """The same, -1 for every class that the model does not know; and how many boxes each of these has, by name.
+
+    Raises InputError where the model knows none of the classes with boxes.
+    """
+    labels, unknown = _labels_of(dataset, classes)
+    known = any(bool((labels[dataset.labels(index)] >= 0).any()) for index in range(len(dataset)))
+    if unknown and not known:
+        raise _not_known(unknown, classes)
+    return labels, unknown
+
+
+def _labels_of(dataset: AnnotatedClasses, classes: Sequence[str]) -> tuple[Tensor, dict[str, int]]:
+    """(C of the data set,) the model's label of each class, -1 for one that it does not know; the boxes of these."""
+    known = {name: label for label, name in enumerate(classes)}
+    used = torch.cat([torch.zeros(0), *(dataset.labels(index) for index in range(len(dataset)))]).long()
+    counts = zip(dataset.classes, used.bincount(minlength=len(dataset.classes)).tolist(), strict=True)
+    unknown = {name: count for name, count in counts if count and name not in known}
+    return torch.tensor([known.get(name, -1) for name in dataset.classes], dtype=torch.int64), unknown
+
+
+def _not_known(unknown: Iterable[str], classes: Sequence[str]) -> InputError:
+    return InputError(
+        f"the model does not know these classes of the data: {', '.join(unknown)}; it knows {', '.join(classes)}"
+    )
 
 
 def measure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -23,6 +23,10 @@ class Truth:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def part(self, rows: Tensor) -> Truth:
+        """Some of the boxes; rows (G,) bool."""
+        return Truth(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     @classmethod
     def of(cls, boxes: Tensor, labels: Tensor, difficult: Tensor | None = None, crowd: Tensor | None = None) -> Truth:

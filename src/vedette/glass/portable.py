@@ -46,7 +46,8 @@ candidates  COLUMNS by descending score, float32 or int32: rows (K,), source (K,
             with it, after (K,) score after Soft-NMS. In the last stage: all pairs that some theta lets among the picked
             ones at a floor from `lowest` on; so theta, floor, iou, sigma, method and keep may be turned.
 regions     where the stage pools them {"levels": (A,) int32, "windows": (A, 4) float32 in cells of that level's map,
-            "bins": a side, "strides": of the levels}, else null
+            "bins": a side, "strides": of the levels, "warped": true where the window is warped to that many pixels},
+            else null
 
 A column is {"type": "float32" | "int32" | "int16" | "uint8", "shape", "data"}: base64 of little-endian numbers, row by
 row; with "scale" it is quantised, a value is the number times it.
@@ -171,6 +172,7 @@ def _regions(regions: Regions) -> dict[str, Any]:
         "windows": column(regions.window),
         "bins": regions.bins,
         "strides": list(regions.strides),
+        "warped": regions.warped,
     }
 
 

@@ -24,6 +24,7 @@ class Regions:
     window: Tensor  # (R, 4) float32 in cells of that map, from the first to behind the last
     strides: tuple[float, ...]  # pixels of the input to a cell, of every map
     bins: int  # a side; of SPPNet those of its finest grid, of R-CNN the pixels of the warped window
+    warped: bool = False  # R-CNN's: the window is of the picture itself
 
     def in_input(self) -> Tensor:
         """(R, 4) the windows in pixels of the input."""
@@ -72,4 +73,4 @@ def _warped(model: RCNN, regions: Tensor) -> Regions:
     side, context = model.config.warp_size, model.config.context
     center, extent = to_centers(regions).chunk(2, 1)
     window = to_corners(torch.cat([center, extent * (side / (side - 2 * context))], 1))
-    return Regions(torch.zeros(len(regions), dtype=torch.int64), window, (1.0,), side)
+    return Regions(torch.zeros(len(regions), dtype=torch.int64), window, (1.0,), side, warped=True)

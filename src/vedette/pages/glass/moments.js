@@ -1,12 +1,12 @@
 // What there is to say of a box in each step of its way.
 //
 // own: {trace, look, stage, row, label, place among the candidates or -1, fate, depth: the step that loses it, rule and
-// knobs, found: what `find` made of the candidates}. A moment is {step, box in the picture's pixels, text,
+// knobs, found: what `find` made of the candidates, end: the box that its way ends as}. A moment is {step, box in the picture's pixels, text,
 // facts: [[name, value]], fate: KEPT or what it was lost by here, by: the box that did it, pooled}.
 
 import { cellOf } from "./anchors.js";
 import { boxAt, cut, iou, toPicture } from "./boxes.js";
-import { apart, many, move, nearly, number, pixels, plain, score } from "./phrases.js";
+import { apart, many, move, nearly, number, pixels, plain, plainly, score } from "./phrases.js";
 import { BEYOND_COUNT, BEYOND_KEEP, EASY, KEPT, SMALL, STEPS, SUPPRESSED, UNDER_FLOOR, WEAKENED } from "./reasons.js";
 import { asksForObjects, finalBox, firstBox, movedBox, scoreAt } from "./rows.js";
 
@@ -18,14 +18,14 @@ export function moment(own, step, box, text, facts, more = {}) {
 }
 
 export function entering(own) {
-  const { trace, look, stage, row, label } = own;
+  const { trace, look, stage, row, end } = own;
   const box = firstBox(look, stage, row);
   const moment = { step: stage.enter, box, fate: KEPT, by: null };
   if (stage.enter === "regions") return { ...moment, ...ofRegion(own, box) };
   const { level, row: down, column, shape } = cellOf(look.levels, row);
   const { rows, columns, per_cell: many, stride, shapes } = look.levels[level];
   const [wide, high] = shapes[shape].map(Math.round);
-  const agreement = iou(box, cut(finalBox(look, stage, row, label), trace.picture)); // as the tour tells it
+  const agreement = iou(box, cut(end, trace.picture)); // as the tour tells it
   return {
     ...moment,
     text:
@@ -46,7 +46,7 @@ function ofRegion({ look, stage, row }, box) {
     ["size", `${pixels(box)} px`],
   ];
   const pooled = pooledFrom(look, stage, row);
-  if (pooled) facts.push(["pooled", `${pooled.bins} × ${pooled.bins} bins of the map with stride ${pooled.stride}`]);
+  if (pooled) facts.push(pooled.told);
   const proposed = look.stages.length > 1;
   const text = proposed
     ? "As a proposal it is cut out of the network's maps, brought to one size, and looked at by itself."
@@ -54,19 +54,18 @@ function ofRegion({ look, stage, row }, box) {
   return { text, facts, pooled };
 }
 
-/** Where a region is pooled: {window: in the picture, bins: a side, stride: of the map}; null where it is not. */
+/** Where a region is read: {window: in the picture, bins: a side, 1 where none are pooled, told}; null of anchors. */
 function pooledFrom(look, { regions }, row) {
   if (!regions) return null;
-  const { levels, windows, bins, strides } = regions;
+  const { levels, windows, bins, strides, warped } = regions;
   const stride = strides[levels[row]];
-  return {
-    window: toPicture(
-      look.input,
-      boxAt(windows, row).map((cells) => cells * stride),
-    ),
-    bins,
-    stride,
-  };
+  const cells = boxAt(windows, row);
+  const window = toPicture(
+    look.input,
+    cells.map((place) => place * stride),
+  );
+  if (warped) return { window, bins: 1, told: ["warped", `to ${bins} × ${bins} px, with what lies around it`] };
+  return { window, bins, told: ["pooled", `${bins} × ${bins} bins of the map with stride ${plainly(stride, 1)}`] };
 }
 
 export function refining(own) {

@@ -68,15 +68,17 @@ function trailLines({ trace }, { trail, moment, between }) {
   return lines;
 }
 
-/** The bins that a region is pooled into. */
-function binLines({ window: [x1, y1, x2, y2], bins }) {
+/** The part of the picture that a region is read from, and the bins that it is pooled into. */
+function binLines({ window, bins }) {
+  const [x1, y1, x2, y2] = window;
   const at = (from, to, bin) => from + ((to - from) * bin) / bins;
   const inner = Array.from({ length: bins - 1 }, (_, bin) => bin + 1);
   const look = { kind: "anchor", width: 1 };
-  return inner.flatMap((bin) => [
+  const lines = inner.flatMap((bin) => [
     line([at(x1, x2, bin), y1], [at(x1, x2, bin), y2], look),
     line([x1, at(y1, y2, bin)], [x2, at(y1, y2, bin)], look),
   ]);
+  return [outline(window, { kind: "window", dash: "4 3", width: 1 }), ...lines];
 }
 
 /** The boxes that an answer speaks of, with their numbers there. */

@@ -16,7 +16,7 @@ import {
 } from "./moments.js";
 import { many, number } from "./phrases.js";
 import { KEPT, LOST_IN, STEPS } from "./reasons.js";
-import { asksForObjects, fateAt, firstBox, isBarred, placeAt } from "./rows.js";
+import { asksForObjects, fateAt, finalBox, firstBox, isBarred, placeAt } from "./rows.js";
 
 const [REFINE, FLOOR, , , , , FRAME] = STEPS.keys();
 
@@ -30,6 +30,7 @@ export function trailOf(trace, outcome, knobs, { look: number, stage: at, row, l
   const found = stage.last ? outcome.looks[number] : null;
   const own = { trace, look, stage, row, label, knobs, found, rule: { ...stage.rule, ...(stage.last ? knobs : {}) } };
   own.place = placeAt(stage, row, label);
+  own.end = finalBox(look, stage, row, label);
   own.fate = fateAt(look, stage, row, label, found, knobs);
   own.depth = isBarred(stage, row, own.rule.theta) ? REFINE : LOST_IN[own.fate];
   const ends = stage.last && own.fate === KEPT ? mergedMoments(trace, outcome, knobs, number, own.place) : [];
