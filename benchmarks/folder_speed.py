@@ -1,6 +1,6 @@
 """How many pictures of a folder a detector looks at in a second: decoded ahead, in batches, every file from the disk.
 
-    python benchmarks/folder.py FOLDER refinedet320-lite0 [exported.xml …] [--bf16 --pictures 640 --batch 16 --turns 3]
+    python benchmarks/folder_speed.py FOLDER refinedet320-lite0 [exported.xml …] [--bf16 --pictures 640 --batch 16]
 
 Models are names, weight files or exported files; they take turns. Prints the median and the spread of each.
 """
