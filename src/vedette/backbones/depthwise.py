@@ -11,9 +11,8 @@ SLOW_FROM = 5  # the smallest kernel whose bf16 gradients oneDNN computes withou
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution that learns in float32 on a CPU, under autocast too; parameters and results are the same.
 
-    oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions of stride 1 alone: those of 5×5 take
-    four to six times as long in bf16 as in float32, those with a stride up to eighteen, which together is more than all
-    the rest of a training step. See benchmarks/depthwise.py.
+    oneDNN has fast bf16 kernels for the gradients of 3×3 depthwise convolutions of stride 1 alone. With the others in
+    bf16 too, a training step takes nearly twice as long: see benchmarks/depthwise.py.
     """
 
     def __init__(self, conv: nn.Conv2d, pads_same: bool) -> None:

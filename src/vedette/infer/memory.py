@@ -1,7 +1,7 @@
 """Memory that a network uses again for the next batch, instead of giving it back to the system after each layer.
 
 glibc gives large blocks back as soon as they are free, and the system clears the pages of the next ones: with the maps
-of a batch that takes up to half of the time on a CPU. See benchmarks/memory.py.
+of a batch that takes up to a third of the time on a CPU. See benchmarks/memory.py.
 """
 
 import ctypes
